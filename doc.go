@@ -1,0 +1,2 @@
+// Package ftpnat is an FTP client that gets through.
+package ftpnat

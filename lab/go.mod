@@ -1,0 +1,3 @@
+module github.com/ftpnat/ftpnat/lab
+
+go 1.26
