@@ -1,3 +1,15 @@
 module github.com/ftpnat/ftpnat/lab
 
-go 1.26
+go 1.26.0
+
+replace github.com/ftpnat/ftpnat => ..
+
+require (
+	github.com/ftpnat/ftpnat v0.0.0-00010101000000-000000000000
+	github.com/jlaffaye/ftp v0.2.4
+)
+
+require (
+	github.com/cenkalti/backoff/v4 v4.3.0 // indirect
+	golang.org/x/net v0.62.0 // indirect
+)

@@ -1,0 +1,354 @@
+package ftpnat
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/ftpnat/ftpnat/internal/control"
+)
+
+// channel is a data connection over which one transfer runs, together with
+// the replies to its command. It is for one goroutine at a time.
+type channel struct {
+	l       *link
+	req     request
+	call    *control.Call
+	raw     net.Conn // the socket
+	nc      net.Conn // the socket, or TLS over it
+	release func()   // gives the NAT's mapping back; nil without one
+	prelim  Reply    // the 150; zero until it came
+	verdict *Reply   // the closing reply; nil until it came
+	resumed bool     // the TLS session of the control connection was resumed
+	strays  int
+
+	head   []byte // read already
+	eof    bool   // the server has closed its end
+	closed bool   // we have closed ours
+	n      int64  // bytes handed on or taken
+
+	mu    sync.Mutex
+	limit time.Time // set by the caller; zero for none
+}
+
+// headSize is how much is read to see that a download has begun.
+const headSize = 16 << 10
+
+func (ch *channel) bind(nc net.Conn) { ch.raw, ch.nc = nc, nc }
+
+// begin secures the data connection and, for a download, waits until the
+// first bytes are there: only then is it known that the server found the
+// connection as good as we did.
+func (ch *channel) begin(ctx context.Context) error {
+	if ch.l.data != nil {
+		if err := ch.secure(ctx); err != nil {
+			return err
+		}
+	}
+	if ch.req.upload() {
+		return nil
+	}
+	return ch.peek(ctx)
+}
+
+// secure makes the TLS handshake. The client is the TLS client in active mode
+// too: RFC 4217, 7.
+func (ch *channel) secure(ctx context.Context) error {
+	tc := tls.Client(ch.raw, ch.l.data)
+	hctx, cancel := context.WithTimeout(ctx, ch.l.cfg.attempt)
+	defer cancel()
+	err := tc.HandshakeContext(hctx)
+	if err == nil {
+		ch.nc, ch.resumed = tc, tc.ConnectionState().DidResume
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	ch.closeData()
+	// Why it failed is the server's to say: a 522 or 425 follows.
+	r, rerr := ch.closing(ctx, 2*time.Second+4*ch.l.roundTrip())
+	if rerr != nil {
+		ch.l.sess.Drop(rerr)
+		return &fault{cause: TLSFailed, err: err}
+	}
+	if cause := ch.l.dataCause(ch, r); cause != OK {
+		return &fault{cause: cause, reply: r, err: replyError(ch.req.line, r)}
+	}
+	return &fault{cause: TLSFailed, reply: r, err: err}
+}
+
+// peek reads the first bytes of a download, or its end.
+func (ch *channel) peek(ctx context.Context) error {
+	type result struct {
+		n   int
+		err error
+	}
+	buf := make([]byte, headSize)
+	read := make(chan result, 1)
+	ch.nc.SetReadDeadline(time.Now().Add(stall))
+	go func() { // ends with the deadline, or with closeData
+		n, err := ch.nc.Read(buf)
+		read <- result{n, err}
+	}()
+	var got result
+	for waiting := true; waiting; {
+		select {
+		case got = <-read:
+			waiting = false
+		case r := <-ch.repliesUntilVerdict():
+			ch.saw(r)
+			if ch.verdict != nil && ch.verdict.Code >= 400 {
+				// The server gave up; what is on its way still counts as
+				// nothing, as no byte of it was handed on.
+				ch.closeData()
+				<-read
+				return ch.l.refusal(ctx, ch, *ch.verdict)
+			}
+		case <-ctx.Done():
+			ch.closeData()
+			<-read
+			return ctx.Err()
+		}
+	}
+	ch.head = buf[:got.n]
+	if got.n > 0 {
+		return nil
+	}
+	return ch.emptyStart(ctx, got.err)
+}
+
+// repliesUntilVerdict is the channel on which the closing reply comes; nil,
+// which never delivers, once it has.
+func (ch *channel) repliesUntilVerdict() <-chan control.Reply {
+	if ch.verdict != nil {
+		return nil
+	}
+	return ch.call.Replies()
+}
+
+func (ch *channel) saw(r control.Reply) {
+	ch.l.sess.Saw(r)
+	if !r.Preliminary() {
+		ch.verdict = (*Reply)(&r)
+	}
+}
+
+// emptyStart decides about a data connection that ended, with err, before its
+// first byte: an empty file, or a server that could not use the connection.
+func (ch *channel) emptyStart(ctx context.Context, err error) error {
+	if isTimeout(err) {
+		return &fault{cause: ControlSilent, err: ErrStalled}
+	}
+	ch.eof = true
+	ch.closeData() // some servers say 226 only when we have closed
+	r, verr := ch.closing(ctx, ch.l.verdictLimit())
+	if verr != nil {
+		return ch.l.lost(verr)
+	}
+	if r.Code >= 400 {
+		return ch.l.refusal(ctx, ch, r)
+	}
+	if err != io.EOF && !cutShort(err) {
+		return &fault{cause: DialFailed, reply: r, err: err}
+	}
+	return nil
+}
+
+// cutShort reports whether a TLS peer ended without close_notify. Many FTP
+// servers do: whether all bytes are there is told by the closing reply.
+func cutShort(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) }
+
+// discard throws the channel of a failed attempt away.
+func (ch *channel) discard() {
+	if ch.nc != nil {
+		ch.closeData()
+	}
+}
+
+// setDeadline limits reads and writes, those under way too.
+func (ch *channel) setDeadline(t time.Time) error {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.limit = t
+	if t.IsZero() {
+		t = time.Now().Add(stall)
+	}
+	return ch.nc.SetDeadline(t)
+}
+
+// wind gives the data connection the time that it may stand still.
+func (ch *channel) wind() {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	t := time.Now().Add(stall)
+	if !ch.limit.IsZero() && ch.limit.Before(t) {
+		t = ch.limit
+	}
+	ch.nc.SetDeadline(t)
+}
+
+// stalled turns the end of that time into an error that says so.
+func (ch *channel) stalled(err error) error {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if !isTimeout(err) || !ch.limit.IsZero() && !time.Now().Before(ch.limit) {
+		return err
+	}
+	return fmt.Errorf("%w for %v", ErrStalled, stall)
+}
+
+// Read reads what the server sends. io.EOF says only that the server closed
+// the connection: the verdict is finish's.
+func (ch *channel) Read(p []byte) (int, error) {
+	if len(ch.head) > 0 {
+		n := copy(p, ch.head)
+		ch.head = ch.head[n:]
+		ch.n += int64(n)
+		return n, nil
+	}
+	if ch.eof {
+		return 0, io.EOF
+	}
+	if ch.closed {
+		return 0, ErrClosed
+	}
+	ch.wind()
+	n, err := ch.nc.Read(p)
+	ch.n += int64(n)
+	switch {
+	case err == nil:
+	case err == io.EOF || cutShort(err):
+		ch.eof, err = true, io.EOF
+		if n > 0 {
+			err = nil
+		}
+	default:
+		err = ch.stalled(err)
+	}
+	return n, err
+}
+
+// Write sends to the server.
+func (ch *channel) Write(p []byte) (int, error) {
+	if ch.closed {
+		return 0, ErrClosed
+	}
+	written := 0
+	for written < len(p) {
+		// In pieces, so that the limit is on standing still and not on size.
+		piece := p[written:min(len(p), written+1<<20)]
+		ch.wind()
+		n, err := ch.nc.Write(piece)
+		written += n
+		ch.n += int64(n)
+		if err != nil {
+			return written, ch.stalled(err)
+		}
+	}
+	return written, nil
+}
+
+// guard ends reads and writes that are under way when ctx ends.
+func (ch *channel) guard(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { ch.raw.Close() })
+}
+
+// finish closes the data connection in good order and returns the server's
+// closing reply, positive or not.
+func (ch *channel) finish(ctx context.Context) (Reply, error) {
+	if !ch.closed && ch.req.upload() {
+		if err := ch.endUpload(); err != nil {
+			ch.l.note("the end of the upload could not be sent: %v", err)
+		}
+	}
+	ch.closeData()
+	r, err := ch.closing(ctx, ch.l.verdictLimit())
+	if err == nil && r.Code == 421 {
+		ch.l.sess.Answers(ctx)
+	}
+	if err != nil {
+		ch.l.sess.Drop(err)
+		if ctx.Err() != nil {
+			return Reply{}, ctx.Err()
+		}
+		return Reply{}, fmt.Errorf("%w: %w", ErrNoVerdict, err)
+	}
+	return r, nil
+}
+
+// verdictLimit is how long the server may take to say that a transfer is
+// complete: some write what they got to a slow store first.
+func (l *link) verdictLimit() time.Duration { return replyLimits * l.cfg.attempt }
+
+// lingerFor is how long the end of an upload waits for the server to close.
+const lingerFor = 5 * time.Second
+
+// endUpload says that this was all. Over TLS a close_notify says so, and what
+// the server sent meanwhile (session tickets of TLS 1.3) is read: a socket
+// that is closed with bytes unread is reset, and the server would lose what
+// it has not read yet.
+func (ch *channel) endUpload() error {
+	tc, ok := ch.nc.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	tc.SetDeadline(time.Now().Add(lingerFor))
+	if err := tc.CloseWrite(); err != nil {
+		return err
+	}
+	if half, ok := ch.raw.(interface{ CloseWrite() error }); ok {
+		if err := half.CloseWrite(); err != nil {
+			return err
+		}
+		io.Copy(io.Discard, io.LimitReader(tc, 1<<20))
+	}
+	return nil
+}
+
+// linger sets how a socket is closed, where it can be set.
+func linger(nc net.Conn, sec int) {
+	if l, ok := nc.(interface{ SetLinger(sec int) error }); ok {
+		l.SetLinger(sec)
+	}
+}
+
+func (ch *channel) closeData() {
+	if ch.closed {
+		return
+	}
+	ch.closed = true
+	ch.raw.Close()
+	if ch.release != nil {
+		ch.release()
+	}
+}
+
+// closing waits for the closing reply.
+func (ch *channel) closing(ctx context.Context, limit time.Duration) (Reply, error) {
+	for ch.verdict == nil {
+		r, err := ch.l.sess.Next(ctx, ch.call, limit)
+		if err != nil {
+			return Reply{}, err
+		}
+		if !r.Preliminary() {
+			ch.verdict = (*Reply)(&r)
+		}
+	}
+	return *ch.verdict, nil
+}
+
+// abandon ends a download before its end. The server's reply to that is
+// awaited for about one round trip; without it the control connection is
+// given up, which is as quick as anything else.
+func (ch *channel) abandon(ctx context.Context) {
+	ch.closeData()
+	if _, err := ch.closing(ctx, 50*time.Millisecond+2*ch.l.roundTrip()); err != nil {
+		ch.l.sess.Drop(err)
+	}
+}

@@ -1,0 +1,315 @@
+package ftpnat
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jlaffaye/ftp"
+
+	"github.com/ftpnat/ftpnat/internal/control"
+)
+
+// Conn is one control connection to a server, logged in. It does one thing at
+// a time: a call during another one, or while a transfer is open, returns
+// [ErrBusy].
+//
+// The connection behind it may be replaced: by a negotiation that cost it, or
+// because it was found dead. The session's state (login, working directory,
+// options) is then restored.
+type Conn struct {
+	l *link
+
+	mu     sync.Mutex
+	op     *operation // under way; nil when the Conn is free
+	closed bool
+}
+
+// operation is one use of a Conn: a call, or a transfer until its end.
+type operation struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	done   chan struct{}
+	down   *download // nil for calls
+}
+
+// dial opens a session and logs in.
+func dial(ctx context.Context, cfg *config) (*Conn, error) {
+	l := newLink(cfg)
+	l.begin(ctx)
+	if _, err := l.sess.Open(ctx); err != nil {
+		return nil, fmt.Errorf("ftpnat: %s: %w", cfg.addr, contextual(ctx, replied("", err)))
+	}
+	c := &Conn{l: l}
+	if err := c.login(ctx); err != nil {
+		l.sess.Drop(err)
+		return nil, fmt.Errorf("ftpnat: %s: %w", cfg.addr, contextual(ctx, err))
+	}
+	return c, nil
+}
+
+// login has jlaffaye/ftp log in: USER, PASS, FEAT, TYPE I and UTF-8.
+func (c *Conn) login(ctx context.Context) error {
+	cfg := c.l.cfg
+	for _, arg := range []string{cfg.user, cfg.password} {
+		if strings.ContainsAny(arg, "\r\n\x00") {
+			return fmt.Errorf("the user or the password: %w", control.ErrArgument)
+		}
+	}
+	shim := newShim(ctx, &backend{l: c.l})
+	verbs, err := ftp.Dial(cfg.addr, ftp.DialWithDialFunc(func(string, string) (net.Conn, error) { return shim, nil }))
+	if err == nil {
+		err = verbs.Login(cfg.user, cfg.password)
+	}
+	return replied("login as "+cfg.user, err)
+}
+
+// acquire takes the connection for one operation.
+func (c *Conn) acquire(ctx context.Context) (*operation, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return nil, ErrClosed
+	case c.op != nil:
+		return nil, ErrBusy
+	}
+	op := &operation{done: make(chan struct{})}
+	op.ctx, op.cancel = context.WithCancelCause(ctx)
+	c.op = op
+	c.l.begin(ctx)
+	return op, nil
+}
+
+// release makes the connection free again.
+func (c *Conn) release(op *operation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.op = nil
+	op.cancel(nil)
+	close(op.done)
+}
+
+// result returns err, or why the operation was ended before it.
+func (op *operation) result(err error) error {
+	if err != nil && context.Cause(op.ctx) == ErrClosed {
+		return ErrClosed
+	}
+	return err
+}
+
+// Do sends one command, its arguments joined by spaces, and returns the final
+// reply to it. A reply whose code is not want is a [*ReplyError]; a want of
+// one or two digits is met by codes that begin with it, and zero by all.
+// Commands that need a data connection are not for Do.
+func (c *Conn) Do(ctx context.Context, want int, cmd string, args ...string) (Reply, error) {
+	op, err := c.acquire(ctx)
+	if err != nil {
+		return Reply{}, err
+	}
+	defer c.release(op)
+	line := strings.Join(append([]string{cmd}, args...), " ")
+	switch v := control.Verb(line); v {
+	case "RETR", "STOR", "APPE", "STOU", "LIST", "NLST", "MLSD", "EPSV", "PASV", "PORT", "EPRT", "REST", "AUTH", "CCC", "QUIT":
+		return Reply{}, fmt.Errorf("ftpnat: %s is not a command for Do: it is part of a transfer or of the session", v)
+	}
+	r, err := c.l.want(op.ctx, want, line)
+	return r, op.result(err)
+}
+
+// Retrieve returns the content of a file from the byte offset on. The reader
+// returns io.EOF only when the server has said that all was sent; it holds the
+// Conn until it is closed. The context governs the reads too.
+func (c *Conn) Retrieve(ctx context.Context, path string, offset int64) (io.ReadCloser, error) {
+	if offset < 0 {
+		return nil, fmt.Errorf("ftpnat: retrieve %s: the offset %d is negative", path, offset)
+	}
+	return c.download(ctx, request{line: "RETR " + path, offset: offset})
+}
+
+// download opens a transfer toward us.
+func (c *Conn) download(ctx context.Context, req request) (*download, error) {
+	op, err := c.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ch, err := c.l.transfer(op.ctx, req)
+	if err != nil {
+		c.release(op)
+		return nil, op.result(err)
+	}
+	d := &download{c: c, op: op, ch: ch}
+	c.mu.Lock()
+	op.down = d
+	c.mu.Unlock()
+	return d, nil
+}
+
+// download is the reader of a transfer.
+type download struct {
+	c  *Conn
+	op *operation
+
+	mu  sync.Mutex
+	ch  *channel
+	err error // what Read returns from now on
+}
+
+// Read reads.
+func (d *download) Read(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err != nil {
+		return 0, d.err
+	}
+	stop := d.ch.guard(d.op.ctx)
+	n, err := d.ch.Read(p)
+	stop()
+	if err != nil {
+		d.err = d.op.result(d.end(err))
+		err = d.err
+		d.c.release(d.op)
+	}
+	return n, err
+}
+
+// end settles the transfer: err is why no more was read.
+func (d *download) end(err error) error {
+	ctx := d.op.ctx
+	if ctx.Err() != nil {
+		d.ch.closeData()
+		d.c.l.sess.Drop(ctx.Err())
+		return ctx.Err()
+	}
+	r, verr := d.ch.finish(ctx)
+	switch {
+	case verr != nil && err != io.EOF:
+		return err
+	case verr != nil:
+		return verr
+	case !r.completed():
+		return replyError(d.ch.req.line, r)
+	}
+	return err
+}
+
+// Close ends the transfer. Closing before the end of the data is not an error.
+func (d *download) Close() error {
+	if !d.mu.TryLock() {
+		// A Read is under way in another goroutine.
+		d.op.cancel(ErrClosed)
+		d.mu.Lock()
+	}
+	defer d.mu.Unlock()
+	if d.err == nil {
+		d.err = ErrClosed
+		d.ch.abandon(d.op.ctx)
+		d.c.release(d.op)
+	}
+	return nil
+}
+
+// Store stores what r gives as a file, in place of what the file had, and
+// returns the number of bytes. An error means that the file on the server is
+// not to be relied on. The Conn must not be used by r.
+func (c *Conn) Store(ctx context.Context, path string, r io.Reader) (int64, error) {
+	return c.upload(ctx, request{line: "STOR " + path}, r)
+}
+
+func (c *Conn) upload(ctx context.Context, req request, r io.Reader) (int64, error) {
+	op, err := c.acquire(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer c.release(op)
+	ch, err := c.l.transfer(op.ctx, req)
+	if err != nil {
+		return 0, op.result(err)
+	}
+	n, err := ch.send(op.ctx, r)
+	return n, op.result(err)
+}
+
+// send copies r to the server and returns what became of it.
+func (ch *channel) send(ctx context.Context, r io.Reader) (int64, error) {
+	src := &source{r: r}
+	stop := ch.guard(ctx)
+	_, err := io.Copy(struct{ io.Writer }{ch}, src)
+	stop()
+	if ctx.Err() != nil {
+		ch.closeData()
+		ch.l.sess.Drop(ctx.Err())
+		return ch.n, ctx.Err()
+	}
+	if src.err != nil {
+		// The file must not look complete: a reset, not an end.
+		linger(ch.raw, 0)
+		ch.abandon(ctx)
+		return ch.n, src.err
+	}
+	reply, verr := ch.finish(ctx)
+	switch {
+	case verr == nil && !reply.completed():
+		// Why the server stopped reading is better than that it did.
+		return ch.n, replyError(ch.req.line, reply)
+	case err != nil:
+		return ch.n, err
+	}
+	return ch.n, verr
+}
+
+// source remembers an error of the reader, to tell it from one of the network.
+type source struct {
+	r   io.Reader
+	err error
+}
+
+// Read reads.
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+// Report returns what is known of the path, and what the last transfer on the
+// Conn met on its way. While an operation is under way it has the server's
+// name alone.
+func (c *Conn) Report() *Report {
+	op, err := c.acquire(context.Background())
+	if err != nil {
+		return &Report{Server: c.l.cfg.addr}
+	}
+	defer c.release(op)
+	return c.l.report()
+}
+
+// Close ends the session. What is under way on it is cut.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil
+	}
+	c.closed = true
+	op := c.op
+	c.mu.Unlock()
+	if op != nil {
+		op.cancel(ErrClosed)
+		if op.down != nil {
+			op.down.Close()
+		}
+		<-op.done
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return c.l.close(ctx)
+}

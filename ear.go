@@ -1,0 +1,102 @@
+package ftpnat
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// ear is a port that waits for the server's data connection.
+type ear struct {
+	ln       net.Listener
+	addr     netip.AddrPort
+	arrivals chan net.Conn // the first connection from a trusted address
+	stop     chan struct{}
+	wg       sync.WaitGroup
+}
+
+// listen opens a port at our end of the control connection.
+func (l *link) listen(ctx context.Context) (*ear, error) {
+	ln, err := l.listenIn(ctx, l.cfg.Dialer.ListenPorts)
+	if err != nil {
+		return nil, err
+	}
+	addr := addrOf(ln.Addr())
+	if !addr.IsValid() {
+		ln.Close()
+		return nil, fmt.Errorf("the address %v of the listener is not one of TCP", ln.Addr())
+	}
+	if addr.Addr().IsUnspecified() {
+		addr = netip.AddrPortFrom(l.local, addr.Port())
+	}
+	e := &ear{ln: ln, addr: addr, arrivals: make(chan net.Conn), stop: make(chan struct{})}
+	e.wg.Go(func() { e.accept(l.trusts, l.note) })
+	return e, nil
+}
+
+// listenIn opens a port of the range: which one is left to chance, so that
+// transfers side by side seldom meet and a stranger cannot wait for the next.
+func (l *link) listenIn(ctx context.Context, ports [2]uint16) (net.Listener, error) {
+	network := "tcp6"
+	if l.local.Is4() {
+		network = "tcp4"
+	}
+	open := func(port int) (net.Listener, error) {
+		return l.cfg.listen(ctx, network, net.JoinHostPort(l.local.String(), strconv.Itoa(port)))
+	}
+	if ports == [2]uint16{} {
+		return open(0)
+	}
+	n := int(ports[1]) - int(ports[0]) + 1
+	first := rand.IntN(n)
+	var err error
+	for i := range n {
+		var ln net.Listener
+		if ln, err = open(int(ports[0]) + (first+i)%n); err == nil {
+			return ln, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+	return nil, fmt.Errorf("no port of %d-%d could be opened: %w", ports[0], ports[1], err)
+}
+
+// accept hands over the first connection from an address that may be the
+// server's, and turns others away.
+func (e *ear) accept(trusts func(netip.Addr) bool, note func(string, ...any)) {
+	for {
+		nc, err := e.ln.Accept()
+		if err != nil {
+			return
+		}
+		if from := addrOf(nc.RemoteAddr()); !trusts(from.Addr()) {
+			note("a connection from %v, which is not the server, was turned away", from)
+			nc.Close()
+			continue
+		}
+		select {
+		case e.arrivals <- nc:
+		case <-e.stop:
+			nc.Close()
+		}
+		return
+	}
+}
+
+// close closes the port and waits until nothing is accepted any more.
+func (e *ear) close() {
+	close(e.stop)
+	e.ln.Close()
+	e.wg.Wait()
+}
+
+// stall is how long a data connection may stand still before it is taken for
+// dead. A server that computes a long listing, or fetches a file from a tape,
+// is silent for a while and right.
+const stall = 2 * time.Minute

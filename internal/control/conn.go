@@ -1,0 +1,383 @@
+package control
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// ErrSilent says that the server did not answer in time.
+var ErrSilent = errors.New("no reply")
+
+// ErrArgument says that a command holds a byte that would end it.
+var ErrArgument = errors.New("a command must not contain CR, LF or NUL")
+
+// maxReplies bounds the replies that wait for whoever sent one command. A
+// command has one or two; a server that sends more is not followed.
+const maxReplies = 16
+
+// maxCommand bounds a command line; servers take between 512 and 4096 bytes
+// and a path beyond this is a mistake of the caller.
+const maxCommand = 16 << 10
+
+// LostError says that the control connection ended.
+type LostError struct {
+	Err error // io.EOF when the server closed it
+}
+
+func (e *LostError) Error() string {
+	switch {
+	case errors.Is(e.Err, io.EOF):
+		return "the control connection was closed by the other end"
+	case errors.Is(e.Err, syscall.ECONNRESET), errors.Is(e.Err, syscall.EPIPE):
+		return "the control connection was reset"
+	}
+	return "the control connection was lost: " + e.Err.Error()
+}
+
+func (e *LostError) Unwrap() error { return e.Err }
+
+// Call is a command that was sent and the replies it got so far.
+type Call struct {
+	Verb    string // in capital letters
+	replies chan Reply
+	sent    time.Time
+	secrets []string
+	last    bool // no byte after this reply belongs to this reader: AUTH TLS
+}
+
+// Conn is one control connection. Its methods are for one goroutine at a
+// time; the reader it starts is its own and ends with Close or Reset.
+type Conn struct {
+	raw net.Conn // the socket
+	nc  net.Conn // the socket, or TLS over it
+
+	mu      sync.Mutex
+	pending []*Call
+	stray   []Reply
+	err     error
+	rtt     time.Duration
+
+	done    chan struct{} // closed when err is set
+	readers sync.WaitGroup
+	parked  chan struct{} // the reader has ended after a call with last set
+}
+
+// NewConn takes over the socket raw and starts to read replies from nc, which
+// is raw itself or implicit TLS over it. The returned call stands for the
+// greeting.
+func NewConn(raw, nc net.Conn, rtt time.Duration) (*Conn, *Call) {
+	c := &Conn{raw: raw, nc: nc, rtt: rtt, done: make(chan struct{})}
+	greeting := newCall("", nil)
+	c.pending = append(c.pending, greeting)
+	c.startReader(nc)
+	return c, greeting
+}
+
+func newCall(verb string, secrets []string) *Call {
+	return &Call{Verb: verb, replies: make(chan Reply, maxReplies), sent: time.Now(), secrets: secrets}
+}
+
+func (c *Conn) startReader(nc net.Conn) {
+	c.parked = make(chan struct{})
+	c.readers.Go(func() {
+		br := bufio.NewReaderSize(nc, maxLine)
+		for {
+			r, err := readReply(br)
+			if err != nil {
+				c.fail(err)
+				return
+			}
+			stop, err := c.deliver(r, br.Buffered())
+			if err != nil {
+				c.fail(err)
+				return
+			}
+			if stop {
+				close(c.parked)
+				return
+			}
+		}
+	})
+}
+
+// deliver hands a reply to the oldest command that waits for one.
+func (c *Conn) deliver(r Reply, buffered int) (stop bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.pending) == 0 {
+		// Nobody asked: a 421 at the idle limit, or one reply too many.
+		// Kept for whoever looks why the connection ends.
+		if c.stray = append(c.stray, r); len(c.stray) > maxReplies {
+			return false, &ProtocolError{"more replies than commands", r.String()}
+		}
+		return false, nil
+	}
+	call := c.pending[0]
+	if !r.Preliminary() {
+		c.pending = slices.Delete(c.pending, 0, 1)
+		if rtt := time.Since(call.sent); call.Verb != "" && (c.rtt == 0 || rtt < c.rtt) {
+			c.rtt = rtt
+		}
+	}
+	r = mask(r, call.secrets)
+	select {
+	case call.replies <- r:
+	default:
+		return false, &ProtocolError{"too many replies to one command", r.String()}
+	}
+	if call.last && r.Code/100 == 2 {
+		if buffered > 0 {
+			// Text that was sent in the clear and would be read as if it
+			// had come over TLS: the STARTTLS injection of CVE-2011-0411.
+			return false, &ProtocolError{"more text after the reply to AUTH", ""}
+		}
+		return true, nil
+	}
+	return false, nil
+}
+
+// fail records why the connection ended; the first reason stays.
+func (c *Conn) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return
+	}
+	var pe *ProtocolError
+	if !errors.As(err, &pe) {
+		err = &LostError{err}
+	}
+	c.err = err
+	close(c.done)
+}
+
+// Err returns why the connection ended, nil while it lives.
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Done is closed when the connection has ended.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// RTT returns the shortest time from a command to its reply that was seen, or
+// the time that it took to connect, whichever is less.
+func (c *Conn) RTT() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rtt
+}
+
+// Stray takes the replies that nobody asked for.
+func (c *Conn) Stray() []Reply {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.stray
+	c.stray = nil
+	return s
+}
+
+// CheckCommand reports whether line can be sent as one command.
+func CheckCommand(line string) error {
+	if i := strings.IndexAny(line, "\r\n\x00"); i >= 0 {
+		return fmt.Errorf("%w: byte %q in %q", ErrArgument, line[i], Redact(line))
+	}
+	if len(line) > maxCommand {
+		return fmt.Errorf("a command of %d bytes is longer than the %d that are sent", len(line), maxCommand)
+	}
+	return nil
+}
+
+// Verb returns the command word of a line in capital letters.
+func Verb(line string) string {
+	verb, _, _ := strings.Cut(line, " ")
+	return strings.ToUpper(verb)
+}
+
+// Send writes one command and returns the call that its replies go to.
+func (c *Conn) Send(ctx context.Context, line string) (*Call, error) {
+	return c.send(ctx, line, false)
+}
+
+func (c *Conn) send(ctx context.Context, line string, last bool) (*Call, error) {
+	if err := CheckCommand(line); err != nil {
+		return nil, err
+	}
+	call := newCall(Verb(line), secretsOf(line))
+	call.last = last
+	c.mu.Lock()
+	if c.err != nil {
+		defer c.mu.Unlock()
+		return nil, c.err
+	}
+	c.pending = append(c.pending, call)
+	c.mu.Unlock()
+
+	stop := context.AfterFunc(ctx, func() { c.nc.SetWriteDeadline(time.Unix(1, 0)) })
+	_, err := c.nc.Write(telnetEscape(line))
+	if !stop() || ctx.Err() != nil {
+		// Part of the line may be on its way: the connection is of no
+		// more use to anybody.
+		c.fail(context.Cause(ctx))
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		c.fail(err)
+		return nil, c.Err()
+	}
+	return call, nil
+}
+
+// telnetEscape doubles the byte 0xFF, which begins a Telnet command (RFC 854)
+// on servers that speak Telnet on the control connection, and ends the line.
+func telnetEscape(line string) []byte {
+	b := make([]byte, 0, len(line)+2)
+	for i := range len(line) {
+		if line[i] == 0xff {
+			b = append(b, 0xff)
+		}
+		b = append(b, line[i])
+	}
+	return append(b, '\r', '\n')
+}
+
+// Next returns the next reply to the call: it waits at most limit, which is
+// ErrSilent, and not beyond ctx. Neither takes the reply away: a later Next
+// can still return it.
+func (c *Conn) Next(ctx context.Context, call *Call, limit time.Duration) (Reply, error) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case r := <-call.replies:
+		return r, nil
+	case <-c.done:
+		return c.lastWords(call)
+	case <-ctx.Done():
+		return Reply{}, ctx.Err()
+	case <-timer.C:
+		return Reply{}, fmt.Errorf("%w within %v", ErrSilent, limit.Round(time.Millisecond))
+	}
+}
+
+// Replies is the channel that Next reads, for those who wait for something
+// else too; Done tells when nothing more will come on it.
+func (c *Call) Replies() <-chan Reply { return c.replies }
+
+func (c *Conn) lastWords(call *Call) (Reply, error) {
+	select {
+	case r := <-call.replies:
+		return r, nil
+	default:
+		return Reply{}, c.Err()
+	}
+}
+
+// Again puts a call back to the head of the queue: the reply it got was not
+// its own (a late 226, say), and the next one is awaited.
+func (c *Conn) Again(call *Call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.stray) > 0 {
+		// The true reply has come already.
+		call.replies <- mask(c.stray[0], call.secrets)
+		c.stray = c.stray[1:]
+		return
+	}
+	c.pending = slices.Insert(c.pending, 0, call)
+}
+
+// Forget takes a call out of the queue again: nothing more is expected for it.
+func (c *Conn) Forget(call *Call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.Index(c.pending, call); i >= 0 {
+		c.pending = slices.Delete(c.pending, i, i+1)
+	}
+}
+
+// StartTLS sends AUTH TLS and, where the server agrees, goes on over TLS. The
+// reply is returned as it is where the server does not agree.
+func (c *Conn) StartTLS(ctx context.Context, cfg *tls.Config, limit time.Duration) (Reply, error) {
+	call, err := c.send(ctx, "AUTH TLS", true)
+	if err != nil {
+		return Reply{}, err
+	}
+	r, err := c.Next(ctx, call, limit)
+	if err != nil || r.Code/100 != 2 {
+		return r, err
+	}
+	select {
+	case <-c.parked:
+	case <-c.done:
+		return r, c.Err()
+	}
+	tc := tls.Client(c.raw, cfg)
+	hctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err := tc.HandshakeContext(hctx); err != nil {
+		c.fail(err)
+		return r, handshakeError(ctx, err)
+	}
+	c.nc = tc
+	c.startReader(tc)
+	return r, nil
+}
+
+func handshakeError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("TLS handshake: %w", ErrSilent)
+	}
+	return fmt.Errorf("TLS handshake: %w", err)
+}
+
+// TLS returns the state of TLS on the connection, and whether there is any.
+func (c *Conn) TLS() (tls.ConnectionState, bool) {
+	tc, ok := c.nc.(*tls.Conn)
+	if !ok {
+		return tls.ConnectionState{}, false
+	}
+	return tc.ConnectionState(), true
+}
+
+// Raw returns the socket, for its addresses.
+func (c *Conn) Raw() net.Conn { return c.raw }
+
+// Close ends the connection in good order and waits for the reader.
+func (c *Conn) Close() error {
+	if tc, ok := c.nc.(*tls.Conn); ok {
+		// close_notify must not wait for a peer that does not read.
+		tc.SetWriteDeadline(time.Now().Add(time.Second))
+		tc.CloseWrite()
+	}
+	err := c.raw.Close()
+	c.fail(net.ErrClosed)
+	c.readers.Wait()
+	return err
+}
+
+// Reset ends the connection with a TCP reset where the socket can, so that a
+// server behind a box that swallows what we send learns of it: after a plain
+// close it would count the connection for as long as its own timers run.
+func (c *Conn) Reset() {
+	if l, ok := c.raw.(interface{ SetLinger(sec int) error }); ok {
+		l.SetLinger(0)
+	}
+	c.raw.Close()
+	c.fail(net.ErrClosed)
+	c.readers.Wait()
+}

@@ -1,0 +1,166 @@
+package control
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// The limits on what one reply may hold. They are far above what any server
+// needs (the longest replies are FEAT and STAT) and keep the memory that a
+// hostile one can take small.
+const (
+	maxLine   = 16 << 10 // bytes in one line
+	maxReply  = 4 << 20  // bytes in one reply
+	maxLines  = 50_000   // lines in one reply
+	maxBlanks = 16       // empty lines before a reply
+)
+
+// Reply is one reply of the server: RFC 959, 4.2.
+type Reply struct {
+	Code  int
+	Lines []string // the text, the code taken off the first and the last line
+}
+
+// Text returns the lines joined by newlines.
+func (r Reply) Text() string { return strings.Join(r.Lines, "\n") }
+
+// String returns the reply as it would stand on one line.
+func (r Reply) String() string {
+	return fmt.Sprintf("%03d %s", r.Code, strings.Join(r.Lines, " / "))
+}
+
+// Preliminary reports whether another reply to the same command follows.
+func (r Reply) Preliminary() bool { return r.Code/100 == 1 }
+
+// Positive reports whether the command was carried out or goes on.
+func (r Reply) Positive() bool { return r.Code >= 100 && r.Code < 400 }
+
+// ProtocolError says that the bytes on the control connection are not FTP
+// replies. Nothing after it can be trusted.
+type ProtocolError struct {
+	Reason string
+	Line   string // the offending line, cut short
+}
+
+func (e *ProtocolError) Error() string {
+	if e.Line == "" {
+		return "not an FTP reply: " + e.Reason
+	}
+	return fmt.Sprintf("not an FTP reply: %s: %q", e.Reason, e.Line)
+}
+
+func clip(b []byte) string {
+	const most = 80
+	if len(b) > most {
+		return string(b[:most]) + "..."
+	}
+	return string(b)
+}
+
+// readLine returns the next line without its end. The slice is valid until
+// the next read.
+func readLine(br *bufio.Reader) ([]byte, error) {
+	line, err := br.ReadSlice('\n')
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull):
+		return nil, &ProtocolError{fmt.Sprintf("a line of more than %d bytes", maxLine), clip(line)}
+	case errors.Is(err, io.EOF) && len(line) > 0:
+		// The connection ended in the middle of a line: what stands there
+		// may be cut short, so it is no reply.
+		return nil, io.ErrUnexpectedEOF
+	case err != nil:
+		return nil, err
+	}
+	return bytes.TrimRight(line, "\r\n"), nil
+}
+
+// code returns the reply code that a line begins with and the byte after it
+// (a space when the line ends there).
+func code(line []byte) (n int, sep byte, ok bool) {
+	if len(line) < 3 {
+		return 0, 0, false
+	}
+	for _, c := range line[:3] {
+		if c < '0' || c > '9' {
+			return 0, 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	if n < 100 || n > 699 {
+		return 0, 0, false
+	}
+	sep = ' '
+	if len(line) > 3 {
+		sep = line[3]
+	}
+	return n, sep, true
+}
+
+func text(line []byte) string {
+	if len(line) <= 4 {
+		return ""
+	}
+	return string(line[4:])
+}
+
+// readReply reads one reply, of one line or of many.
+func readReply(br *bufio.Reader) (Reply, error) {
+	first, err := firstLine(br)
+	if err != nil {
+		return Reply{}, err
+	}
+	n, sep, ok := code(first)
+	if !ok {
+		return Reply{}, &ProtocolError{"a line without a reply code", clip(first)}
+	}
+	r := Reply{Code: n, Lines: []string{text(first)}}
+	if sep != '-' {
+		return r, nil
+	}
+	size := len(first)
+	for {
+		line, err := readLine(br)
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return Reply{}, err
+		}
+		if size += len(line); size > maxReply || len(r.Lines) >= maxLines {
+			return Reply{}, &ProtocolError{fmt.Sprintf("a %d reply without an end, given up after %d lines", r.Code, len(r.Lines)), ""}
+		}
+		m, sep, ok := code(line)
+		switch {
+		case ok && m == n && sep == ' ':
+			r.Lines = append(r.Lines, text(line))
+			return r, nil
+		case ok && m == n && sep == '-':
+			// Many servers put the code before each line.
+			r.Lines = append(r.Lines, text(line))
+		default:
+			r.Lines = append(r.Lines, string(line))
+		}
+	}
+}
+
+// firstLine skips the empty lines that some servers send between replies, and
+// Telnet negotiation (RFC 854) ahead of the greeting.
+func firstLine(br *bufio.Reader) ([]byte, error) {
+	for range maxBlanks {
+		line, err := readLine(br)
+		if err != nil {
+			return nil, err
+		}
+		for len(line) >= 3 && line[0] == 0xff && line[1] >= 0xfb && line[1] != 0xff {
+			line = line[3:]
+		}
+		if len(line) > 0 {
+			return line, nil
+		}
+	}
+	return nil, &ProtocolError{"nothing but empty lines", ""}
+}

@@ -1,0 +1,230 @@
+package ftptest
+
+import (
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// fileCommands are the commands that concern files and move no data.
+var fileCommands = map[string]command{
+	"PWD":     {run: fixed("PWD")},
+	"CWD":     {run: (*session).cmdCwd, arg: true},
+	"CDUP":    {run: func(s *session, _ string) { s.cmdCwd("..") }},
+	"MKD":     {run: (*session).cmdMkd, arg: true},
+	"RMD":     {run: (*session).cmdRmd, arg: true},
+	"DELE":    {run: (*session).cmdDele, arg: true},
+	"RNFR":    {run: (*session).cmdRnfr, arg: true},
+	"RNTO":    {run: (*session).cmdRnto, arg: true},
+	"SIZE":    {run: (*session).cmdSize, arg: true},
+	"MDTM":    {run: (*session).cmdMdtm, arg: true},
+	"MFMT":    {run: (*session).cmdMfmt, arg: true},
+	"HASH":    {run: digest("HASH", sha256.New), arg: true},
+	"XSHA256": {run: digest("XHASH", sha256.New), arg: true},
+	"XMD5":    {run: digest("XHASH", md5.New), arg: true},
+	"XCRC":    {run: digest("XHASH", func() hash.Hash { return crc32.NewIEEE() }), arg: true},
+}
+
+// path returns the rooted path that an argument means.
+func (s *session) path(arg string) string {
+	if path.IsAbs(arg) {
+		return path.Clean(arg)
+	}
+	return path.Join(s.cwd, arg)
+}
+
+// quoted doubles the quotes of a path in a 257 reply.
+func quoted(name string) string { return strings.ReplaceAll(name, `"`, `""`) }
+
+// why words an error as an operating system does.
+func why(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "No such file or directory"
+	case errors.Is(err, fs.ErrExist):
+		return "File exists"
+	case errors.Is(err, fs.ErrPermission):
+		return "Permission denied"
+	}
+	return "Invalid argument"
+}
+
+// fail sends the refusal of a command on a file.
+func (s *session) fail(verb, arg string, err error) {
+	s.sayFor(verb, "failed", "{arg}", arg, "{path}", s.path(arg), "{why}", why(err))
+}
+
+// outcome sends the answer to a command on a file.
+func (s *session) outcome(verb, arg string, err error) {
+	if err != nil {
+		s.fail(verb, arg, err)
+		return
+	}
+	s.say(verb, "{arg}", arg, "{path}", quoted(s.path(arg)))
+}
+
+func (s *session) cmdCwd(arg string) {
+	info, err := s.srv.Tree.Stat(s.path(arg))
+	if err == nil && !info.IsDir() {
+		err = fs.ErrNotExist
+	}
+	if err == nil {
+		s.cwd = s.path(arg)
+	}
+	s.outcome("CWD", arg, err)
+}
+
+func (s *session) cmdMkd(arg string) {
+	s.outcome("MKD", arg, s.srv.Tree.Mkdir(s.path(arg), 0o755))
+}
+
+func (s *session) cmdRmd(arg string) {
+	s.outcome("RMD", arg, s.srv.Tree.removeKind(s.path(arg), true))
+}
+
+func (s *session) cmdDele(arg string) {
+	s.outcome("DELE", arg, s.srv.Tree.removeKind(s.path(arg), false))
+}
+
+func (s *session) cmdRnfr(arg string) {
+	_, err := s.srv.Tree.Lstat(s.path(arg))
+	if err == nil {
+		s.rnfr = s.path(arg)
+	}
+	s.outcome("RNFR", arg, err)
+}
+
+func (s *session) cmdRnto(arg string) {
+	if s.rnfr == "" {
+		s.say("RNTO.early")
+		return
+	}
+	from := s.rnfr
+	s.rnfr = ""
+	s.outcome("RNTO", arg, s.srv.Tree.Rename(from, s.path(arg)))
+}
+
+func (s *session) cmdSize(arg string) {
+	info, err := s.srv.Tree.Stat(s.path(arg))
+	switch {
+	case s.ascii && !s.p.SizeInASCII:
+		s.say("SIZE.ascii")
+	case err == nil && info.IsDir():
+		s.fail("SIZE", arg, fs.ErrInvalid)
+	case err != nil:
+		s.fail("SIZE", arg, err)
+	default:
+		s.say("SIZE", "{size}", strconv.FormatInt(info.Size(), 10))
+	}
+}
+
+func (s *session) cmdMdtm(arg string) {
+	if stamp, name, ok := strings.Cut(arg, " "); ok && s.p.MDTMWrite {
+		if mod, ok := parseTime(stamp); ok {
+			s.setTime("MDTM", "MDTM.set", name, mod)
+			return
+		}
+	}
+	info, err := s.srv.Tree.Stat(s.path(arg))
+	if err != nil {
+		s.fail("MDTM", arg, err)
+		return
+	}
+	s.say("MDTM", "{time}", info.ModTime().UTC().Format(timestamp))
+}
+
+func (s *session) cmdMfmt(arg string) {
+	stamp, name, _ := strings.Cut(arg, " ")
+	mod, ok := parseTime(stamp)
+	if !ok || name == "" {
+		s.say("syntax")
+		return
+	}
+	s.setTime("MFMT", "MFMT", name, mod)
+}
+
+// setTime changes a modification time and answers with the given key.
+func (s *session) setTime(verb, key, name string, mod time.Time) {
+	if err := s.srv.Tree.Chtimes(s.path(name), mod); err != nil {
+		s.fail(verb, name, err)
+		return
+	}
+	s.say(key, "{time}", mod.Format(timestamp), "{arg}", name, "{path}", s.path(name))
+}
+
+// digest returns a command that answers with a digest of a file.
+func digest(key string, sum func() hash.Hash) func(*session, string) {
+	return func(s *session, arg string) {
+		r, err := s.srv.Tree.open(s.path(arg))
+		if err != nil {
+			s.fail(key, arg, err)
+			return
+		}
+		h := sum()
+		_, _ = io.Copy(h, r) // memory does not fail
+		s.say(key, "{hash}", hex.EncodeToString(h.Sum(nil)), "{arg}", arg, "{size}", strconv.FormatInt(r.Size(), 10))
+	}
+}
+
+func (s *session) cmdSite(arg string) {
+	words := strings.SplitN(arg, " ", 3)
+	switch {
+	case len(words) == 3 && strings.EqualFold(words[0], "CHMOD"):
+		perm, err := strconv.ParseUint(words[1], 8, 12)
+		if err != nil {
+			s.say("syntax")
+			return
+		}
+		s.outcome("CHMOD", words[2], s.srv.Tree.Chmod(s.path(words[2]), fs.FileMode(perm)))
+	case len(words) == 3 && strings.EqualFold(words[0], "UTIME"):
+		mod, ok := parseTime(words[1])
+		if !ok {
+			s.say("syntax")
+			return
+		}
+		s.setTime("UTIME", "UTIME", words[2], mod)
+	default:
+		s.say("SITE.bad")
+	}
+}
+
+func (s *session) cmdRest(arg string) {
+	n, err := strconv.ParseInt(arg, 10, 63)
+	if err != nil || n < 0 {
+		s.say("syntax")
+		return
+	}
+	s.rest = n
+	s.say("REST", "{n}", strconv.FormatInt(n, 10))
+}
+
+// takeRest returns the restart position for one transfer.
+func (s *session) takeRest() int64 {
+	n := s.rest
+	if !s.p.RestPersists {
+		s.rest = 0
+	}
+	return n
+}
+
+// removeKind removes a directory, or something else, as asked.
+func (t *Tree) removeKind(name string, dir bool) error {
+	return t.change("remove", name, func() error {
+		return t.remove(name, func(mode fs.FileMode) error {
+			if mode.IsDir() != dir {
+				return fmt.Errorf("%w: is a directory: %t", fs.ErrInvalid, mode.IsDir())
+			}
+			return nil
+		})
+	})
+}

@@ -1,0 +1,252 @@
+package ftptest
+
+import (
+	"maps"
+	"strings"
+)
+
+// During is what a server does with commands that come during a transfer.
+type During uint8
+
+const (
+	// Queue reads no command, ABOR included, until the transfer has ended.
+	Queue During = iota
+	// Defer obeys ABOR at once and other commands when the transfer has ended.
+	Defer
+	// Refuse obeys ABOR at once and refuses other commands.
+	Refuse
+	// Obey obeys at once; a command that opens a new data connection destroys the
+	// transfer without a reply.
+	Obey
+)
+
+// Begin is when a server gives the preliminary reply of a transfer.
+type Begin uint8
+
+const (
+	// DataFirst gives it once the data connection is established.
+	DataFirst Begin = iota
+	// ReplyFirst gives it ahead of that.
+	ReplyFirst
+	// ReplyEither gives it ahead of that, with a 125 if the connection is there.
+	ReplyEither
+)
+
+// ForeignPORT is what a server does with a PORT or EPRT that names another
+// address than the client's.
+type ForeignPORT uint8
+
+const (
+	// RefusePORT refuses the command.
+	RefusePORT ForeignPORT = iota
+	// Connect accepts it and connects to that address.
+	Connect
+	// Ignore accepts it and never connects.
+	Ignore
+	// Substitute replaces a private address by the client's if the client's is not
+	// private, and refuses otherwise.
+	Substitute
+)
+
+// Personality is the way one server answers. Every field may be changed in the
+// copy that a constructor returns.
+type Personality struct {
+	Name     string
+	Replies  map[string]string // Replies holds texts by key, in place of those of Plain; see replies.go.
+	Features []string          // Features are the lines of FEAT; nil means FEAT is unknown.
+	Missing  []string          // Missing lists the commands that are unknown.
+
+	During      During
+	Begin       Begin
+	ForeignPORT ForeignPORT
+	LowPORT     bool // LowPORT allows PORT and EPRT with a port below 1024.
+	EagerPORT   bool // EagerPORT connects at PORT, not at the transfer.
+	CheckPeer   bool // CheckPeer turns away a passive connection from another address than the client's.
+	AwaitClose  bool // AwaitClose holds the 226 of a download until the client has closed the data connection.
+	ReuseCloses bool // ReuseCloses ends the control connection after a TLS session that was not resumed.
+	PlainEPSV   bool // PlainEPSV refuses every argument of EPSV with 522.
+	RequirePRET bool // RequirePRET refuses PASV and EPSV without a PRET ahead of them.
+	Telnet      bool // Telnet halves a doubled 0xFF anywhere in a command.
+
+	RestPersists bool // RestPersists keeps the restart position for later transfers.
+	SizeInASCII  bool // SizeInASCII answers SIZE in ASCII mode too.
+	MDTMWrite    bool // MDTMWrite takes a 14-digit first word of MDTM's argument for a time to set.
+
+	ListOptions  bool   // ListOptions takes a leading dash in the argument of LIST, NLST and STAT for options of ls.
+	Glob         bool   // Glob takes wildcards in that argument for a pattern.
+	ShowHidden   bool   // ShowHidden lists names with a leading dot without -a.
+	DotDirs      bool   // DotDirs lists "." and ".." with -a, and in STAT.
+	EmptyMissing bool   // EmptyMissing lists a name that is not there as empty.
+	DOSDate      string // DOSDate is the layout of dates in a listing of DOS form; empty means Unix form.
+	MachineDots  bool   // MachineDots lists "." and ".." in MLSD as cdir and pdir.
+	LinkType     string // LinkType is MLSD's type of a symbolic link; "{target}" stands for what it holds, empty follows it.
+	StatIndent   string // StatIndent is put ahead of each line of STAT's listing.
+}
+
+// text returns the reply for key, with its placeholders filled in from pairs.
+func (p *Personality) text(key string, pairs ...string) string {
+	text, ok := p.Replies[key]
+	if !ok {
+		text = plainReplies[key]
+	}
+	if !strings.Contains(text, "{") {
+		return text
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+// say sends the personality's reply for key. Pairs are placeholders and values
+// beyond those of every reply.
+func (s *session) say(key string, pairs ...string) {
+	s.reply(s.p.text(key, append(pairs, s.vars()...)...))
+}
+
+// vars returns the placeholders of every reply.
+func (s *session) vars() []string {
+	return []string{
+		"{user}", s.user,
+		"{peer}", s.remote.Addr().String(),
+		"{local}", s.local.Addr().String(),
+		"{cwd}", strings.ReplaceAll(s.cwd, `"`, `""`),
+		"{type}", s.typeName(),
+		"{t}", typeLetter(s.ascii),
+		"{Type}", s.titleType(),
+	}
+}
+
+// sayFor sends the reply for verb and outcome, or the one for the outcome alone
+// where the verb has none of its own.
+func (s *session) sayFor(verb, outcome string, pairs ...string) {
+	key := verb + "." + outcome
+	if !s.p.has(key) {
+		key = outcome
+	}
+	s.say(key, pairs...)
+}
+
+func (p *Personality) has(key string) bool {
+	return p.Replies[key] != "" || plainReplies[key] != ""
+}
+
+func typeLetter(ascii bool) string {
+	if ascii {
+		return "A"
+	}
+	return "I"
+}
+
+func (s *session) titleType() string {
+	if s.ascii {
+		return "ASCII"
+	}
+	return "Binary"
+}
+
+func (s *session) typeName() string {
+	if s.ascii {
+		return "ASCII"
+	}
+	return "BINARY"
+}
+
+// Plain returns the personality of a server that knows every command.
+func Plain() Personality {
+	return Personality{
+		Name: "Plain",
+		Features: []string{"AUTH TLS", "CLNT", "EPRT", "EPSV", "HOST", "LANG EN*", "MDTM", "MFMT", "MLST",
+			"PASV", "PBSZ", "PROT", "REST STREAM", "SIZE", "TVFS", "UTF8", "XCRC", "XMD5", "XSHA256"},
+		During: Defer, Begin: DataFirst, ForeignPORT: RefusePORT, CheckPeer: true, Telnet: true,
+		ListOptions: true, LinkType: "OS.unix=symlink",
+	}
+}
+
+// VSFTPD returns the personality of vsftpd 3.0.3.
+func VSFTPD() Personality {
+	return Personality{
+		Name:     "vsftpd",
+		Replies:  maps.Clone(vsftpdReplies),
+		Features: []string{"AUTH TLS", "EPRT", "EPSV", "MDTM", "PASV", "PBSZ", "PROT", "REST STREAM", "SIZE", "TVFS", "UTF8"},
+		Missing:  []string{"MLSD", "MLST", "MFMT", "CLNT", "HOST", "LANG", "HASH", "XCRC", "XMD5", "XSHA256", "PRET", "CCC"},
+		During:   Queue, Begin: DataFirst, ForeignPORT: RefusePORT, CheckPeer: true, ReuseCloses: true,
+		MDTMWrite: true, SizeInASCII: false, ListOptions: true, Glob: true, DotDirs: true, EmptyMissing: true,
+	}
+}
+
+// ProFTPD returns the personality of ProFTPD 1.3.8.
+func ProFTPD() Personality {
+	return Personality{
+		Name:     "ProFTPD",
+		Replies:  maps.Clone(proftpdReplies),
+		Features: []string{"AUTH TLS", "CCC", "CLNT", "EPRT", "EPSV", "HOST", "LANG en-US*", "MDTM", "MFMT", "MLST", "PBSZ", "PROT", "REST STREAM", "SIZE", "TVFS", "UTF8"},
+		Missing:  []string{"PRET", "XCRC", "XMD5", "XSHA256", "HASH"},
+		During:   Defer, Begin: DataFirst, ForeignPORT: Substitute, CheckPeer: true, AwaitClose: true, Telnet: true,
+		ListOptions: true, Glob: true, DotDirs: true, MachineDots: true,
+		LinkType: "OS.unix=symlink", StatIndent: " ",
+	}
+}
+
+// PureFTPd returns the personality of Pure-FTPd 1.0.50.
+func PureFTPd() Personality {
+	return Personality{
+		Name:     "Pure-FTPd",
+		Replies:  maps.Clone(pureReplies),
+		Features: []string{"AUTH TLS", "EPRT", "IDLE", "MDTM", "SIZE", "MFMT", "REST STREAM", "MLST", "MLSD", "PRET", "UTF8", "PBSZ", "PROT", "TVFS", "ESTA", "PASV", "EPSV", "ESTP"},
+		Missing:  []string{"CLNT", "HOST", "LANG", "HASH", "XCRC", "XMD5", "XSHA256"},
+		During:   Refuse, Begin: DataFirst, ForeignPORT: RefusePORT, CheckPeer: true, Telnet: true,
+		ListOptions: true, Glob: true, DotDirs: true, EmptyMissing: true, MachineDots: true,
+		LinkType: "OS.unix=slink:{target}",
+	}
+}
+
+// Pyftpdlib returns the personality of pyftpdlib 1.5.7.
+func Pyftpdlib() Personality {
+	return Personality{
+		Name:     "pyftpdlib",
+		Replies:  maps.Clone(pyftpdlibReplies),
+		Features: []string{"AUTH TLS", "EPRT", "EPSV", "MDTM", "MFMT", "MLST", "PBSZ", "PROT", "REST STREAM", "SIZE", "TVFS", "UTF8"},
+		Missing:  []string{"CLNT", "HOST", "LANG", "HASH", "XCRC", "XMD5", "XSHA256", "PRET", "CCC", "ACCT"},
+		During:   Obey, Begin: ReplyEither, ForeignPORT: RefusePORT, EagerPORT: true, CheckPeer: true,
+		ShowHidden: true,
+	}
+}
+
+// IIS returns a personality like that of Microsoft's FTP service 7.5.
+func IIS() Personality {
+	return Personality{
+		Name:     "IIS",
+		Replies:  maps.Clone(iisReplies),
+		Features: []string{"LANG EN*", "UTF8", "AUTH TLS;TLS-C;SSL;TLS-P;", "PBSZ", "PROT C;P;", "CCC", "HOST", "SIZE", "MDTM", "REST STREAM"},
+		Missing:  []string{"MLSD", "MLST", "MFMT", "CLNT", "HASH", "XCRC", "XMD5", "XSHA256", "PRET"},
+		During:   Defer, Begin: ReplyEither, ForeignPORT: RefusePORT, CheckPeer: true,
+		SizeInASCII: true, ListOptions: true, Glob: true, ShowHidden: true, DOSDate: "01-02-06  03:04PM",
+	}
+}
+
+// FileZilla returns a personality like that of FileZilla Server 0.9.60.
+func FileZilla() Personality {
+	return Personality{
+		Name:     "FileZilla",
+		Replies:  maps.Clone(filezillaReplies),
+		Features: []string{"MDTM", "REST STREAM", "SIZE", "MLST", "MLSD", "AUTH SSL", "AUTH TLS", "PROT", "PBSZ", "UTF8", "CLNT", "MFMT", "EPSV", "EPRT"},
+		Missing:  []string{"HOST", "LANG", "XCRC", "XMD5", "XSHA256", "PRET", "CCC"},
+		During:   Defer, Begin: ReplyFirst, ForeignPORT: RefusePORT, CheckPeer: true, PlainEPSV: true,
+		SizeInASCII: true, ListOptions: true, Glob: true, ShowHidden: true,
+	}
+}
+
+// Ancient returns the personality of a server of RFC 959 alone: no FEAT, no
+// extended addresses, no machine listings, no sizes.
+func Ancient() Personality {
+	return Personality{
+		Name: "Ancient",
+		Missing: []string{"FEAT", "OPTS", "EPSV", "EPRT", "MLSD", "MLST", "MDTM", "MFMT", "SIZE", "AUTH", "PBSZ", "PROT",
+			"CCC", "CLNT", "HOST", "LANG", "HASH", "XCRC", "XMD5", "XSHA256", "PRET", "REST"},
+		During: Queue, Begin: ReplyFirst, ForeignPORT: Connect, LowPORT: true, RestPersists: true,
+		ListOptions: true, Glob: true, DotDirs: true,
+	}
+}
+
+// Personalities returns one of each.
+func Personalities() []Personality {
+	return []Personality{Plain(), VSFTPD(), ProFTPD(), PureFTPd(), Pyftpdlib(), IIS(), FileZilla(), Ancient()}
+}

@@ -1,0 +1,417 @@
+package ftptest
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Limits on what a client may send.
+const (
+	maxLine    = 4096 // bytes of one command line
+	maxPending = 64   // commands kept while a transfer runs
+)
+
+// errTooLong is returned for a command line over the limit; it was skipped.
+var errTooLong = errors.New("ftptest: command line too long")
+
+// session is one control connection. Its fields belong to the goroutine of run,
+// but for those that a transfer uses through methods.
+type session struct {
+	srv           *Server
+	p             *Personality
+	id            int
+	wire          *wire
+	conn          net.Conn // wire, or TLS over it
+	br            *bufio.Reader
+	local, remote netip.AddrPort
+	ctx           context.Context
+	cancel        context.CancelFunc
+	log           *dialog
+	seen          map[string]int
+	lines         int
+
+	wmu sync.Mutex // orders replies
+
+	in      chan input
+	more    chan struct{}
+	pending []string
+	quit    bool
+	tlsConf *tls.Config
+
+	user     string
+	loggedIn bool
+	cwd      string
+	ascii    bool
+	rest     int64
+	rnfr     string
+	private  bool // PROT P
+	pbsz     bool
+	epsvAll  bool
+	pret     bool
+	facts    []string
+	cur      *Step
+	data     *pending
+	xfer     *transfer
+}
+
+// input is a command line or what ended them.
+type input struct {
+	line string
+	err  error
+}
+
+func newSession(srv *Server, id int, w *wire) *session {
+	s := &session{
+		srv: srv, p: &srv.Personality, id: id, wire: w, conn: w,
+		local: addrPort(w.LocalAddr()), remote: addrPort(w.RemoteAddr()),
+		seen: make(map[string]int), in: make(chan input), more: make(chan struct{}),
+		cur: noStep,
+	}
+	s.ctx, s.cancel = context.WithCancel(srv.ctx)
+	s.log = srv.dialog(id, s.remote, w)
+	if srv.TLS != nil {
+		// A clone has ticket keys of its own: a session resumes this connection's only.
+		s.tlsConf = srv.TLS.Clone()
+	}
+	s.reinit()
+	return s
+}
+
+// reinit brings the session into the state before login.
+func (s *session) reinit() {
+	s.user, s.loggedIn, s.cwd = "", false, "/"
+	s.ascii, s.rest, s.rnfr = true, 0, ""
+	s.epsvAll, s.pret = false, false
+	s.facts = defaultFacts
+}
+
+// run is the life of a session. A name in full is the reply that turns the
+// client away.
+func (s *session) run(full string) {
+	defer s.srv.finished(s.log)
+	defer s.cancel()
+	defer s.hangUp()
+	defer s.dropData()
+	if s.srv.ImplicitTLS && s.startTLS() != nil {
+		return
+	}
+	if full != "" {
+		s.say(full)
+		s.wire.end(Cut)
+		return
+	}
+	s.greet()
+	s.br = bufio.NewReaderSize(s.conn, maxLine)
+	var reader sync.WaitGroup
+	defer reader.Wait()
+	defer s.hangUp() // ends the reader
+	defer s.cancel()
+	reader.Go(s.readLines)
+	s.loop()
+}
+
+// hangUp closes the control connection.
+func (s *session) hangUp() { closeConn(s.conn, s.wire) }
+
+// closeConn closes a connection that may be TLS over w. Where w has ended, no
+// closure alert is tried: on a silent connection it would never be written.
+func closeConn(conn net.Conn, w *wire) {
+	if w.state() == Keep {
+		_ = conn.Close()
+	}
+	_ = w.Close()
+}
+
+// greet sends the first reply, or what the script has in its place.
+func (s *session) greet() {
+	st := s.step(Greeting)
+	if !s.play(st) {
+		s.say("greeting")
+	}
+	s.wire.end(st.Then)
+}
+
+// loop takes commands and the ends of transfers until the session is over.
+func (s *session) loop() {
+	for !s.quit {
+		in, done := s.in, (chan struct{})(nil)
+		if s.xfer != nil {
+			done = s.xfer.done
+			if s.p.During == Queue || len(s.pending) == maxPending {
+				in = nil
+			}
+		}
+		timer, stop := s.idle()
+		select {
+		case <-s.ctx.Done():
+			s.quit = true
+		case <-done:
+			s.endTransfer()
+		case <-timer:
+			s.say("idle")
+			s.quit = true
+		case cmd := <-in:
+			s.take(cmd)
+		}
+		stop()
+	}
+}
+
+// idle returns the channel that fires when the client is silent for too long.
+func (s *session) idle() (<-chan time.Time, func()) {
+	if s.srv.IdleTimeout == 0 || s.xfer != nil {
+		return nil, func() {}
+	}
+	timer := time.NewTimer(s.srv.IdleTimeout)
+	return timer.C, func() { timer.Stop() }
+}
+
+// take handles what the reader brought and lets it go on.
+func (s *session) take(cmd input) {
+	switch {
+	case errors.Is(cmd.err, errTooLong):
+		s.say("toolong")
+	case cmd.err != nil:
+		s.quit = true
+		return
+	default:
+		s.dispatch(cmd.line)
+	}
+	select {
+	case s.more <- struct{}{}:
+	case <-s.ctx.Done():
+	}
+}
+
+// dispatch handles a command during a transfer or outside of one.
+func (s *session) dispatch(line string) {
+	for s.xfer != nil && s.xfer.closing() {
+		<-s.xfer.done
+		s.endTransfer()
+	}
+	if s.xfer != nil {
+		s.interject(line)
+		return
+	}
+	s.handle(line)
+}
+
+// endTransfer ends the transfer and carries out what came meanwhile.
+func (s *session) endTransfer() {
+	st := s.xfer.step
+	s.xfer = nil
+	s.wire.end(st.Then)
+	for len(s.pending) > 0 && s.xfer == nil && !s.quit {
+		line := s.pending[0]
+		s.pending = s.pending[1:]
+		s.handle(line)
+	}
+}
+
+// interject handles a command that came during a transfer.
+func (s *session) interject(line string) {
+	verb, _ := cutCommand(line)
+	switch {
+	case verb == "ABOR":
+		s.handle(line)
+	case s.p.During == Refuse:
+		s.heard(verb, line)
+		s.say("during")
+	case s.p.During == Defer:
+		s.pending = append(s.pending, line)
+	default:
+		s.handle(line)
+	}
+}
+
+// heard records a command and returns the step for it.
+func (s *session) heard(verb, line string) *Step {
+	s.lines++
+	s.srv.record(s.log, Received, line)
+	return s.step(verb)
+}
+
+// handle carries out one command line.
+func (s *session) handle(line string) {
+	verb, arg := cutCommand(line)
+	st := s.heard(verb, line)
+	if s.play(st) {
+		s.wire.end(st.Then)
+		return
+	}
+	if st.As != "" {
+		verb, arg = cutCommand(st.As)
+	}
+	s.cur = st
+	s.exec(verb, arg)
+	s.cur = noStep
+	if s.xfer == nil || s.xfer.step != st {
+		s.wire.end(st.Then)
+	}
+}
+
+// play does what a step does ahead of the command, and reports whether it stood
+// in the command's place.
+func (s *session) play(st *Step) bool {
+	if st.Delay > 0 {
+		s.pause(s.ctx, st.Delay)
+	}
+	if st.Before != "" {
+		s.reply(st.Before)
+	}
+	if st.Endless != "" {
+		s.endless(st.Endless)
+	}
+	if st.Raw != "" {
+		s.send([]byte(st.Raw), st.Raw)
+	}
+	if st.Reply != "" && st.Reply != None {
+		s.reply(st.Reply)
+	}
+	return st.replaces()
+}
+
+// endless sends text until the connection fails.
+func (s *session) endless(text string) {
+	block := []byte(strings.Repeat(text, maxLine/len(text)+1))
+	s.wmu.Lock()
+	defer s.wmu.Unlock()
+	for {
+		if _, err := s.conn.Write(block); err != nil {
+			s.quit = true
+			return
+		}
+	}
+}
+
+// pause waits for d in real or virtual time, or for the context.
+func (s *session) pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// reply sends a reply whose lines are separated by "\n".
+func (s *session) reply(text string) {
+	if text == "" || text == None {
+		return
+	}
+	s.send([]byte(strings.ReplaceAll(text, "\n", "\r\n")+"\r\n"), text)
+}
+
+// send writes bytes to the control connection and records them as text. An error
+// is left to the reader, which meets it too.
+func (s *session) send(raw []byte, text string) {
+	s.wmu.Lock()
+	defer s.wmu.Unlock()
+	s.srv.record(s.log, Sent, text)
+	_, _ = s.conn.Write(raw)
+}
+
+// readLines hands command lines to the loop, one at a time: the connection may
+// turn into another before the next is read.
+func (s *session) readLines() {
+	for {
+		line, err := readCommand(s.br)
+		if err == nil {
+			line = unTelnet(line, s.p.Telnet)
+		}
+		select {
+		case s.in <- input{line, err}:
+		case <-s.ctx.Done():
+			return
+		}
+		if err != nil && !errors.Is(err, errTooLong) {
+			return
+		}
+		select {
+		case <-s.more:
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
+// readCommand reads one line without its end; a longer one is skipped whole.
+func readCommand(br *bufio.Reader) (string, error) {
+	line, err := br.ReadSlice('\n')
+	if err == nil {
+		return strings.TrimRight(string(line), "\r\n"), nil
+	}
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		return "", err
+	}
+	for errors.Is(err, bufio.ErrBufferFull) {
+		_, err = br.ReadSlice('\n')
+	}
+	if err != nil {
+		return "", err
+	}
+	return "", errTooLong
+}
+
+// Telnet's escape and the range of its commands that take an option.
+const (
+	telnetIAC  = 0xff
+	telnetWill = 0xfb
+	telnetDont = 0xfe
+)
+
+// unTelnet removes Telnet commands ahead of the line, and if whole is set, in it,
+// where it also halves a doubled escape (RFC 854).
+func unTelnet(line string, whole bool) string {
+	var b strings.Builder
+	for i := 0; i < len(line); i++ {
+		if line[i] != telnetIAC || (!whole && b.Len() > 0) {
+			b.WriteByte(line[i])
+			continue
+		}
+		if i++; i == len(line) {
+			break
+		}
+		switch c := line[i]; {
+		case c == telnetIAC:
+			b.WriteByte(c)
+		case c >= telnetWill && c <= telnetDont:
+			i++
+		}
+	}
+	return b.String()
+}
+
+// cutCommand returns the verb in upper case and the argument as it stands.
+func cutCommand(line string) (verb, arg string) {
+	verb, arg, _ = strings.Cut(line, " ")
+	return strings.ToUpper(verb), arg
+}
+
+// startTLS turns the control connection into TLS.
+func (s *session) startTLS() error {
+	if s.tlsConf == nil {
+		return io.ErrUnexpectedEOF
+	}
+	conn := tls.Server(s.wire, s.tlsConf)
+	if err := conn.HandshakeContext(s.ctx); err != nil {
+		return err
+	}
+	s.wmu.Lock()
+	s.conn = conn
+	s.wmu.Unlock()
+	if s.br != nil {
+		// What came in the clear ahead of the handshake is dropped (RFC 2595, 2.4).
+		s.br.Reset(conn)
+	}
+	s.private = s.srv.ImplicitTLS
+	return nil
+}

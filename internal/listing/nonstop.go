@@ -1,0 +1,32 @@
+package listing
+
+import "strings"
+
+// nonStop parses a line of HP NonStop (Tandem) Guardian:
+//
+//	File         Code             EOF  Last Modification    Owner  RWEP
+//	EMSACSTM      101             146  18-Sep-00 09:03:37 170,175 "nunu"
+//	TACLCSTM   O  101             101  4-Mar-01  23:50:06 255,255 "oooo"
+func (p *Parser) nonStop(line string) (Entry, bool, string) {
+	var f fields
+	f.split(line)
+	date := 3 // behind name, code and end of file
+	if len(f.at(1)) == 1 && !isNumber(f.at(1)) {
+		date = 4 // O marks an open file
+	}
+	e := Entry{Name: f.at(0), Type: TypeFile}
+	var c clock
+	var ok bool
+	if e.Size, ok = parseSize(f.at(date - 1)); !ok {
+		return Entry{}, false, "no size"
+	}
+	if !c.vmsDate(f.at(date)) || !c.timeOfDay(f.at(date+1)) || !e.setTime(c, p.loc) {
+		return Entry{}, false, "no date"
+	}
+	group, owner, ok := strings.Cut(f.at(date+2), ",")
+	if ok && owner == "" {
+		owner = f.at(date + 3) // 244, 10
+	}
+	e.Group, e.Owner = group, owner
+	return e, false, ""
+}

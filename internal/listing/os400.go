@@ -1,0 +1,105 @@
+package listing
+
+import "strings"
+
+// os400 parses a line of OS/400 (IBM i) in its own format:
+//
+//	PEP              4019 18.03.04 18:58:16 *STMF      report.zip
+//	CFT             45056 04/12/14 14:19:31 *FILE      A.FILE
+//	CFT                                     *MEM       A.FILE/A.MBR
+//
+// The job's date format decides about slashes; while the listing has not shown
+// which it is, the time is unknown. A *FILE whose name ends in ".FILE" is a
+// directory of members, and the members listed behind it are its entries, not
+// those of this directory.
+func (p *Parser) os400(line string) (Entry, bool, string) {
+	var f fields
+	f.split(line)
+	at := 0
+	for at < f.n && at <= 4 && !objectType(f.at(at)) {
+		at++
+	}
+	if at >= f.n || at != 4 && at > 1 {
+		return Entry{}, false, notMine
+	}
+	e := Entry{Name: paddedName(&f, at), Size: -1}
+	if at > 0 {
+		e.Owner = f.at(0)
+	}
+	e.Type = objectTypes[f.at(at)]
+	if at == 4 && !p.setObject(&e, &f) {
+		return Entry{}, false, "no size and date"
+	}
+	switch f.at(at) {
+	case "*FILE":
+		p.file = e.Name
+		if strings.HasSuffix(e.Name, ".FILE") {
+			e.Type = TypeDir
+		}
+	case "*MEM":
+		if file, _, ok := strings.Cut(e.Name, "/"); ok && file == p.file {
+			return Entry{}, true, ""
+		}
+	}
+	return e, false, ""
+}
+
+// objectTypes are the types of object that appear in listings. Others can be
+// neither read nor entered.
+var objectTypes = map[string]Type{
+	"*FILE": TypeFile, "*STMF": TypeFile, "*DSTMF": TypeFile, "*MEM": TypeFile, "*DOC": TypeFile, "*USRSPC": TypeFile,
+	"*DIR": TypeDir, "*DDIR": TypeDir, "*LIB": TypeDir, "*FLR": TypeDir,
+	"*SYMLNK": TypeLink,
+	"*PGM":    TypeOther, "*SRVPGM": TypeOther, "*MODULE": TypeOther, "*CMD": TypeOther, "*OUTQ": TypeOther,
+	"*DTAQ": TypeOther, "*DTAARA": TypeOther, "*JOBD": TypeOther, "*JRN": TypeOther, "*JRNRCV": TypeOther,
+	"*MSGQ": TypeOther, "*MSGF": TypeOther, "*USRPRF": TypeOther, "*BNDDIR": TypeOther, "*BLKSF": TypeOther,
+	"*SOCKET": TypeOther, "*CHRSF": TypeOther, "*FIFO": TypeOther, "*SQLPKG": TypeOther, "*PNLGRP": TypeOther,
+	"*QRYDFN": TypeOther, "*AUTL": TypeOther, "*SBSD": TypeOther, "*CLS": TypeOther, "*JOBQ": TypeOther,
+	"*MENU": TypeOther, "*TBL": TypeOther, "*USRIDX": TypeOther, "*USRQ": TypeOther, "*WSCST": TypeOther,
+}
+
+func objectType(word string) bool {
+	_, ok := objectTypes[word]
+	return ok
+}
+
+// paddedName returns the name behind the type column, which is ten wide and one
+// space away; more spaces are the name's own.
+func paddedName(f *fields, at int) string {
+	rest := f.after(at)
+	if pad := 11 - len(f.at(at)); pad > 0 && len(rest) > pad && strings.Trim(rest[:pad], " ") == "" {
+		return rest[pad:]
+	}
+	return strings.TrimLeft(rest, " \t")
+}
+
+// setObject reads size, date and time. Only a stream file's size is what a
+// transfer brings.
+func (p *Parser) setObject(e *Entry, f *fields) bool {
+	size, ok := parseSize(f.at(1))
+	if !ok {
+		return false
+	}
+	if f.at(4) == "*STMF" || f.at(4) == "*DSTMF" {
+		e.Size = size
+	}
+	c, ok := p.objectDate(f.at(2))
+	if !ok {
+		return false
+	}
+	known := c.precision != PrecisionNone
+	if !c.timeOfDay(f.at(3)) {
+		return false
+	}
+	return !known || e.setTime(c, p.loc)
+}
+
+func (p *Parser) objectDate(word string) (clock, bool) {
+	switch {
+	case strings.Contains(word, "."):
+		return p.orders.date(word, p.now.Year(), orderDMY, orderYMD)
+	case strings.Contains(word, "-"):
+		return p.orders.date(word, p.now.Year(), orderYMD)
+	}
+	return p.orders.date(word, p.now.Year())
+}

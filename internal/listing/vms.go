@@ -1,0 +1,107 @@
+package listing
+
+import (
+	"strconv"
+	"strings"
+)
+
+// vms parses a line of a VMS directory:
+//
+//	CII-MANUAL.TEX;1  213/216  29-JAN-1996 03:33:12  [ANONYMOU,ANONYMOUS]   (RWED,RWED,,)
+//
+// The columns come in any order, and on the next line behind a long name. Files
+// keep their version, for several versions of one file are several entries;
+// directories lose ".DIR;1", without which they are entered. Sizes are in blocks
+// and hence unknown.
+func (p *Parser) vms(line string) (Entry, bool, string) {
+	var f fields
+	f.split(line)
+	indented := line[0] == ' ' || line[0] == '\t'
+	if p.pending != "" {
+		name := p.pending
+		p.pending = ""
+		if !indented && strings.Contains(f.at(0), ";") {
+			return Entry{}, false, "columns are missing of " + strconv.Quote(name[:min(len(name), maxQuoted)]) + " before"
+		}
+		e, reason := p.vmsEntry(name, &f, 0)
+		e.Raw = name + "\n" + line
+		return e, false, reason
+	}
+	if indented {
+		if p.format == FormatVMS && ownerOnly(&f) {
+			return Entry{}, true, "" // the end of the entry before, whose owner is long
+		}
+		return Entry{}, false, notMine
+	}
+	if _, version, ok := strings.Cut(f.at(0), ";"); !ok || !isNumber(version) {
+		return Entry{}, false, notMine
+	}
+	if f.n == 1 {
+		p.pending = f.at(0)
+		return Entry{}, true, ""
+	}
+	e, reason := p.vmsEntry(f.at(0), &f, 1)
+	return e, false, reason
+}
+
+func ownerOnly(f *fields) bool {
+	for i := range f.n {
+		if c := f.at(i)[0]; c != '[' && c != '(' {
+			return false
+		}
+	}
+	return true
+}
+
+// vmsEntry reads the columns from the word with index i on.
+func (p *Parser) vmsEntry(name string, f *fields, i int) (Entry, string) {
+	e := Entry{Name: name, Type: TypeFile, Size: -1}
+	base, _, _ := strings.Cut(name, ";")
+	if n := len(base) - len(".DIR"); n > 0 && strings.EqualFold(base[n:], ".DIR") {
+		e.Name, e.Type = base[:n], TypeDir
+	}
+	if strings.Contains(f.line, "privilege") || strings.Contains(f.line, "%RMS-E-PRV") {
+		return e, "" // the name is all that we may know
+	}
+	var c clock
+	dated := false
+	for ; i < f.n; i++ {
+		word := f.at(i)
+		if !dated && c.vmsDate(word) {
+			dated = true
+			c.timeOfDay(f.at(i + 1))
+			continue
+		}
+		e.setVMSOwner(word)
+	}
+	if !dated || !e.setTime(c, p.loc) {
+		return Entry{}, "no date"
+	}
+	return e, ""
+}
+
+// vmsDate reads 29-JAN-1996 and 9-Mar-01.
+func (c *clock) vmsDate(word string) bool {
+	day, rest, ok := strings.Cut(word, "-")
+	month, year, ok2 := strings.Cut(rest, "-")
+	if !ok || !ok2 || len(day) > 2 {
+		return false
+	}
+	c.month, c.precision = monthOf(month), PrecisionDay
+	c.year, ok = fullYear(year)
+	c.day, ok2 = smallInt(day)
+	return ok && ok2 && c.month != 0
+}
+
+// setVMSOwner reads [GROUP,OWNER] and [OWNER].
+func (e *Entry) setVMSOwner(word string) {
+	if e.Owner != "" || !strings.HasPrefix(word, "[") || !strings.HasSuffix(word, "]") {
+		return
+	}
+	inner := word[1 : len(word)-1]
+	group, owner, ok := strings.Cut(inner, ",")
+	if !ok {
+		group, owner = "", inner
+	}
+	e.Owner, e.Group = owner, group
+}

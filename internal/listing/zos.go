@@ -1,0 +1,114 @@
+package listing
+
+import "strings"
+
+// dataset parses a line of a z/OS list of data sets:
+//
+//	Volume Unit    Referred Ext Used Recfm Lrecl BlkSz Dsorg Dsname
+//	WYOSPT 3420   2003/05/21  1  200  FB      80  8053  PS  48-MVS.FILE
+//	Migrated                                                49-MVS.FILE
+//
+// A partitioned data set is a directory. The date is that of the last reference,
+// not of a change, so the time is unknown, and so is the size, in tracks.
+func (p *Parser) dataset(line string) (Entry, bool, string) {
+	var f fields
+	f.split(line)
+	if f.n < 2 || p.format == FormatAuto && !fullDataset(&f) {
+		return Entry{}, false, notMine
+	}
+	e := Entry{Name: f.at(f.n - 1), Type: TypeFile, Size: -1}
+	if !validDsname(e.Name) {
+		return Entry{}, false, "no data set name"
+	}
+	switch f.at(f.n - 2) {
+	case "PS", "PS-E", "PS-L", "PSU", "DA":
+		return e, false, ""
+	case "PO", "PO-E", "POU":
+		e.Type = TypeDir
+		return e, false, ""
+	case "VSAM", "PATH", "AIX", "GDG", "HFS", "ZFS", "IS", "U":
+		e.Type = TypeOther
+		return e, false, ""
+	}
+	switch first := f.at(0); {
+	case first == "Pseudo" && f.at(1) == "Directory":
+		e.Type = TypeDir
+	case first == "Migrated", first == "ARCIVE", first == "Tape", strings.Contains(line, "Not Direct Access"):
+	case strings.HasPrefix(line, "Not Mounted"), strings.HasPrefix(line, "Error determining attributes"), strings.HasPrefix(line, "GDG base"):
+		e.Type = TypeOther
+	default:
+		return Entry{}, false, "unknown kind of data set"
+	}
+	return e, false, ""
+}
+
+// fullDataset recognises a line without the heading before it.
+func fullDataset(f *fields) bool {
+	date := f.at(2)
+	return f.n >= 9 && f.n <= 10 && len(date) == 10 && (date == "**NONE**" || date[4] == '/' && date[7] == '/')
+}
+
+func validDsname(name string) bool {
+	if len(name) > 44 {
+		return false
+	}
+	for part := range strings.SplitSeq(name, ".") {
+		if !validMember(part) {
+			return false
+		}
+	}
+	return true
+}
+
+// validMember reports whether name is made of the letters that names on z/OS
+// are, at most eight of them.
+func validMember(name string) bool {
+	return len(name) >= 1 && len(name) <= 8 && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789$#@-{") == ""
+}
+
+// member parses a line of a partitioned data set's directory, with the
+// statistics of an editor, the attributes of a load module or nothing:
+//
+//	Name     VV.MM   Created       Changed      Size  Init   Mod   Id
+//	TBSHELF   01.03 2002/09/12 2002/10/11 09:37    11    11     0 KIL001
+//	TBTOOL
+//
+// Sizes are in records and hence unknown.
+func (p *Parser) member(line string) (Entry, bool, string) {
+	var f fields
+	f.split(line)
+	e := Entry{Name: f.at(0), Type: TypeFile, Size: -1}
+	if !validMember(e.Name) {
+		return Entry{}, false, "no member name"
+	}
+	version := f.at(1)
+	switch {
+	case f.n == 1:
+		return e, false, ""
+	case f.n >= 8 && len(version) == 5 && version[2] == '.':
+		if !e.setMemberTime(p, &f) {
+			return Entry{}, false, "no such date"
+		}
+		e.Owner = f.at(f.n - 1)
+		return e, false, ""
+	case f.n >= 4 && len(version) >= 6 && strings.Trim(version, "0123456789ABCDEF") == "":
+		return e, false, ""
+	}
+	return Entry{}, false, "neither statistics nor attributes"
+}
+
+func (e *Entry) setMemberTime(p *Parser, f *fields) bool {
+	orders := allOrders
+	c, ok := orders.date(f.at(3), p.now.Year(), orderYMD)
+	if !ok {
+		return false
+	}
+	c.timeOfDay(f.at(4))
+	return e.setTime(c, p.loc)
+}
+
+// jes refuses the jobs that z/OS lists with SITE FILETYPE=JES: they are not
+// files of a directory.
+func (p *Parser) jes(string) (Entry, bool, string) {
+	return Entry{}, false, "a JES job, not a file"
+}

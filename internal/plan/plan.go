@@ -1,0 +1,182 @@
+// Package plan decides in which order the ways to open a data connection are
+// tried, and how long each may take. It is pure: what is known goes in, a list
+// of steps comes out.
+package plan
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Mode is a command that opens a data connection.
+type Mode uint8
+
+// The modes, in the order in which they are tried by default.
+const (
+	EPSV Mode = 1 + iota
+	PASV
+	PORT
+	EPRT
+)
+
+// Passive reports whether the client dials in this mode.
+func (m Mode) Passive() bool { return m == EPSV || m == PASV }
+
+// Source says where the address of a step comes from.
+type Source uint8
+
+const (
+	// Peer is the address that the control connection goes to.
+	Peer Source = 1 + iota
+	// Advertised is the address in the server's 227.
+	Advertised
+	// Local is our own address on the control connection.
+	Local
+	// Public is the address under which a NAT shows us: configured, mapped,
+	// or learnt from the server.
+	Public
+)
+
+// Step is one way to open a data connection.
+type Step struct {
+	Mode   Mode
+	Source Source
+}
+
+// Input is what is known of a path.
+type Input struct {
+	Modes         []Mode     // allowed, in this order; nil means all
+	Local, Server netip.Addr // the ends of the control connection
+	TLS           bool       // no box can read the commands
+	Proxy         bool       // nobody can connect to us
+	Trust         bool       // an address in a 227 may be dialled
+	HasPublic     bool       // a public address is configured or can be mapped
+	Proven        Step       // worked last time; zero when unknown
+	Avoid         []Mode     // were refused, or cost the control connection
+}
+
+// Make returns the steps in the order in which they are to be tried. What is
+// proven comes first. What is to be avoided is not dropped but comes last:
+// when all else has failed there is nothing left to lose.
+func Make(in Input) []Step {
+	modes := in.Modes
+	if modes == nil {
+		modes = []Mode{EPSV, PASV, PORT, EPRT}
+	}
+	var steps []Step
+	for _, m := range modes {
+		if in.Proxy && !m.Passive() {
+			continue
+		}
+		for _, s := range sources(in, m) {
+			if step := (Step{m, s}); !slices.Contains(steps, step) {
+				steps = append(steps, step)
+			}
+		}
+	}
+	rank := func(s Step) int {
+		switch {
+		case s == in.Proven:
+			return 0
+		case slices.Contains(in.Avoid, s.Mode):
+			return 2
+		}
+		return 1
+	}
+	slices.SortStableFunc(steps, func(a, b Step) int { return rank(a) - rank(b) })
+	return steps
+}
+
+// sources returns the addresses that make sense with a mode, in order.
+func sources(in Input, m Mode) []Source {
+	v6 := in.Server.Is6() && !in.Server.Is4In6()
+	switch m {
+	case EPSV:
+		return []Source{Peer}
+	case PASV:
+		// Over IPv6 its only use is behind NAT64, where the 227 has an
+		// address that means nothing to us and a port that does.
+		if in.Trust && !v6 {
+			return []Source{Peer, Advertised}
+		}
+		return []Source{Peer}
+	case PORT:
+		if v6 {
+			return nil
+		}
+		return active(in)
+	case EPRT:
+		if v6 && !in.HasPublic {
+			// There is no NAT to be expected.
+			return []Source{Local}
+		}
+		return active(in)
+	}
+	return nil
+}
+
+// active returns the addresses to advertise: our own first, because a NAT
+// helper opens the way for that one alone, then the public one.
+func active(in Input) []Source {
+	if in.Local.IsLoopback() {
+		return []Source{Local}
+	}
+	if in.TLS && in.Local.IsPrivate() && !in.Server.IsPrivate() {
+		// No helper can read the command, so nobody rewrites the address.
+		return []Source{Public}
+	}
+	return []Source{Local, Public}
+}
+
+// Timers are the limits of one step.
+type Timers struct {
+	Dial   time.Duration // a passive data connection
+	Reply  time.Duration // the answer to EPSV, PASV, PORT, EPRT, REST
+	Accept time.Duration // an active data connection, after the command for it
+	Start  time.Duration // the first answer to the data command otherwise
+}
+
+// The parts of the quick timers that are not round trips.
+const (
+	// A SYN that is lost is sent again after one second (RFC 6298, 2.1), so
+	// that a little more than that tells a lost one from a blocked port.
+	synAgain = 1100 * time.Millisecond
+	// A server may have to look up a name or wake a helper process before it
+	// answers; a swallowed command is not answered at all.
+	replySlack = 2 * time.Second
+	// The server's SYN may be sent again once, and is sent a little after
+	// the command.
+	acceptSlack = 1500 * time.Millisecond
+)
+
+// Quick returns the timers of the quick pass over all steps, from the measured
+// round trip: a few of those and one retransmission each. None is above
+// attempt.
+//
+// Start is patient in either pass. The data connection stands then, so that
+// silence is far more often a slow disk, a tape or a virus scanner than the
+// path, and to begin again elsewhere would only make it slower.
+func Quick(rtt, attempt time.Duration) Timers {
+	trips := 4 * rtt
+	return Timers{
+		Dial:   min(synAgain+trips, attempt),
+		Reply:  min(replySlack+trips, attempt),
+		Accept: min(acceptSlack+trips, attempt),
+		Start:  attempt,
+	}
+}
+
+// Patient returns the timers of the patient pass over the n steps that met
+// silence in the quick one. They share one attempt, so that a path on which
+// nothing works is known as such in bounded time however many modes there are,
+// and none gets less than it had.
+func Patient(quick Timers, n int, attempt time.Duration) Timers {
+	share := attempt / time.Duration(max(n, 1))
+	return Timers{
+		Dial:   max(quick.Dial, share),
+		Reply:  max(quick.Reply, share),
+		Accept: max(quick.Accept, share),
+		Start:  attempt,
+	}
+}

@@ -1,0 +1,23 @@
+//go:build linux
+
+package client
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+)
+
+func (job Job) do(ctx context.Context, u *url.URL, r *Result) error {
+	switch job.Kind {
+	case FS:
+		return job.fs(ctx, u, r)
+	case Bridge:
+		return job.bridge(ctx, u, r)
+	case Jlaffaye:
+		return job.jlaffaye(ctx, u, r)
+	case Probe:
+		return job.probe(ctx, u, r)
+	}
+	return fmt.Errorf("no such client: %q", job.Kind)
+}

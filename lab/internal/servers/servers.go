@@ -1,0 +1,277 @@
+//go:build linux
+
+package servers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ftpnat/ftpnat/lab/internal/netns"
+)
+
+// Kind names a server program.
+type Kind string
+
+// The servers that the laboratory has.
+const (
+	Vsftpd    Kind = "vsftpd"
+	ProFTPD   Kind = "proftpd"
+	PureFTPd  Kind = "pureftpd"
+	Pyftpdlib Kind = "pyftpdlib"
+)
+
+// Kinds returns all of them.
+func Kinds() []Kind { return []Kind{Vsftpd, ProFTPD, PureFTPd, Pyftpdlib} }
+
+// Options says how a server behaves. Of the zero value only Kind, Namespace and
+// Addr must be set.
+type Options struct {
+	Kind           Kind
+	Namespace      *netns.Namespace
+	Addr           netip.Addr // it listens here, on port 21
+	User, Password string     // the one account; empty means lab and secret
+
+	RefuseEPSV   bool       // EPSV is answered by an error (not on pure-ftpd)
+	PassiveAddr  netip.Addr // 227 names this address in place of Addr
+	PassivePorts [2]uint16  // inclusive; zero means DefaultPassivePorts
+	MaxPerClient int        // control connections from one address; zero means no limit
+	Rate         int        // bytes per second of a download; zero means no limit
+}
+
+// DefaultPassivePorts is where the servers listen for data connections. Rules
+// of routers name it.
+var DefaultPassivePorts = [2]uint16{50000, 50999}
+
+// Limits of starting. A server is up within a tenth of a second on an idle
+// machine.
+const (
+	startTimeout = 20 * time.Second
+	pollInterval = 10 * time.Millisecond
+	logLimit     = 64 << 10 // of a log that is shown
+)
+
+// Server is a server that runs.
+type Server struct {
+	Root           string // the folder that it serves, owned by its account
+	User, Password string
+
+	dir    string // configuration and logs
+	cmd    *exec.Cmd
+	cancel context.CancelFunc
+	exited chan struct{} // closed when the process has been waited for
+}
+
+// program is what a kind of server needs in order to run.
+type program struct {
+	argv  []string
+	env   []string
+	binds [][2]string // files mounted over others, for this server alone
+}
+
+// Missing reports the kinds of server whose programs are not on this machine.
+func Missing() error {
+	var errs []error
+	for _, k := range Kinds() {
+		if err := k.missing(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", k, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Start starts a server and returns when it listens. Stop it.
+func Start(ctx context.Context, o Options) (_ *Server, err error) {
+	o = o.withDefaults()
+	dir, err := os.MkdirTemp("", "ftpnat-lab-server-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{Root: filepath.Join(dir, "root"), User: o.User, Password: o.Password, dir: dir, exited: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("start %s: %w\n%s", o.Kind, err, s.Log()), s.Stop())
+		}
+	}()
+	if err := s.makeFolders(); err != nil {
+		return nil, err
+	}
+	p, err := o.configure(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.run(o.Namespace, p); err != nil {
+		return nil, err
+	}
+	return s, s.waitListening(ctx)
+}
+
+func (o Options) withDefaults() Options {
+	if o.User == "" {
+		o.User, o.Password = "lab", "secret"
+	}
+	if o.PassivePorts == [2]uint16{} {
+		o.PassivePorts = DefaultPassivePorts
+	}
+	return o
+}
+
+func (o Options) configure(ctx context.Context, s *Server) (*program, error) {
+	switch o.Kind {
+	case Vsftpd:
+		return o.vsftpd(ctx, s)
+	case ProFTPD:
+		return o.proftpd(ctx, s)
+	case PureFTPd:
+		return o.pureftpd(ctx, s)
+	case Pyftpdlib:
+		return o.pyftpdlib(s)
+	}
+	return nil, fmt.Errorf("no such server: %q", o.Kind)
+}
+
+// makeFolders makes what the server's unprivileged account must be able to
+// reach, whatever the umask.
+func (s *Server) makeFolders() error {
+	for _, dir := range []string{s.Root, s.path("empty"), s.path("pam.d")} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+		if err := os.Chmod(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return errors.Join(os.Chmod(s.dir, 0o755), os.Chown(s.Root, accountID, accountID))
+}
+
+func (s *Server) path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s *Server) write(name, content string) error {
+	return os.WriteFile(s.path(name), []byte(content), 0o600)
+}
+
+// initScript mounts files over others and runs the server. It stays above it,
+// as the first process of its PID namespace: vsftpd ends when it is given
+// orphans that it does not know.
+const initScript = `while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit 1; shift 2; done; shift; "$@"; exit $?`
+
+// run starts the program in the network namespace, in a mount namespace and a
+// PID namespace of its own. When the first process of the latter ends, the
+// kernel ends all others, the sessions among them, and leaves none unwaited
+// for.
+func (s *Server) run(n *netns.Namespace, p *program) error {
+	output, err := os.Create(s.path("output.log"))
+	if err != nil {
+		return err
+	}
+	defer output.Close()
+	args := []string{"--mount", "--", "sh", "-c", initScript, "sh"}
+	for _, b := range p.binds {
+		args = append(args, b[0], b[1])
+	}
+	args = append(append(args, "--"), p.argv...)
+
+	// The server outlives the context that it is started with: Stop ends it.
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cmd, s.cancel = n.Command(ctx, "unshare", args...), cancel
+	s.cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
+	s.cmd.Dir = s.dir
+	s.cmd.Env = append(os.Environ(), p.env...)
+	s.cmd.Stdout, s.cmd.Stderr = output, output
+	if err := s.cmd.Start(); err != nil {
+		cancel()
+		s.cmd = nil
+		return err
+	}
+	go func() {
+		defer close(s.exited)
+		s.cmd.Wait()
+	}()
+	return nil
+}
+
+// waitListening returns when the server has its socket.
+func (s *Server) waitListening(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		if listening(s.cmd.Process.Pid) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-s.exited:
+			return fmt.Errorf("it ended: %v", s.cmd.ProcessState)
+		case <-ctx.Done():
+			return fmt.Errorf("it does not listen: %w", ctx.Err())
+		}
+	}
+}
+
+// listening reports whether port 21 is open for connections in the network
+// namespace of a process. It looks at the kernel's table, since a connection
+// would count against the server's limits.
+func listening(pid int) bool {
+	const port21, listen = ":0015", "0A"
+	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", pid))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(table)) {
+		f := strings.Fields(line)
+		if len(f) > 3 && strings.HasSuffix(f[1], port21) && f[3] == listen {
+			return true
+		}
+	}
+	return false
+}
+
+// Log returns the end of everything that the server has logged.
+func (s *Server) Log() string {
+	files, _ := filepath.Glob(s.path("*.log"))
+	var b strings.Builder
+	for _, name := range files {
+		text, err := tail(name, logLimit)
+		fmt.Fprintf(&b, "--- %s\n%s", filepath.Base(name), text)
+		if err != nil {
+			fmt.Fprintln(&b, err)
+		}
+	}
+	return b.String()
+}
+
+func tail(name string, limit int64) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return "", err
+	}
+	if _, err := f.Seek(max(0, size-limit), io.SeekStart); err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, limit))
+	return string(text), err
+}
+
+// Stop ends the server with all of its processes and removes its folder.
+func (s *Server) Stop() error {
+	if s.cmd != nil {
+		s.cancel()
+		<-s.exited
+	}
+	return os.RemoveAll(s.dir)
+}

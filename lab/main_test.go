@@ -1,0 +1,58 @@
+//go:build linux
+
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/ftpnat/ftpnat/lab/internal/client"
+	"github.com/ftpnat/ftpnat/lab/internal/netns"
+	"github.com/ftpnat/ftpnat/lab/internal/servers"
+)
+
+// unfit says why this machine cannot run the lab. It is nil if it can.
+var unfit error
+
+func TestMain(m *testing.M) {
+	client.Main()
+	if unfit = fitness(); unfit != nil {
+		os.Exit(m.Run())
+	}
+	ctx := context.Background()
+	if left, err := netns.Sweep(ctx); len(left) > 0 || err != nil {
+		fmt.Fprintln(os.Stderr, "lab: removed what an earlier run left:", left, err)
+	}
+	code := m.Run()
+	if left, err := netns.Close(ctx); len(left) > 0 || err != nil {
+		fmt.Fprintln(os.Stderr, "lab: the tests left namespaces behind:", left, err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+func fitness() error {
+	if err := netns.Check(); err != nil {
+		return err
+	}
+	if err := servers.Missing(); err != nil {
+		return errors.Join(errors.New("run lab/install.sh first"), err)
+	}
+	return nil
+}
+
+// needLab skips the test on a machine that cannot run it; in continuous
+// integration that is a failure.
+func needLab(t *testing.T) {
+	t.Helper()
+	if unfit == nil {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("the lab must run here: %v", unfit)
+	}
+	t.Skipf("LAB SKIPPED: %v", unfit)
+}

@@ -1,0 +1,157 @@
+//go:build linux
+
+package lab
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ftpnat/ftpnat/lab/internal/client"
+	"github.com/ftpnat/ftpnat/lab/internal/servers"
+)
+
+// TestObstacles shows that each path lets through what it is said to, and
+// nothing more. A test of ftpnat on a path that is open in truth would prove
+// nothing.
+func TestObstacles(t *testing.T) {
+	needLab(t)
+	for _, p := range append(slices.Clone(paths), nothingWorks) {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			r := build(t, p, servers.Vsftpd).run(client.Job{Kind: client.Probe})
+			if r.Err != "" {
+				t.Fatal(r.Err)
+			}
+			want := p.ways.byWay()
+			if p.settings.PublicAddr.IsValid() {
+				want[client.WayPORTPublic] = client.Open
+			}
+			if !maps.Equal(r.Outcomes, want) {
+				t.Errorf("the ways are\n%v, want\n%v", r.Outcomes, want)
+			}
+		})
+	}
+}
+
+// ftpnatClients are the two faces of the library. Both must do on every path
+// what they do where nothing is in the way.
+var ftpnatClients = []client.Kind{client.FS, client.Bridge}
+
+// TestPaths lists, downloads and uploads on each path, with each server that
+// makes a difference there.
+func TestPaths(t *testing.T) {
+	needLab(t)
+	for _, p := range paths {
+		t.Run(p.name, func(t *testing.T) {
+			for _, server := range p.servers {
+				t.Run(string(server), func(t *testing.T) {
+					t.Parallel()
+					l := build(t, p, server)
+					for _, kind := range ftpnatClients {
+						r := l.run(client.Job{Kind: kind})
+						l.checkTransfers(r, kind)
+						l.checkAttempts(r, kind, server)
+					}
+				})
+			}
+		})
+	}
+}
+
+// TestBare shows that jlaffaye/ftp alone works in the laboratory where nothing
+// is in the way, so that a failure of the bridge there is ours.
+func TestBare(t *testing.T) {
+	needLab(t)
+	for _, server := range all {
+		t.Run(string(server), func(t *testing.T) {
+			t.Parallel()
+			l := build(t, paths[0], server)
+			l.checkTransfers(l.run(client.Job{Kind: client.Jlaffaye}), client.Jlaffaye)
+		})
+	}
+}
+
+// checkTransfers compares what the client saw and left with what it should.
+func (l *laboratory) checkTransfers(r *client.Result, kind client.Kind) {
+	l.t.Helper()
+	if r.Err != "" {
+		l.t.Errorf("%s: %s", kind, r.Err)
+		return
+	}
+	names := slices.DeleteFunc(r.Names, func(n string) bool { return n == "." || n == ".." || n == "up.bin" })
+	if !slices.Equal(names, []string{"down.bin"}) {
+		l.t.Errorf("%s: listed %q, want down.bin", kind, names)
+	}
+	if want := client.Sum(client.Payload(downSeed, payloadSize)); r.Downloaded != want {
+		l.t.Errorf("%s: downloaded a file with the SHA-256 %s, want %s", kind, r.Downloaded, want)
+	}
+	up := filepath.Join(l.server.Root, "up.bin")
+	data, err := os.ReadFile(up)
+	if err != nil {
+		l.t.Errorf("%s: %v", kind, err)
+		return
+	}
+	if got, want := client.Sum(data), client.Sum(client.Payload(upSeed, payloadSize)); got != want {
+		l.t.Errorf("%s: uploaded %d bytes with the SHA-256 %s, want %s", kind, len(data), got, want)
+	}
+	if err := os.Remove(up); err != nil {
+		l.t.Error(err)
+	}
+}
+
+// checkAttempts compares the way to the first data connection with the path's,
+// and sees that those after it began with what had worked.
+func (l *laboratory) checkAttempts(r *client.Result, kind client.Kind, server servers.Kind) {
+	l.t.Helper()
+	first := slices.IndexFunc(r.Attempts, func(a client.Attempt) bool { return a.Cause == "OK" })
+	if first < 0 {
+		l.t.Errorf("%s: no attempt succeeded: %v", kind, r.Attempts)
+		return
+	}
+	want := l.path.tries
+	got := tries(r.Attempts[:first+1])
+	if server != servers.Vsftpd {
+		got, want = got[first:], want[len(want)-1:]
+	}
+	if !slices.Equal(got, want) {
+		l.t.Errorf("%s: attempts %q, want %q", kind, got, want)
+	}
+	after := tries(r.Attempts[first:])
+	if len(after) < 3 || slices.ContainsFunc(after, func(s string) bool { return s != after[0] }) {
+		l.t.Errorf("%s: the transfers opened %q, want all three to open as the first", kind, after)
+	}
+}
+
+func tries(attempts []client.Attempt) []string {
+	var s []string
+	for _, a := range attempts {
+		s = append(s, a.String())
+	}
+	return s
+}
+
+// nothingLimit is the longest that a person should wait to hear that nothing
+// works, and why.
+const nothingLimit = 30 * time.Second
+
+func TestNothingWorks(t *testing.T) {
+	needLab(t)
+	for _, server := range nothingWorks.servers {
+		t.Run(string(server), func(t *testing.T) {
+			t.Parallel()
+			l := build(t, nothingWorks, server)
+			for _, kind := range ftpnatClients {
+				r := l.run(client.Job{Kind: kind})
+				t.Log(kind, r.Elapsed, r.Err, strings.Join(r.Trace, "\n"), r.Negotiation)
+				if r.Elapsed > nothingLimit {
+					t.Errorf("%s: took %v, want at most %v", kind, r.Elapsed, nothingLimit)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,125 @@
+package ftpnat
+
+import (
+	"encoding/json"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Path is what a [Memory] is kept by: the way from a local network to a server.
+type Path struct {
+	Server  string       // host:port as it was dialled, and "+tls" where that is in use
+	Network netip.Prefix // of the local address: /24 for IPv4, /64 for IPv6
+}
+
+// Lesson is what is known of a path.
+type Lesson struct {
+	Mode   Mode       `json:"mode,omitzero"`   // opened the last data connection; zero when none did
+	Source string     `json:"addr,omitzero"`   // which address it used: peer, advertised, local, public
+	Public netip.Addr `json:"public,omitzero"` // under which the server sees us, where it let that slip
+	Avoid  []Mode     `json:"avoid,omitempty"` // were refused, or cost the control connection
+	Seen   time.Time  `json:"seen,omitzero"`   // when this was learnt
+}
+
+// Memory keeps what worked, so that the next transfer on the same path begins
+// with it. Implementations must be safe for concurrent use. What a Memory
+// holds is advice: a lesson that is wrong costs time and is forgotten.
+type Memory interface {
+	Recall(Path) (Lesson, bool)
+	Learn(Path, Lesson)
+	Forget(Path)
+}
+
+// maxPaths bounds a MemoryMap; beyond it the oldest lesson makes room.
+const maxPaths = 4096
+
+// MemoryMap is a [Memory] that can be written as JSON and read back, by
+// another process too. Its zero value is empty and ready to use.
+type MemoryMap struct {
+	mu      sync.Mutex
+	lessons map[Path]Lesson
+}
+
+// Recall returns the lesson of a path.
+func (m *MemoryMap) Recall(p Path) (Lesson, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, ok := m.lessons[p]
+	l.Avoid = slices.Clone(l.Avoid)
+	return l, ok
+}
+
+// Learn sets the lesson of a path.
+func (m *MemoryMap) Learn(p Path, l Lesson) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.lessons == nil {
+		m.lessons = make(map[Path]Lesson)
+	}
+	if _, known := m.lessons[p]; !known && len(m.lessons) >= maxPaths {
+		m.dropOldest()
+	}
+	l.Avoid = slices.Clone(l.Avoid)
+	m.lessons[p] = l
+}
+
+func (m *MemoryMap) dropOldest() {
+	var oldest Path
+	var seen time.Time
+	for p, l := range m.lessons {
+		if seen.IsZero() || l.Seen.Before(seen) {
+			oldest, seen = p, l.Seen
+		}
+	}
+	delete(m.lessons, oldest)
+}
+
+// Forget removes the lesson of a path.
+func (m *MemoryMap) Forget(p Path) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.lessons, p)
+}
+
+// entry is one path in the JSON form.
+type entry struct {
+	Server  string       `json:"server"`
+	Network netip.Prefix `json:"network,omitzero"`
+	Lesson
+}
+
+// MarshalJSON returns all lessons, ordered by path.
+func (m *MemoryMap) MarshalJSON() ([]byte, error) {
+	m.mu.Lock()
+	lessons := maps.Clone(m.lessons)
+	m.mu.Unlock()
+	entries := make([]entry, 0, len(lessons))
+	for p, l := range lessons {
+		entries = append(entries, entry{p.Server, p.Network, l})
+	}
+	slices.SortFunc(entries, func(a, b entry) int {
+		if a.Server != b.Server {
+			if a.Server < b.Server {
+				return -1
+			}
+			return 1
+		}
+		return a.Network.Addr().Compare(b.Network.Addr())
+	})
+	return json.Marshal(entries)
+}
+
+// UnmarshalJSON adds the lessons of another MemoryMap.
+func (m *MemoryMap) UnmarshalJSON(data []byte) error {
+	var entries []entry
+	if err := json.Unmarshal(data, &entries); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		m.Learn(Path{e.Server, e.Network}, e.Lesson)
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package ftpnat
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Trace is a set of hooks that see what happens on the way. Any of them may be
+// nil. They are called in order, by the goroutine that makes the call that
+// they belong to and never after it returned, so that they must be quick and
+// must not call back into the same [Conn]. Passwords are masked.
+type Trace struct {
+	// Connect: a control connection was opened, or could not be.
+	Connect func(ConnectEvent)
+	// Command: a line was sent on the control connection.
+	Command func(line string)
+	// Reply: a reply came on the control connection.
+	Reply func(Reply)
+	// Lost: the control connection was lost or given up; another one takes
+	// its place when it is needed.
+	Lost func(error)
+	// Attempt: an attempt to open a data connection has ended.
+	Attempt func(Attempt)
+	// Note: a decision was taken that a reader of the dialogue would wonder
+	// about, such as an address that was not followed.
+	Note func(text string)
+}
+
+// ConnectEvent tells of one try to open a control connection.
+type ConnectEvent struct {
+	Server        string // host:port as it was asked for
+	Local, Remote netip.AddrPort
+	Elapsed       time.Duration
+	Err           error
+}
+
+type traceKey struct{}
+
+// WithTrace returns a context under which the hooks of t are called. Hooks
+// that ctx carries already go on being called, before those of t.
+func WithTrace(ctx context.Context, t *Trace) context.Context {
+	if t == nil {
+		return ctx
+	}
+	return context.WithValue(ctx, traceKey{}, both(traceOf(ctx), t))
+}
+
+// traceOf returns the hooks of ctx; never nil.
+func traceOf(ctx context.Context) *Trace {
+	if t, ok := ctx.Value(traceKey{}).(*Trace); ok {
+		return t
+	}
+	return new(Trace)
+}
+
+func both(a, b *Trace) *Trace {
+	return &Trace{
+		Connect: chain(a.Connect, b.Connect),
+		Command: chain(a.Command, b.Command),
+		Reply:   chain(a.Reply, b.Reply),
+		Lost:    chain(a.Lost, b.Lost),
+		Attempt: chain(a.Attempt, b.Attempt),
+		Note:    chain(a.Note, b.Note),
+	}
+}
+
+func chain[T any](a, b func(T)) func(T) {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return func(v T) { a(v); b(v) }
+}
+
+func call[T any](hook func(T), v T) {
+	if hook != nil {
+		hook(v)
+	}
+}
+
+// SlogTrace returns a Trace that writes to log: the dialogue at the level
+// Debug, attempts and connections at Info, losses at Warn.
+func SlogTrace(log *slog.Logger) *Trace {
+	ctx := context.Background()
+	return &Trace{
+		Connect: func(e ConnectEvent) {
+			level := slog.LevelInfo
+			if e.Err != nil {
+				level = slog.LevelWarn
+			}
+			log.LogAttrs(ctx, level, "ftp connect", slog.String("server", e.Server),
+				slog.Any("local", e.Local), slog.Any("remote", e.Remote), slog.Duration("elapsed", e.Elapsed), slog.Any("err", e.Err))
+		},
+		Command: func(line string) { log.LogAttrs(ctx, slog.LevelDebug, "ftp command", slog.String("line", line)) },
+		Reply: func(r Reply) {
+			log.LogAttrs(ctx, slog.LevelDebug, "ftp reply", slog.Int("code", r.Code), slog.String("text", r.Text()))
+		},
+		Lost: func(err error) {
+			log.LogAttrs(ctx, slog.LevelWarn, "ftp control connection lost", slog.Any("err", err))
+		},
+		Attempt: func(a Attempt) {
+			log.LogAttrs(ctx, slog.LevelInfo, "ftp data connection", slog.String("mode", a.Mode.String()),
+				slog.Any("advertised", a.Advertised), slog.Any("used", a.Used), slog.String("outcome", a.Cause.String()),
+				slog.Duration("elapsed", a.Elapsed), slog.Any("err", a.Err))
+		},
+		Note: func(text string) { log.LogAttrs(ctx, slog.LevelInfo, "ftp note", slog.String("text", text)) },
+	}
+}
