@@ -90,13 +90,16 @@ func newShim(ctx context.Context, back *backend) *shim.Conn {
 	if !local.IsValid() {
 		local = netip.IPv4Unspecified()
 	}
-	return shim.New(ctx, back, net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0)), net.TCPAddrFromAddrPort(netip.AddrPortFrom(remote, 0)))
+	c := shim.New(ctx, back, net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0)), net.TCPAddrFromAddrPort(netip.AddrPortFrom(remote, 0)))
+	back.life = c.Life()
+	return c
 }
 
 // backend carries out what comes through a shim on a link.
 type backend struct {
 	l      *link
-	closed func() // nil when nobody wants to know
+	life   context.Context // of the shim: it ends the transfers too
+	closed func()          // nil when nobody wants to know
 }
 
 // Greeting returns the server's.
@@ -114,7 +117,7 @@ func (b *backend) Transfer(ctx context.Context, line string, offset int64) (shim
 	var refused *ReplyError
 	switch {
 	case err == nil:
-		return &bridged{ch: ch, ctx: ctx}, shim.Reply(ch.prelim), nil
+		return &bridged{ch: ch, ctx: b.life}, shim.Reply(ch.prelim), nil
 	case errors.As(err, &refused) && !isNegotiate(err):
 		return nil, shim.Reply(refused.Reply), nil
 	}

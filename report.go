@@ -74,7 +74,7 @@ func (r *Report) String() string {
 	}
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, a := range r.Attempts {
-		fmt.Fprintf(tw, "%v\\t%s\\t%s\\t%v\n", a.Mode, a.where(), a.what(), roundTime(a.Elapsed))
+		fmt.Fprintf(tw, "%v\t%s\t%s\t%v\n", a.Mode, a.where(), a.what(), roundTime(a.Elapsed))
 	}
 	tw.Flush()
 	if r.Mode != 0 {

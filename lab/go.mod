@@ -1,6 +1,6 @@
 module github.com/ftpnat/ftpnat/lab
 
-go 1.26.0
+go 1.26
 
 replace github.com/ftpnat/ftpnat => ..
 

@@ -26,6 +26,7 @@ type wire struct {
 	mu             sync.Mutex
 	sent, received int64
 	ended          Ending
+	eof            bool          // the client ended its side of the stream
 	closed         chan struct{} // closed when the server is done with the connection
 	gone           chan struct{} // closed when the socket is
 	closeOnce      sync.Once
@@ -94,6 +95,13 @@ func (w *wire) totals() (sent, received int64) {
 	return w.sent, w.received
 }
 
+// atEOF reports whether the client was seen to end its side of the stream.
+func (w *wire) atEOF() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.eof
+}
+
 func (w *wire) state() Ending {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -154,6 +162,11 @@ func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p[:w.room(Received, len(p))])
 	if kind := w.state(); kind != Keep {
 		return 0, w.wait(kind)
+	}
+	if errors.Is(err, io.EOF) {
+		w.mu.Lock()
+		w.eof = true
+		w.mu.Unlock()
 	}
 	w.count(Received, n)
 	return n, err

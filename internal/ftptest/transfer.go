@@ -288,15 +288,22 @@ func (t *transfer) move(conn net.Conn) error {
 	}
 }
 
-// ended tells the end of the data from a failure.
+// ended tells the end of the data from a failure. crypto/tls takes the end of the
+// stream between two records for a closure alert; only the wire knows.
 func (t *transfer) ended(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
+	if t.recv == nil || !t.tls {
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		return err
 	}
-	if t.recv != nil && t.tls && errors.Is(err, io.ErrUnexpectedEOF) && !t.s.srv.RequireCloseNotify {
-		return nil
+	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
 	}
-	return err
+	if t.s.srv.RequireCloseNotify && t.wire.atEOF() {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
 }
 
 // awaitClose ends the server's side of a download and waits for the client's, as

@@ -25,6 +25,10 @@ var wordings = []string{
 	"remote host",
 }
 
+// serverWordings introduce the server's address, which behind a NAT of its own is
+// not one that the caller could have put in the skip list.
+var serverWordings = []string{"are connected to", "now connected to", "server ip", "server address"}
+
 // strangers are the words right before something that looks like an address but
 // is a version, or is an address of anyone but the client.
 var strangers = []string{
@@ -53,13 +57,16 @@ func FindAddr(text string, skip ...netip.Addr) (netip.Addr, bool) {
 	alone, best := true, len(wordings)
 	var known netip.Addr
 	for line := range strings.Lines(text) {
-		lower := strings.ToLower(line)
+		lower := lowerASCII(line)
 		for start, end := nextToken(line, 0); start < end; start, end = nextToken(line, end) {
 			addr, ok := tokenAddr(line[start:end])
 			if !ok || !usable(addr, skip) {
 				continue
 			}
-			before := lower[:min(start, len(lower))]
+			before := lower[:start]
+			if slices.ContainsFunc(serverWordings, func(w string) bool { return strings.Contains(before, w) }) {
+				continue
+			}
 			if rank := wordingRank(before); rank < best {
 				best, known = rank, addr
 				continue
@@ -78,6 +85,17 @@ func FindAddr(text string, skip ...netip.Addr) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	return only, true
+}
+
+// lowerASCII keeps every byte in its place, whatever the encoding.
+func lowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }
 
 // wordingRank returns the index of the first wording that occurs in before, the

@@ -186,11 +186,15 @@ func unixMode(bits uint32) fs.FileMode {
 	return mode
 }
 
-// setModify reads YYYYMMDDHHMMSS with or without a fraction, which is UTC.
+// setModify reads YYYYMMDDHHMMSS with or without a fraction, which is UTC. Nothing
+// but zeros is how servers without a clock say that they do not know.
 func (e *Entry) setModify(value string) bool {
 	digits, fraction, fractional := strings.Cut(value, ".")
 	if len(digits) != 14 || !isNumber(digits) || fractional && !isNumber(fraction) {
 		return false
+	}
+	if strings.Trim(digits, "0") == "" {
+		return true
 	}
 	var c clock
 	c.year, _ = smallInt(digits[:4])

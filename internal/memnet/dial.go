@@ -168,12 +168,17 @@ func (a *attempt) answer(v Verdict, p *syn, distance time.Duration) {
 	case Unreachable:
 		n.after(distance, func() { a.finish(nil, syscall.EHOSTUNREACH) })
 	case Absorb:
+		if a.reached {
+			return
+		}
+		a.reached = true
 		f := &flow{net: n, latency: distance, hops: p.hops}
 		n.after(distance, func() {
-			if !a.over {
-				newConn(a.host, f, Server, p.dst, p.src).absorber = true
-				a.established(f)
+			if a.over {
+				return
 			}
+			newConn(a.host, f, Server, p.dst, p.src).absorber = true
+			a.established(f)
 		})
 	}
 }

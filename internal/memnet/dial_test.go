@@ -3,6 +3,8 @@ package memnet_test
 import (
 	"context"
 	"errors"
+	"net"
+	"syscall"
 	"testing"
 	"time"
 
@@ -108,4 +110,74 @@ func TestSYNProxy(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A listener that closes while a handshake is under way resets the connection.
+func TestListenerClosesDuringHandshake(t *testing.T) {
+	between(t, nil, nil, func(t *testing.T, w *world) {
+		l := w.listen(w.server, ":21")
+		c, err := w.client.DialContext(t.Context(), "tcp", "server:21")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+		start := time.Now()
+		w.expectError(c, syscall.ECONNRESET)
+		if got := time.Since(start); got != 2*latency {
+			t.Errorf("reset after %v", got)
+		}
+	})
+}
+
+// Boxes that are told about one port leave the others alone.
+func TestBoxesOfOtherPorts(t *testing.T) {
+	boxes := []memnet.Box{
+		memnet.SYNProxy{Ports: memnet.Port(22)},
+		memnet.Loss{SYNs: 1, Ports: memnet.Port(22)},
+		memnet.Cut{Ports: memnet.Port(22), Do: memnet.Reset},
+		memnet.CommandBox{Do: memnet.Reset, ControlPort: 22},
+		memnet.ReplyBox{Line: "500 no", ControlPort: 22},
+		memnet.Tap{OnConnect: func(c memnet.Crossing) memnet.Verdict {
+			if c.Server.Port() == 22 {
+				return memnet.Drop
+			}
+			return memnet.Pass
+		}},
+	}
+	between(t, boxes, nil, func(t *testing.T, w *world) {
+		c, s := w.control()
+		w.send(c, "USER x\r\n")
+		w.expect(s, "USER x\r\n")
+		w.send(s, "230 in\r\n")
+		w.expect(c, "230 in\r\n")
+		for i, got := range w.near.Counters() {
+			if want := (memnet.Counters{Connections: 1}); got != want {
+				t.Errorf("box %d: %+v, want %+v", i, got, want)
+			}
+		}
+	})
+}
+
+func TestOptionsOfAClosedConn(t *testing.T) {
+	between(t, nil, nil, func(t *testing.T, w *world) {
+		c, _ := w.control()
+		options := map[string]func() error{
+			"SetDeadline":  func() error { return c.SetDeadline(time.Time{}) },
+			"SetLinger":    func() error { return c.SetLinger(0) },
+			"SetNoDelay":   func() error { return c.SetNoDelay(true) },
+			"SetKeepAlive": func() error { return c.SetKeepAlive(true) },
+		}
+		for name, set := range options {
+			if err := set(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		c.Close()
+		options["CloseWrite"], options["Close"] = c.CloseWrite, c.Close
+		for name, set := range options {
+			if err := set(); !isError(err, net.ErrClosed) {
+				t.Errorf("%s on a closed connection: %v", name, err)
+			}
+		}
+	})
 }

@@ -2,6 +2,7 @@ package memnet_test
 
 import (
 	"net/netip"
+	"syscall"
 	"testing"
 	"time"
 
@@ -158,6 +159,44 @@ func TestFirewallHelper(t *testing.T) {
 			if err := w.try(w.client, netip.AddrPort{}, port(serverPublic, 5000)); (err == nil) != helper {
 				t.Errorf("helper %v: data connection: %v", helper, err)
 			}
+		})
+	}
+}
+
+// The firewall in front of an IPv6 client opens for the address in its EPRT, for
+// the server alone, for five minutes.
+func TestFirewallHelperActive(t *testing.T) {
+	client, server := addr("2001:db8:1::7"), addr("2001:db8:2::20")
+	for _, tt := range []struct {
+		name string
+		line string
+		wait time.Duration
+		open bool
+	}{
+		{"own address", "EPRT |2|2001:db8:1::7|5000|\r\n", 0, true},
+		{"other delimiter", "EPRT !2!2001:db8:1::7!5000!\r\n", 0, true},
+		{"another address", "EPRT |2|2001:db8:1::8|5000|\r\n", 0, false},
+		{"too late", "EPRT |2|2001:db8:1::7|5000|\r\n", 6 * time.Minute, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			virtual(t, func(t *testing.T, n *memnet.Network) {
+				firewall := memnet.InboundOnly(memnet.Refuse)
+				firewall.FTPHelper = true
+				w := &world{t: t, net: n, near: n.Site(firewall)}
+				w.client, w.server = w.near.Host("client", client), n.Host("server", server)
+				c, s := w.connect(w.client, "server:21", w.listen(w.server, ":21"))
+				w.listen(w.client, ":5000")
+				w.send(c, tt.line)
+				w.expect(s, tt.line)
+				time.Sleep(tt.wait)
+				stranger := n.Host("stranger", addr("2001:db8:3::1"))
+				if err := w.try(stranger, netip.AddrPort{}, port(client, 5000)); !isError(err, syscall.ECONNREFUSED) {
+					t.Errorf("a stranger: %v", err)
+				}
+				if err := w.try(w.server, netip.AddrPort{}, port(client, 5000)); (err == nil) != tt.open {
+					t.Errorf("data connection: %v", err)
+				}
+			})
 		})
 	}
 }

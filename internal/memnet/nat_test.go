@@ -311,20 +311,41 @@ func TestMappingIsForgotten(t *testing.T) {
 		if err := w.try(w.server, netip.AddrPort{}, public); err == nil {
 			t.Error("the mapping outlived its timeout")
 		}
+		second := w.near.Host("second", addr("192.168.1.11"))
+		l := w.listen(w.server, ":22")
+		if _, s := w.connectFrom(w.client, port(clientPrivate, 5000), "server:22", l); seenFrom(s) == public {
+			t.Errorf("the forgotten mapping %v is back", public)
+		}
+		_, s = w.connect(second, "server:22", l)
+		if seenFrom(s).Addr() != clientPublic {
+			t.Errorf("second host seen as %v", seenFrom(s))
+		}
 	})
 }
 
-// More connections than there are ports: an idle mapping yields its port.
-func TestPortsAreReused(t *testing.T) {
-	if testing.Short() {
-		t.Skip("opens 65,000 connections")
-	}
-	behindNAT(t, memnet.NAT{Mapping: memnet.AddressAndPortDependent}, func(t *testing.T, w *world) {
+// With all ports but one forwarded, a second mapping has to wait until the first
+// has been idle for long enough.
+func TestPortsRunOut(t *testing.T) {
+	forward := memnet.Forward{Ports: memnet.PortRange{First: 1024, Last: 65534}, To: addr("192.168.1.11")}
+	behindNAT(t, memnet.NAT{Forwards: []memnet.Forward{forward}}, func(t *testing.T, w *world) {
 		l := w.listen(w.server, ":21")
-		for range 65000 {
-			c, s := w.connect(w.client, "198.51.100.20:21", l)
-			c.Close()
-			s.Close()
+		c, s := w.connect(w.client, "server:21", l)
+		if seenFrom(s).Port() != 65535 {
+			t.Errorf("the one free port is not used: %v", seenFrom(s))
+		}
+		c.Close()
+		s.Close()
+		time.Sleep(time.Second)
+		if err := w.try(w.client, netip.AddrPort{}, port(serverPublic, 21)); err == nil {
+			t.Error("a second mapping without a free port")
+		}
+		time.Sleep(4 * time.Minute)
+		if _, s := w.connect(w.client, "server:21", l); seenFrom(s).Port() != 65535 {
+			t.Errorf("port not reused: %v", seenFrom(s))
+		}
+		want := memnet.Counters{Connections: 3, Dropped: 1}
+		if got := w.near.Counters()[0]; got != want {
+			t.Errorf("counters %+v, want %+v", got, want)
 		}
 	})
 }

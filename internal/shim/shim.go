@@ -97,6 +97,9 @@ func New(ctx context.Context, b Backend, local, remote *net.TCPAddr) *Conn {
 	return c
 }
 
+// Life returns a context that ends with the connection.
+func (c *Conn) Life() context.Context { return c.ctx }
+
 // Waiting returns the data connection that port was made up for, and takes it
 // from the list; nil when there is none.
 func (c *Conn) Waiting(port int) *DataConn {
