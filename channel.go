@@ -28,6 +28,7 @@ type channel struct {
 	strays  int
 
 	head   []byte // read already
+	err    error  // what Read returns after head: a kernel tells of a reset once
 	eof    bool   // the server has closed its end
 	closed bool   // we have closed ours
 	n      int64  // bytes handed on or taken
@@ -118,6 +119,12 @@ func (ch *channel) peek(ctx context.Context) error {
 	}
 	ch.head = buf[:got.n]
 	if got.n > 0 {
+		switch {
+		case got.err == io.EOF || got.err != nil && cutShort(got.err):
+			ch.eof = true
+		case got.err != nil:
+			ch.err = got.err
+		}
 		return nil
 	}
 	return ch.emptyStart(ctx, got.err)
@@ -215,6 +222,9 @@ func (ch *channel) Read(p []byte) (int, error) {
 	if ch.eof {
 		return 0, io.EOF
 	}
+	if ch.err != nil {
+		return 0, ch.err
+	}
 	if ch.closed {
 		return 0, ErrClosed
 	}
@@ -230,6 +240,7 @@ func (ch *channel) Read(p []byte) (int, error) {
 		}
 	default:
 		err = ch.stalled(err)
+		ch.err = err
 	}
 	return n, err
 }

@@ -73,8 +73,9 @@ func (l *link) roundTrip() time.Duration {
 }
 
 // pass tries the steps in order until one works. It returns those that met
-// silence.
+// silence, and after them those that were left out because of it.
 func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.Timers) (ch *channel, silent []plan.Step, err error) {
+	var left []plan.Step
 	badIP := false
 	for i := 0; i < len(steps); i++ {
 		step := steps[i]
@@ -109,14 +110,32 @@ func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.
 			// network leaves. Coming in may be another matter.
 			steps = slices.DeleteFunc(slices.Clone(steps[i+1:]), func(s plan.Step) bool { return s.Mode.Passive() })
 			i = -1
-		case a.Cause.lethal():
-			steps = postpone(steps, i+1, step.Mode)
+		case a.Cause == ControlReset:
+			// Perhaps for its address alone: the others come last.
+			same, rest := split(steps[i+1:], step.Mode)
+			steps = slices.Concat(steps[:i+1], rest, same)
+		case a.Cause == ControlSilent:
+			// The same again would cost as much and hardly do better.
+			same, rest := split(steps[i+1:], step.Mode)
+			steps, left = slices.Concat(steps[:i+1], rest), append(left, same...)
 		}
 		if a.Cause.silent() {
 			silent = append(silent, step)
 		}
 	}
-	return nil, silent, nil
+	return nil, append(silent, left...), nil
+}
+
+// split tells the steps of a mode from the others.
+func split(steps []plan.Step, m plan.Mode) (same, rest []plan.Step) {
+	for _, s := range steps {
+		if s.Mode == m {
+			same = append(same, s)
+		} else {
+			rest = append(rest, s)
+		}
+	}
+	return same, rest
 }
 
 // gaveUp says that there is no control connection to go on with.
@@ -128,21 +147,6 @@ func (l *link) gaveUp(ctx context.Context, err error) error {
 		return err
 	}
 	return l.failed(fmt.Errorf("the control connection could not be opened again: %w", err))
-}
-
-// postpone moves the steps of a mode that come at from or later to the end.
-func postpone(steps []plan.Step, from int, m plan.Mode) []plan.Step {
-	steps = slices.Clone(steps)
-	slices.SortStableFunc(steps[from:], func(a, b plan.Step) int {
-		later := func(s plan.Step) int {
-			if s.Mode == m {
-				return 1
-			}
-			return 0
-		}
-		return later(a) - later(b)
-	})
-	return steps
 }
 
 // fault is why an attempt failed.
@@ -367,8 +371,8 @@ func (l *link) invite(ctx context.Context, req request, ear *ear, t plan.Timers,
 // advertise decides on the address for PORT or EPRT.
 func (l *link) advertise(ctx context.Context, step plan.Step, local netip.AddrPort, t plan.Timers, a *Attempt) (release func(), err error) {
 	release = func() {}
-	a.Advertised = local
 	if step.Source == plan.Local {
+		a.Advertised = local
 		return release, nil
 	}
 	if m := l.cfg.Dialer.Mapper; m != nil && !l.cfg.Dialer.PublicAddr.IsValid() {

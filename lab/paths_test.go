@@ -145,13 +145,3 @@ var paths = []path{
 		tries:   []string{"EPSV ControlSilent", "PASV OK"},
 	},
 }
-
-// nothingWorks is the path on which no data connection opens: the server's side
-// lets nothing in but control connections, and the client's nothing at all.
-var nothingWorks = path{
-	name:    "nothing-works",
-	client:  netns.Site{Private: true, Rules: masquerade + shut},
-	server:  netns.Site{Rules: control21},
-	servers: all,
-	ways:    outcomes{client.DialTimeout, client.DialTimeout, client.DialTimeout, client.Refused, client.Refused},
-}

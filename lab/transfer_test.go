@@ -7,9 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/ftpnat/ftpnat/lab/internal/client"
 	"github.com/ftpnat/ftpnat/lab/internal/servers"
@@ -133,25 +131,4 @@ func tries(attempts []client.Attempt) []string {
 		s = append(s, a.String())
 	}
 	return s
-}
-
-// nothingLimit is the longest that a person should wait to hear that nothing
-// works, and why.
-const nothingLimit = 30 * time.Second
-
-func TestNothingWorks(t *testing.T) {
-	needLab(t)
-	for _, server := range nothingWorks.servers {
-		t.Run(string(server), func(t *testing.T) {
-			t.Parallel()
-			l := build(t, nothingWorks, server)
-			for _, kind := range ftpnatClients {
-				r := l.run(client.Job{Kind: kind})
-				t.Log(kind, r.Elapsed, r.Err, strings.Join(r.Trace, "\n"), r.Negotiation)
-				if r.Elapsed > nothingLimit {
-					t.Errorf("%s: took %v, want at most %v", kind, r.Elapsed, nothingLimit)
-				}
-			}
-		})
-	}
 }

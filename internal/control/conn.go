@@ -26,6 +26,9 @@ var ErrArgument = errors.New("a command must not contain CR, LF or NUL")
 // command has one or two; a server that sends more is not followed.
 const maxReplies = 16
 
+// maxStray bounds the replies that nobody asked for.
+const maxStray = maxReplies / 2
+
 // maxCommand bounds a command line; servers take between 512 and 4096 bytes
 // and a path beyond this is a mistake of the caller.
 const maxCommand = 16 << 10
@@ -118,7 +121,7 @@ func (c *Conn) deliver(r Reply, buffered int) (stop bool, err error) {
 	if len(c.pending) == 0 {
 		// Nobody asked: a 421 at the idle limit, or one reply too many.
 		// Kept for whoever looks why the connection ends.
-		if c.stray = append(c.stray, r); len(c.stray) > maxReplies {
+		if c.stray = append(c.stray, r); len(c.stray) > maxStray {
 			return false, &ProtocolError{"more replies than commands", r.String()}
 		}
 		return false, nil
@@ -284,16 +287,19 @@ func (c *Conn) lastWords(call *Call) (Reply, error) {
 	}
 }
 
-// Again puts a call back to the head of the queue: the reply it got was not
-// its own (a late 226, say), and the next one is awaited.
+// Again puts a call back to the head of the queue: the final reply it got was
+// not its own (a late 226, say), and the next one is awaited.
 func (c *Conn) Again(call *Call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.stray) > 0 {
-		// The true reply has come already.
-		call.replies <- mask(c.stray[0], call.secrets)
+	for len(c.stray) > 0 {
+		// What came meanwhile found nobody to belong to.
+		r := c.stray[0]
 		c.stray = c.stray[1:]
-		return
+		call.replies <- mask(r, call.secrets) // has room for all that stray holds
+		if !r.Preliminary() {
+			return
+		}
 	}
 	c.pending = slices.Insert(c.pending, 0, call)
 }

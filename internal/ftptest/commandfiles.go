@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"hash"
 	"hash/crc32"
 	"io"
@@ -49,6 +48,12 @@ func quoted(name string) string { return strings.ReplaceAll(name, `"`, `""`) }
 // why words an error as an operating system does.
 func why(err error) string {
 	switch {
+	case errors.Is(err, errNotEmpty):
+		return "Directory not empty"
+	case errors.Is(err, errIsDir):
+		return "Is a directory"
+	case errors.Is(err, errNotDir):
+		return "Not a directory"
 	case errors.Is(err, fs.ErrNotExist):
 		return "No such file or directory"
 	case errors.Is(err, fs.ErrExist):
@@ -221,8 +226,11 @@ func (s *session) takeRest() int64 {
 func (t *Tree) removeKind(name string, dir bool) error {
 	return t.change("remove", name, func() error {
 		return t.remove(name, func(mode fs.FileMode) error {
-			if mode.IsDir() != dir {
-				return fmt.Errorf("%w: is a directory: %t", fs.ErrInvalid, mode.IsDir())
+			switch {
+			case mode.IsDir() && !dir:
+				return errIsDir
+			case !mode.IsDir() && dir:
+				return errNotDir
 			}
 			return nil
 		})

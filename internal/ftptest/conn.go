@@ -46,9 +46,13 @@ func (s *Server) wrap(conn net.Conn, on Channel, index int) (*wire, bool) {
 		w.kill()
 		return nil, false
 	}
+	return w, true
+}
+
+// arm sets off the faults that are due before the first byte.
+func (w *wire) arm() {
 	w.count(Sent, 0)
 	w.count(Received, 0)
-	return w, true
 }
 
 // room returns how many of n bytes may pass before a fault.

@@ -40,7 +40,7 @@ type Fault struct {
 	On    Channel
 	Conn  int       // Conn is the index of the connection on its channel, from 1; zero means every one.
 	Dir   Direction // Dir says which bytes are counted.
-	After int64     // After is the number of bytes that still pass; zero ends the connection before its first byte.
+	After int64     // After is the number of bytes that still pass; zero ends a connection before its first byte, a data connection after the 150.
 	Kind  Ending
 }
 

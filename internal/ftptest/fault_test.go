@@ -1,6 +1,7 @@
 package ftptest
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -8,8 +9,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"errors"
 )
 
 // dialogue plays a fixed session and returns what the client received.

@@ -51,7 +51,7 @@ const (
 // Personality is the way one server answers. Every field may be changed in the
 // copy that a constructor returns.
 type Personality struct {
-	Name     string
+	Name     string            // Name must not be empty.
 	Replies  map[string]string // Replies holds texts by key, in place of those of Plain; see replies.go.
 	Features []string          // Features are the lines of FEAT; nil means FEAT is unknown.
 	Missing  []string          // Missing lists the commands that are unknown.

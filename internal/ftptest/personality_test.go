@@ -155,7 +155,9 @@ func TestForeignPassivePeer(t *testing.T) {
 	c := connect(t, serve(t, &Server{Personality: VSFTPD()}))
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
 	conn, err := d.Dial("tcp4", c.pasvAddr())
-	check(t, err)
+	if err != nil {
+		t.Skip("one loopback address only: ", err)
+	}
 	defer conn.Close()
 	c.want("LIST", "425 Security: Bad IP connecting.")
 }

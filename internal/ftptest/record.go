@@ -9,8 +9,11 @@ import (
 	"sync"
 )
 
-// maxRecorded bounds the lines kept of one dialogue.
-const maxRecorded = 1 << 16
+// Bounds on what a client can make a server keep.
+const (
+	maxRecorded = 1 << 16 // lines of one dialogue
+	maxVerbs    = 256     // different verbs that are counted
+)
 
 // Line is one command or one reply.
 type Line struct {
@@ -176,8 +179,17 @@ func (s *Server) occurred(verb string) int {
 		s.rec.counters.Commands = make(map[string]int)
 	}
 	s.rec.commands++
-	s.rec.counters.Commands[verb]++
-	return s.rec.counters.Commands[verb]
+	return countVerb(s.rec.counters.Commands, verb)
+}
+
+// countVerb counts an occurrence of verb. When there are too many verbs, new ones
+// are counted together as Any.
+func countVerb(counts map[string]int, verb string) int {
+	if len(counts) >= maxVerbs && counts[verb] == 0 {
+		verb = Any
+	}
+	counts[verb]++
+	return counts[verb]
 }
 
 // lines returns how many commands came on all connections.

@@ -57,7 +57,7 @@ func (st *Step) transfers() bool {
 // matches reports whether the step is meant for the nth occurrence on its
 // connection, which is the total'th on all.
 func (st *Step) matches(verb string, conn, nth, total int) bool {
-	if st.On != Any && !strings.EqualFold(st.On, verb) {
+	if st.On == Any && verb == Greeting || st.On != Any && !strings.EqualFold(st.On, verb) {
 		return false
 	}
 	if st.Conn != 0 {
@@ -71,11 +71,11 @@ var noStep = new(Step)
 
 // step counts an occurrence of verb and returns the step for it.
 func (s *session) step(verb string) *Step {
-	s.seen[verb]++
+	own := countVerb(s.seen, verb)
 	total := s.srv.occurred(verb)
 	for i := range s.srv.Script {
 		st := &s.srv.Script[i]
-		nth, all := s.seen[verb], total
+		nth, all := own, total
 		if st.On == Any {
 			nth, all = s.lines, s.srv.lines()
 		}

@@ -2,6 +2,7 @@ package ftptest
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net/netip"
 	"strings"
@@ -116,6 +117,32 @@ func TestScriptEndings(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestScriptNthCommand(t *testing.T) {
+	s := &Server{Script: []Step{{On: Any, Conn: 2, Nth: 3, Then: Cut}}}
+	inBubble(t, s, func(t *testing.T, n *pipeNet) {
+		for _, want := range []string{"200 OK.", "error: EOF"} {
+			c := n.dial(t, pipeClient)
+			c.reply()
+			c.login()
+			c.want("NOOP", want)
+		}
+	})
+}
+
+func TestManyVerbsAreBounded(t *testing.T) {
+	s := &Server{}
+	inBubble(t, s, func(t *testing.T, n *pipeNet) {
+		c := n.dial(t, pipeClient)
+		c.reply()
+		for i := range 2 * maxVerbs {
+			c.want(fmt.Sprint("V", i), "500 Unknown command.")
+		}
+		if got := s.Counters().Commands; len(got) != maxVerbs+1 || got[Any] != maxVerbs {
+			t.Errorf("%d verbs, %d others", len(got), got[Any])
+		}
+	})
 }
 
 func TestScriptGreeting(t *testing.T) {

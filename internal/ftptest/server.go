@@ -177,6 +177,7 @@ func (s *Server) accept(conn net.Conn) {
 	full := s.enter(ss.remote.Addr())
 	run := func() {
 		defer s.leave(ss.remote.Addr())
+		w.arm()
 		ss.run(full)
 	}
 	if !s.start(run) {

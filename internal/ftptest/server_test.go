@@ -221,6 +221,30 @@ func TestOddCommands(t *testing.T) {
 		{"SITE CHMOD 600 hello.txt", "200 SITE CHMOD done."},
 		{"XSHA256 dir/a.csv", "250 52186c933993da4082b3cdc7c40bb4bf735b391ff54a2ef78c037dda6c38a680"},
 		{"XCRC dir/a.csv", "250 55214233"},
+		{"SITE UTIME 20200101000000 hello.txt", "200 SITE UTIME done."},
+		{"SITE CHMOD x hello.txt", "501 Syntax error in parameters."},
+		{"SITE IDLE", "504 SITE command not understood."},
+		{"MFMT 2020 hello.txt", "501 Syntax error in parameters."},
+		{"MODE Z", "504 Mode not supported."},
+		{"MODE s", "200 Mode set to S."},
+		{"STRU F", "200 Structure set to F."},
+		{"TYPE E", "504 Type not supported."},
+		{"OPTS UTF8 ON", "200 UTF8 is on."},
+		{"OPTS MLST size;type;none;", "200 MLST OPTS size;type;"},
+		{"MLST hello.txt", "250 Listing hello.txt\n size=12;type=file; /hello.txt\nEnd"},
+		{"OPTS X", "501 Option not understood."},
+		{"REST -1", "501 Syntax error in parameters."},
+		{"RNTO x", "503 RNFR required first."},
+		{"RNFR none", "550 none: No such file or directory."},
+		{"RMD dir", "550 dir: Directory not empty."},
+		{"RMD hello.txt", "550 hello.txt: Not a directory."},
+		{"DELE dir", "550 dir: Is a directory."},
+		{"RETR dir", "550 dir: Is a directory."},
+		{"PORT 1,2,3", "501 Syntax error in parameters."},
+		{"PORT 127,0,0,1,256,1", "501 Syntax error in parameters."},
+		{"EPRT |2|::1|2000|", "522 Network protocol not supported, use (1)"},
+		{"EPRT |1|127.0.0.1|70000|", "501 Syntax error in parameters."},
+		{"AUTH TLS", "502 TLS is not configured."},
 		{"EPSV 2", "522 Network protocol not supported, use (1)"},
 		{"EPSV ALL", "200 EPSV ALL accepted."},
 		{"PASV", "501 PASV is not allowed after EPSV ALL."},
@@ -229,6 +253,73 @@ func TestOddCommands(t *testing.T) {
 		{"PWD", "530 Please login with USER and PASS."},
 	} {
 		c.want(row[0], row[1])
+	}
+}
+
+func TestLargeFilesCostNoMemory(t *testing.T) {
+	const size = 8 << 20
+	s := &Server{Tree: NewTree(), Discard: true}
+	check(t, s.Tree.WriteFrom("zeros", nil, size, 0o644))
+	c := dialFTP(t, serve(t, s))
+	r, err := c.Retr("zeros")
+	check(t, err)
+	n, err := io.Copy(io.Discard, r)
+	check(t, err)
+	check(t, r.Close())
+	check(t, c.Stor("up", io.LimitReader(zeroReader{}, size)))
+	info, err := s.Tree.Stat("up")
+	if n != size || err != nil || info.Size() != size {
+		t.Errorf("received %d, stored %d, %v", n, info.Size(), err)
+	}
+	if got := s.Counters(); got.DataSent != size || got.DataReceived != size {
+		t.Errorf("counters: %+v", got)
+	}
+}
+
+type zeroReader struct{}
+
+func (zeroReader) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestLogin(t *testing.T) {
+	s := &Server{Users: map[string]string{"u": "p"}}
+	conn, err := net.Dial("tcp", serve(t, s))
+	check(t, err)
+	c := newClient(t, conn)
+	c.reply()
+	c.want("PASS p", "503 Login with USER first.")
+	c.want("USER", "501 Syntax error in parameters.")
+	c.want("USER u", "331 Password required for u.")
+	c.want("PASS x", "530 Login incorrect.")
+	c.want("PWD", "530 Please login with USER and PASS.")
+	c.login()
+	if got := s.Counters().Logins; got != 1 {
+		t.Errorf("logins: %d", got)
+	}
+}
+
+func TestIPv6(t *testing.T) {
+	ln, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		t.Skip("no IPv6 on loopback: ", err)
+	}
+	s := &Server{Tree: sampleTree(t)}
+	s.Start(ln)
+	t.Cleanup(func() { _ = s.Close() })
+	c := connect(t, ln.Addr().String())
+	c.want("PASV", "425 PASV is for IPv4.")
+	c.want("EPSV 1", "522 Network protocol not supported, use (2)")
+	if data, _, _ := c.retr("NLST dir"); data != "a.csv\r\nb.csv\r\n" {
+		t.Errorf("passive: got %q", data)
+	}
+	back, err := net.Listen("tcp6", "[::1]:0")
+	check(t, err)
+	defer back.Close()
+	c.want("EPRT |2|::1|"+itoa(addrPort(back.Addr()).Port())+"|", "200 EPRT command successful.")
+	check(t, c.PrintfLine("NLST dir"))
+	conn, err := back.Accept()
+	check(t, err)
+	if data, err := io.ReadAll(conn); err != nil || string(data) != "a.csv\r\nb.csv\r\n" {
+		t.Errorf("active: got %q, %v", data, err)
 	}
 }
 

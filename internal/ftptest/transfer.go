@@ -137,6 +137,7 @@ func (t *transfer) run(p *pending) {
 		return
 	}
 	defer func() { _ = wire.Close() }()
+	wire.arm()
 	if t.step.After150 != "" {
 		_ = wire.Close()
 		t.say("", t.step.After150)

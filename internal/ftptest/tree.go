@@ -2,6 +2,7 @@ package ftptest
 
 import (
 	"cmp"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -13,6 +14,13 @@ import (
 
 // maxLinks bounds the symbolic links followed while one name is resolved.
 const maxLinks = 40
+
+// Errors that say more than those of io/fs, which they wrap.
+var (
+	errNotEmpty = fmt.Errorf("directory not empty: %w", fs.ErrExist)
+	errIsDir    = fmt.Errorf("is a directory: %w", fs.ErrInvalid)
+	errNotDir   = fmt.Errorf("not a directory: %w", fs.ErrInvalid)
+)
 
 // Tree is a file tree in memory, with directories, regular files and symbolic
 // links. Names are slash-separated and taken from the root, with or without a
@@ -193,7 +201,7 @@ func (t *Tree) ReadDir(name string) ([]Info, error) {
 	defer t.mu.RUnlock()
 	n, err := t.find(name, true)
 	if err == nil && !n.mode.IsDir() {
-		err = fs.ErrInvalid
+		err = errNotDir
 	}
 	if err != nil {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: err}
@@ -221,7 +229,7 @@ func (t *Tree) open(name string) (*io.SectionReader, error) {
 	defer t.mu.RUnlock()
 	n, err := t.find(name, true)
 	if err == nil && n.mode.IsDir() {
-		err = fs.ErrInvalid
+		err = errIsDir
 	}
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}

@@ -38,13 +38,14 @@ func TestTreeErrors(t *testing.T) {
 	tree := sampleTree(t)
 	check(t, tree.Symlink("loop", "loop"))
 	for name, row := range map[string]struct{ got, want error }{
-		"missing":   {tree.Remove("none"), fs.ErrNotExist},
-		"not empty": {tree.Remove("dir"), fs.ErrExist},
-		"root":      {tree.Remove("/"), fs.ErrInvalid},
-		"into self": {tree.Rename("dir", "dir/sub"), fs.ErrInvalid},
-		"exists":    {tree.Mkdir("dir", 0o755), fs.ErrExist},
-		"loop":      {tree.Chmod("loop", 0), fs.ErrInvalid},
-		"file":      {tree.MkdirAll("hello.txt/x"), fs.ErrExist},
+		"missing":    {tree.Remove("none"), fs.ErrNotExist},
+		"not empty":  {tree.Remove("dir"), fs.ErrExist},
+		"root":       {tree.Remove("/"), fs.ErrInvalid},
+		"into self":  {tree.Rename("dir", "dir/sub"), fs.ErrInvalid},
+		"below self": {tree.Rename("/", "x"), fs.ErrInvalid},
+		"exists":     {tree.Mkdir("dir", 0o755), fs.ErrExist},
+		"loop":       {tree.Chmod("loop", 0), fs.ErrInvalid},
+		"file":       {tree.MkdirAll("hello.txt/x"), fs.ErrExist},
 	} {
 		if !errors.Is(row.got, row.want) {
 			t.Errorf("%s: got %v, want %v", name, row.got, row.want)
@@ -71,5 +72,13 @@ func TestTreeWriteKeepsReaders(t *testing.T) {
 	}
 	if _, err := tree.openWrite("f", 11, false); err == nil {
 		t.Error("a hole was accepted")
+	}
+}
+
+func TestChown(t *testing.T) {
+	tree := sampleTree(t)
+	check(t, tree.Chown("dir", "alice", "staff"))
+	if info, err := tree.Stat("dir"); err != nil || info.Owner != "alice" || info.Group != "staff" {
+		t.Errorf("got %+v, %v", info, err)
 	}
 }

@@ -152,7 +152,7 @@ func (t *Tree) remove(name string, check func(fs.FileMode) error) error {
 		}
 	}
 	if len(n.children) > 0 {
-		return fs.ErrExist
+		return errNotEmpty
 	}
 	delete(dir.children, base)
 	dir.mod = time.Now()

@@ -186,15 +186,24 @@ func TestCut(t *testing.T) {
 				}
 				between(t, nearBoxes, farBoxes, func(t *testing.T, w *world) {
 					c, s := w.control()
+					var failed error // of a Write that finds the reset before a Read does
 					for _, piece := range []string{"abc", "defg", "h"} {
-						s.Write([]byte(piece)) // fails once the reset is there
+						if _, err := s.Write([]byte(piece)); err != nil {
+							failed = err
+							break
+						}
 					}
 					time.Sleep(time.Second)
 					if after > 0 {
 						w.expect(c, "abcdefgh"[:after])
 					}
 					w.expectError(c, tt.client)
-					w.expectError(s, tt.server)
+					if failed == nil {
+						_, failed = receive(s)
+					}
+					if !isError(failed, tt.server) {
+						t.Errorf("%v after %d bytes: the server sees %v, want %v", tt.do, after, failed, tt.server)
+					}
 				})
 			}
 		}

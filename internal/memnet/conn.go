@@ -40,6 +40,7 @@ type Conn struct {
 	abortive bool          // SetLinger(0)
 	absorber bool          // the invisible end of an absorbed connection
 	fault    syscall.Errno // what ended the connection
+	reported bool          // a call has returned it
 
 	readBy, writeBy deadline
 	unanswered      *event // gives up when nothing is acknowledged
@@ -61,7 +62,8 @@ func (c *Conn) LocalAddr() net.Addr { return tcpAddr(c.local) }
 // RemoteAddr returns the peer's address, a *net.TCPAddr, as this end sees it.
 func (c *Conn) RemoteAddr() net.Addr { return tcpAddr(c.remote) }
 
-// Read reads what the peer has sent. Data that arrived before a reset is still read.
+// Read reads what the peer has sent. Data that arrived before a reset is still read. As with
+// a kernel, one call alone returns ECONNRESET; a later Read returns io.EOF and a later Write EPIPE.
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.read(p)
 	if err != nil && err != io.EOF {
@@ -86,10 +88,20 @@ func (c *Conn) read(p []byte) (int, error) {
 		case c.eof:
 			return 0, io.EOF
 		case c.fault != 0:
-			return 0, c.fault
+			return 0, c.report(io.EOF)
 		}
 		c.changed.Wait()
 	}
+}
+
+// report returns what ended the connection the first time, and then afterwards: a kernel
+// reports a reset to one call only, and later calls find a stream that has ended.
+func (c *Conn) report(afterwards error) error {
+	if c.reported {
+		return afterwards
+	}
+	c.reported = true
+	return c.fault
 }
 
 // take copies received data to p and gives back the peer's window.
@@ -164,7 +176,7 @@ func (c *Conn) waitToWrite(ready func() bool) error {
 		case c.shut, c.fault == syscall.ECONNRESET && c.eof:
 			return syscall.EPIPE
 		case c.fault != 0:
-			return c.fault
+			return c.report(syscall.EPIPE)
 		case ready():
 			return nil
 		}

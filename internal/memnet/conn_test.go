@@ -173,13 +173,13 @@ func TestEndOfConnection(t *testing.T) {
 	}{
 		{"close", func(_ *world, c, _ *memnet.Conn) { c.Close() }, io.EOF, nil},
 		{"half close", func(_ *world, c, _ *memnet.Conn) { c.CloseWrite() }, io.EOF, nil},
-		{"linger 0", func(_ *world, c, _ *memnet.Conn) { c.SetLinger(0); c.Close() }, syscall.ECONNRESET, syscall.ECONNRESET},
+		{"linger 0", func(_ *world, c, _ *memnet.Conn) { c.SetLinger(0); c.Close() }, syscall.ECONNRESET, syscall.EPIPE},
 		{"unread data", func(w *world, c, s *memnet.Conn) {
 			w.send(s, "unread")
 			time.Sleep(latency)
 			synctest.Wait()
 			c.Close()
-		}, syscall.ECONNRESET, syscall.ECONNRESET},
+		}, syscall.ECONNRESET, syscall.EPIPE},
 		{"data after close", func(w *world, c, s *memnet.Conn) {
 			c.Close()
 			w.send(s, "late")
@@ -223,6 +223,22 @@ func TestDataBeforeReset(t *testing.T) {
 		time.Sleep(time.Second)
 		w.expect(s, "last words")
 		w.expectError(s, syscall.ECONNRESET)
+		w.expectError(s, io.EOF)
+	})
+}
+
+func TestWriteAfterReset(t *testing.T) {
+	between(t, nil, nil, func(t *testing.T, w *world) {
+		c, s := w.control()
+		c.SetLinger(0)
+		c.Close()
+		time.Sleep(time.Second)
+		for _, want := range []error{syscall.ECONNRESET, syscall.EPIPE} {
+			if _, err := s.Write([]byte("x")); !isError(err, want) {
+				t.Errorf("write: %v, want %v", err, want)
+			}
+		}
+		w.expectError(s, io.EOF)
 	})
 }
 

@@ -39,7 +39,8 @@ type Forward struct {
 }
 
 // NAT translates between the addresses of a site and one public address, in the words of
-// RFC 4787 and RFC 5382. Addresses of the other family pass it untouched.
+// RFC 4787 and RFC 5382. Addresses of the other family pass it untouched. The zero values
+// make the most open NAT; Masquerade returns the usual one.
 type NAT struct {
 	Public       netip.Addr
 	Mapping      Dependence // when a new connection gets the public port of an earlier one
@@ -61,6 +62,15 @@ type NAT struct {
 	// FTPHelper rewrites what it reads on control connections, see the package documentation.
 	FTPHelper   bool
 	ControlPort uint16 // of the connections the helper reads; zero means 21
+}
+
+// Masquerade returns a NAT as home routers and Linux have it: mapping and filtering
+// depend on the outside address and port, and inside ports are kept where they are free.
+func Masquerade(public netip.Addr) NAT {
+	return NAT{
+		Public: public, PreservePort: true,
+		Mapping: AddressAndPortDependent, Filtering: AddressAndPortDependent,
+	}
 }
 
 const (

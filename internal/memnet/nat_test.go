@@ -111,6 +111,19 @@ func TestPortPreservation(t *testing.T) {
 	}
 }
 
+func TestMasquerade(t *testing.T) {
+	behindNAT(t, memnet.Masquerade(clientPublic), func(t *testing.T, w *world) {
+		go closeAll(w.listen(w.client, ":5000"))
+		_, s := w.connectFrom(w.client, port(clientPrivate, 5000), "server:21", w.listen(w.server, ":21"))
+		if seenFrom(s) != port(clientPublic, 5000) {
+			t.Errorf("connection came from %v", seenFrom(s))
+		}
+		if err := w.try(w.server, netip.AddrPortFrom(netip.Addr{}, 20), seenFrom(s)); err == nil {
+			t.Error("a port that was never contacted came in")
+		}
+	})
+}
+
 func TestAddressesOfEachSide(t *testing.T) {
 	behindNAT(t, memnet.NAT{}, func(t *testing.T, w *world) {
 		c, s := w.connect(w.client, "server:21", w.listen(w.server, ":21"))

@@ -1,0 +1,98 @@
+//go:build linux
+
+package lab
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ftpnat/ftpnat"
+	"github.com/ftpnat/ftpnat/lab/internal/client"
+	"github.com/ftpnat/ftpnat/lab/internal/netns"
+	"github.com/ftpnat/ftpnat/lab/internal/servers"
+)
+
+// nothingWorks is the path on which no data connection opens: the server's side
+// lets nothing in but control connections, and the client's nothing at all.
+var nothingWorks = path{
+	name:   "nothing-works",
+	client: netns.Site{Private: true, Rules: masquerade + shut},
+	server: netns.Site{Rules: control21},
+	ways:   outcomes{client.DialTimeout, client.DialTimeout, client.DialTimeout, client.Refused, client.Refused},
+}
+
+// nothingLimit is the longest that a person should wait to hear that nothing
+// works, and why.
+const nothingLimit = 30 * time.Second
+
+// The server's firewall is to blame everywhere. The client's NAT shows once
+// the server goes along with PORT: vsftpd and pure-ftpd do when they are given
+// the public address that they let slip, ProFTPD puts it in by itself, and
+// pyftpdlib lets nothing slip and refuses.
+var nothingTests = []struct {
+	server servers.Kind
+	tries  []string // each once
+	advice []ftpnat.Cause
+}{
+	{
+		server: servers.Vsftpd,
+		tries:  []string{"EPRT AcceptTimeout", "EPRT Refused", "EPSV DialTimeout", "PASV DialTimeout", "PORT AcceptTimeout", "PORT Refused"},
+		advice: []ftpnat.Cause{ftpnat.DialTimeout, ftpnat.AcceptTimeout},
+	},
+	{
+		server: servers.PureFTPd,
+		tries:  []string{"EPRT AcceptTimeout", "EPRT Refused", "EPSV DialTimeout", "PASV DialTimeout", "PORT AcceptTimeout", "PORT Refused"},
+		advice: []ftpnat.Cause{ftpnat.DialTimeout, ftpnat.AcceptTimeout},
+	},
+	{
+		server: servers.ProFTPD,
+		tries:  []string{"EPRT AcceptTimeout", "EPSV DialTimeout", "PASV DialTimeout", "PORT AcceptTimeout"},
+		advice: []ftpnat.Cause{ftpnat.DialTimeout, ftpnat.AcceptTimeout},
+	},
+	{
+		server: servers.Pyftpdlib,
+		tries:  []string{"EPRT Refused", "EPSV DialTimeout", "PASV DialTimeout", "PORT Refused"},
+		advice: []ftpnat.Cause{ftpnat.DialTimeout},
+	},
+}
+
+func TestNothingWorks(t *testing.T) {
+	needLab(t)
+	for _, tt := range nothingTests {
+		t.Run(string(tt.server), func(t *testing.T) {
+			t.Parallel()
+			l := build(t, nothingWorks, tt.server)
+			for _, kind := range ftpnatClients {
+				r := l.run(client.Job{Kind: kind})
+				t.Logf("%s, after %v: %s", kind, r.Elapsed, r.Err)
+				if r.Elapsed > nothingLimit {
+					t.Errorf("%s: took %v, want at most %v", kind, r.Elapsed, nothingLimit)
+				}
+				if r.Negotiation == nil {
+					t.Errorf("%s: the error is no NegotiateError", kind)
+					continue
+				}
+				if got := distinct(r.Negotiation.Attempts); !slices.Equal(got, tt.tries) {
+					t.Errorf("%s: attempts %q, want %q", kind, got, tt.tries)
+				}
+				for _, cause := range tt.advice {
+					if !slices.Contains(r.Negotiation.Advice, cause.Advice()) {
+						t.Errorf("%s: advice %q, want that for %v in it", kind, r.Negotiation.Advice, cause)
+					}
+				}
+			}
+		})
+	}
+}
+
+// distinct returns the attempts as text, each once and in order of the
+// alphabet.
+func distinct(attempts []client.Attempt) []string {
+	set := make(map[string]struct{})
+	for _, s := range tries(attempts) {
+		set[s] = struct{}{}
+	}
+	return slices.Sorted(maps.Keys(set))
+}
