@@ -105,11 +105,9 @@ func (ch *channel) peek(ctx context.Context) error {
 		case r := <-ch.repliesUntilVerdict():
 			ch.saw(r)
 			if ch.verdict != nil && ch.verdict.Code >= 400 {
-				// The server gave up; what is on its way still counts as
-				// nothing, as no byte of it was handed on.
-				ch.closeData()
-				<-read
-				return ch.l.refusal(ctx, ch, *ch.verdict)
+				// The server gave up. Where bytes came all the same the
+				// way is good, and the transfer is what failed.
+				ch.nc.SetReadDeadline(time.Now().Add(50*time.Millisecond + ch.l.roundTrip()))
 			}
 		case <-ctx.Done():
 			ch.closeData()
@@ -126,6 +124,9 @@ func (ch *channel) peek(ctx context.Context) error {
 			ch.err = got.err
 		}
 		return nil
+	}
+	if ch.verdict != nil && ch.verdict.Code >= 400 {
+		return ch.l.refusal(ctx, ch, *ch.verdict)
 	}
 	return ch.emptyStart(ctx, got.err)
 }

@@ -50,9 +50,9 @@ func (l *link) transfer(ctx context.Context, req request) (*channel, error) {
 	l.recall()
 	l.attempts = nil
 	quick := plan.Quick(l.roundTrip(), l.cfg.attempt)
-	ch, silent, err := l.pass(ctx, req, plan.Make(l.input()), quick)
+	ch, silent, err := l.pass(ctx, req, plan.Make(l.input()), quick, false)
 	if ch == nil && err == nil && len(silent) > 0 {
-		ch, _, err = l.pass(ctx, req, silent, plan.Patient(quick, len(silent), l.cfg.attempt))
+		ch, _, err = l.pass(ctx, req, silent, plan.Patient(quick, len(silent), l.cfg.attempt), true)
 	}
 	if ch == nil && err == nil {
 		err = l.failed(nil)
@@ -73,8 +73,9 @@ func (l *link) roundTrip() time.Duration {
 }
 
 // pass tries the steps in order until one works. It returns those that met
-// silence, and after them those that were left out because of it.
-func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.Timers) (ch *channel, silent []plan.Step, err error) {
+// silence, and after them those that were left out because of it; the last
+// pass leaves none out.
+func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.Timers, last bool) (ch *channel, silent []plan.Step, err error) {
 	var left []plan.Step
 	badIP := false
 	for i := 0; i < len(steps); i++ {
@@ -114,7 +115,7 @@ func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.
 			// Perhaps for its address alone: the others come last.
 			same, rest := split(steps[i+1:], step.Mode)
 			steps = slices.Concat(steps[:i+1], rest, same)
-		case a.Cause == ControlSilent:
+		case a.Cause == ControlSilent && !last:
 			// The same again would cost as much and hardly do better.
 			same, rest := split(steps[i+1:], step.Mode)
 			steps, left = slices.Concat(steps[:i+1], rest), append(left, same...)

@@ -1,6 +1,7 @@
 package ftpnat
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -65,4 +66,13 @@ func (e *ReplyError) Temporary() bool { return e.Reply.Code/100 == 4 }
 
 func replyError(command string, r Reply) error {
 	return &ReplyError{Command: control.Redact(command), Reply: r}
+}
+
+// replyOf returns the reply that err is about; zero where it is about none.
+func replyOf(err error) Reply {
+	var re *ReplyError
+	if errors.As(err, &re) {
+		return re.Reply
+	}
+	return Reply{}
 }

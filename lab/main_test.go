@@ -5,6 +5,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -19,6 +20,9 @@ var unfit error
 
 func TestMain(m *testing.M) {
 	client.Main()
+	// The tests wait for timers of the network far more than they compute.
+	// The command line still has the last word.
+	flag.Set("test.parallel", "6")
 	if unfit = fitness(); unfit != nil {
 		os.Exit(m.Run())
 	}

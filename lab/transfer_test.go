@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/ftpnat/ftpnat/lab/internal/client"
 	"github.com/ftpnat/ftpnat/lab/internal/servers"
@@ -46,6 +47,7 @@ func TestPaths(t *testing.T) {
 	needLab(t)
 	for _, p := range paths {
 		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
 			for _, server := range p.servers {
 				t.Run(string(server), func(t *testing.T) {
 					t.Parallel()
@@ -74,12 +76,20 @@ func TestBare(t *testing.T) {
 	}
 }
 
+// solvedLimit is the longest that a job may take on a path that has a way
+// through: the quick pass over the modes finds it, the patient one is not
+// needed.
+const solvedLimit = 8 * time.Second
+
 // checkTransfers compares what the client saw and left with what it should.
 func (l *laboratory) checkTransfers(r *client.Result, kind client.Kind) {
 	l.t.Helper()
 	if r.Err != "" {
 		l.t.Errorf("%s: %s", kind, r.Err)
 		return
+	}
+	if r.Elapsed > solvedLimit {
+		l.t.Errorf("%s: took %v, want at most %v", kind, r.Elapsed, solvedLimit)
 	}
 	names := slices.DeleteFunc(r.Names, func(n string) bool { return n == "." || n == ".." || n == "up.bin" })
 	if !slices.Equal(names, []string{"down.bin"}) {
