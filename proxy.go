@@ -33,7 +33,7 @@ func proxyDial(u *url.URL, forward dialFunc) (dialFunc, error) {
 		return d.(proxy.ContextDialer).DialContext, nil
 	case "http":
 		return func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return connect(ctx, u, forward, addr)
+			return tunnel(ctx, u, forward, addr)
 		}, nil
 	}
 	return nil, fmt.Errorf("ftpnat: the proxy %s has the scheme %q: socks5 and http are known", u.Redacted(), u.Scheme)
@@ -59,14 +59,14 @@ func (f forwarder) DialContext(ctx context.Context, network, addr string) (net.C
 	return f(ctx, network, addr)
 }
 
-// connect opens a tunnel by HTTP's CONNECT: RFC 9110, 9.3.6.
-func connect(ctx context.Context, u *url.URL, forward dialFunc, addr string) (net.Conn, error) {
+// tunnel opens one by HTTP's CONNECT: RFC 9110, 9.3.6.
+func tunnel(ctx context.Context, u *url.URL, forward dialFunc, addr string) (net.Conn, error) {
 	nc, err := forward(ctx, "tcp", proxyAddr(u, "3128"))
 	if err != nil {
 		return nil, fmt.Errorf("proxy %s: %w", u.Redacted(), err)
 	}
 	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
-	tunnel, err := handshake(nc, u, addr)
+	through, err := handshake(nc, u, addr)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
@@ -74,7 +74,7 @@ func connect(ctx context.Context, u *url.URL, forward dialFunc, addr string) (ne
 		nc.Close()
 		return nil, fmt.Errorf("proxy %s: %w", u.Redacted(), contextual(ctx, err))
 	}
-	return tunnel, nil
+	return through, nil
 }
 
 // maxProxyHeader bounds what a proxy may answer to CONNECT.
