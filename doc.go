@@ -1,2 +1,55 @@
-// Package ftpnat is an FTP client that gets through.
+// Package ftpnat is an FTP client that gets through: give it an FTP address,
+// and the data connection opens - past NATs, firewalls, FTP helpers, proxies
+// and TLS, with no settings where none can help, and with a plain explanation
+// where nothing can.
+//
+//	fsys, err := ftpnat.Open(ctx, "ftp://user:password@ftp.example.com/reports")
+//	...
+//	entries, err := fs.ReadDir(fsys, ".")
+//	data, err := fs.ReadFile(fsys, "2026-11.csv")
+//
+// # Why
+//
+// FTP (RFC 959) moves files over a second connection, which one side has to
+// open to the other: the client in passive mode (PASV, EPSV), the server in
+// active mode (PORT, EPRT). Either can be blocked, misunderstood or even be
+// deadly to the first connection on the way through a NAT or a firewall, and
+// which of them works is up to the network between. Other clients ask their
+// user. A [Dialer] finds out:
+//
+//   - It tries EPSV, PASV, PORT with the local address (which a NAT helper may
+//     rewrite), PORT with the public one, and EPRT, each with a timer that
+//     follows from the measured round trip, so that a blocked port costs about
+//     a second and not minutes.
+//   - When the control connection is reset or goes silent under a command, it
+//     is replaced, its state (login, directory, options) restored, and the
+//     whole operation goes on in the next mode.
+//   - What worked is remembered by path; see [Memory].
+//   - Where nothing works, the [NegotiateError] names each attempt, its
+//     [Cause], and what a person can do.
+//
+// # Three ways to use it
+//
+// [Open] returns an [FS]: an [io/fs.FS] with writes.
+//
+// [Dialer.Dial] returns a [Conn]: one control connection, with Retrieve,
+// Store and any other command.
+//
+// [Dialer.DialFunc] gives a program that uses github.com/jlaffaye/ftp the same
+// with one added option.
+//
+// # What is trusted
+//
+// The end of a download is the server's closing reply and not the end of the
+// data. An upload has succeeded when the server says so. Data connections go
+// to, and are accepted from, the address of the control connection alone,
+// unless [Dialer.TrustDataAddr] allows another. Commands with CR, LF or NUL in
+// an argument are not sent. Passwords are masked in traces and errors. TLS,
+// once asked for, is never given up.
+//
+// # Watching
+//
+// [WithTrace] puts hooks into a context that see each command, reply and
+// attempt; [SlogTrace] writes them to a log. [Dialer.Probe] tries every mode
+// and returns a [Report].
 package ftpnat

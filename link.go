@@ -223,10 +223,19 @@ func (l *link) trusts(addr netip.Addr) bool {
 		return true
 	case addr.IsLoopback(), addr.IsMulticast(), addr.IsUnspecified():
 		return false
-	case l.cfg.Dialer.TrustDataAddr != nil:
-		return l.cfg.Dialer.TrustDataAddr(l.peer, addr)
 	}
-	return l.verified() && public(addr)
+	trust := l.cfg.Dialer.TrustDataAddr
+	return trust != nil && trust(l.peer, addr)
+}
+
+// mayDial reports whether a data connection may be opened to addr. One that
+// comes in has to be trusted: a stranger could take the server's place before
+// TLS tells.
+func (l *link) mayDial(addr netip.Addr) bool {
+	if l.trusts(addr) {
+		return true
+	}
+	return l.cfg.Dialer.TrustDataAddr == nil && l.verified() && public(addr)
 }
 
 // public reports whether addr can be one that everybody sees.

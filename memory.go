@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"maps"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
+	"weak"
 )
 
 // Path is what a [Memory] is kept by: the way from a local network to a server.
@@ -31,6 +33,24 @@ type Memory interface {
 	Recall(Path) (Lesson, bool)
 	Learn(Path, Lesson)
 	Forget(Path)
+}
+
+// memories has the Memory of each Dialer that was given none. It is not kept
+// in the Dialer, which is a plain struct that may be copied.
+var memories sync.Map // weak.Pointer[Dialer] to *MemoryMap
+
+// memoryOf returns the memory of a Dialer without one of its own, which lives
+// as long as the Dialer.
+func memoryOf(d *Dialer) *MemoryMap {
+	key := weak.Make(d)
+	if m, ok := memories.Load(key); ok {
+		return m.(*MemoryMap)
+	}
+	m, known := memories.LoadOrStore(key, new(MemoryMap))
+	if !known {
+		runtime.AddCleanup(d, func(key weak.Pointer[Dialer]) { memories.Delete(key) }, key)
+	}
+	return m.(*MemoryMap)
 }
 
 // maxPaths bounds a MemoryMap; beyond it the oldest lesson makes room.
@@ -69,9 +89,10 @@ func (m *MemoryMap) Learn(p Path, l Lesson) {
 func (m *MemoryMap) dropOldest() {
 	var oldest Path
 	var seen time.Time
+	first := true
 	for p, l := range m.lessons {
-		if seen.IsZero() || l.Seen.Before(seen) {
-			oldest, seen = p, l.Seen
+		if first || l.Seen.Before(seen) {
+			oldest, seen, first = p, l.Seen, false
 		}
 	}
 	delete(m.lessons, oldest)

@@ -113,11 +113,11 @@ func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.
 			i = -1
 		case a.Cause == ControlReset:
 			// Perhaps for its address alone: the others come last.
-			same, rest := split(steps[i+1:], step.Mode)
+			same, rest := splitMode(steps[i+1:], step.Mode)
 			steps = slices.Concat(steps[:i+1], rest, same)
 		case a.Cause == ControlSilent && !last:
 			// The same again would cost as much and hardly do better.
-			same, rest := split(steps[i+1:], step.Mode)
+			same, rest := splitMode(steps[i+1:], step.Mode)
 			steps, left = slices.Concat(steps[:i+1], rest), append(left, same...)
 		}
 		if a.Cause.silent() {
@@ -127,8 +127,8 @@ func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.
 	return nil, append(silent, left...), nil
 }
 
-// split tells the steps of a mode from the others.
-func split(steps []plan.Step, m plan.Mode) (same, rest []plan.Step) {
+// splitMode tells the steps of a mode from the others.
+func splitMode(steps []plan.Step, m plan.Mode) (same, rest []plan.Step) {
 	for _, s := range steps {
 		if s.Mode == m {
 			same = append(same, s)
@@ -309,7 +309,7 @@ func (l *link) advertised(a *Attempt) (string, error) {
 	switch {
 	case addr == l.peer:
 		return "", &fault{cause: NoAddress, err: errSameAddress}
-	case !l.trusts(addr):
+	case !l.mayDial(addr):
 		return "", fmt.Errorf("the address %v in the 227 is not one that may be dialled", addr)
 	case port < 1024:
 		return "", fmt.Errorf("the 227 names port %d of another host, which is below 1024", port)

@@ -1,6 +1,7 @@
 package ftpnat
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,11 @@ import (
 )
 
 var homeNAT = memnet.NAT{Public: natAddr, Filtering: memnet.AddressAndPortDependent}
+
+var (
+	client6 = netip.MustParseAddr("2001:db8::2")
+	server6 = netip.MustParseAddr("2001:db8:1::10")
+)
 
 // activeOnly lets nothing in to the server but the control connection.
 var activeOnly = memnet.InboundOnly(memnet.Drop, memnet.Port(21))
@@ -129,6 +135,13 @@ func TestEvents(t *testing.T) {
 			s.Personality.RequirePRET = true
 			s.Personality.Features = append(slices.Clone(s.Personality.Features), "PRET")
 		}}, []string{"EPSV OK"}, "PRET EPSV RETR", 1, 14 * rtt},
+		{"IPv6", setup{client: client6, server: server6}, []string{"EPSV OK"}, "EPSV RETR", 1, 12 * rtt},
+		{"IPv6, active only", setup{client: client6, server: server6, far: []memnet.Box{activeOnly}},
+			[]string{"EPSV DialTimeout", "PASV Refused", "EPRT OK"}, "EPRT RETR", 1, 6 * time.Second},
+		{"NAT64: IPv6 to us, EPSV refused, the 227 has an IPv4 address", setup{client: client6, server: server6, ftp: func(s *ftptest.Server) {
+			s.Script = []ftptest.Step{{On: "EPSV", Reply: "502 no"}}
+			s.Advertise = serverAddr
+		}}, []string{"EPSV Refused", "PASV OK"}, "EPSV PASV RETR", 1, 13 * rtt},
 		{"port 5060", setup{ftp: func(s *ftptest.Server) { s.PassivePorts = [2]uint16{5060, 5063} }},
 			[]string{"EPSV OK"}, "RETR", 1, 14 * rtt},
 	}
