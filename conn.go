@@ -2,6 +2,7 @@ package ftpnat
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -39,28 +40,36 @@ type operation struct {
 
 // dial opens a session and logs in.
 func dial(ctx context.Context, cfg *config) (*Conn, error) {
+	l, err := connect(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{l: l}, nil
+}
+
+// connect opens a session and logs in.
+func connect(ctx context.Context, cfg *config) (*link, error) {
 	l := newLink(cfg)
 	l.begin(ctx)
 	if _, err := l.sess.Open(ctx); err != nil {
 		return nil, fmt.Errorf("ftpnat: %s: %w", cfg.addr, contextual(ctx, replied("", err)))
 	}
-	c := &Conn{l: l}
-	if err := c.login(ctx); err != nil {
+	if err := l.login(ctx); err != nil {
 		l.sess.Drop(err)
 		return nil, fmt.Errorf("ftpnat: %s: %w", cfg.addr, contextual(ctx, err))
 	}
-	return c, nil
+	return l, nil
 }
 
 // login has jlaffaye/ftp log in: USER, PASS, FEAT, TYPE I and UTF-8.
-func (c *Conn) login(ctx context.Context) error {
-	cfg := c.l.cfg
+func (l *link) login(ctx context.Context) error {
+	cfg := l.cfg
 	for _, arg := range []string{cfg.user, cfg.password} {
 		if strings.ContainsAny(arg, "\r\n\x00") {
 			return fmt.Errorf("the user or the password: %w", control.ErrArgument)
 		}
 	}
-	shim := newShim(ctx, &backend{l: c.l})
+	shim := newShim(ctx, &backend{l: l})
 	verbs, err := ftp.Dial(cfg.addr, ftp.DialWithDialFunc(func(string, string) (net.Conn, error) { return shim, nil }))
 	if err == nil {
 		err = verbs.Login(cfg.user, cfg.password)
@@ -180,6 +189,36 @@ func (d *download) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// WriteTo hands the rest of the file to w; the kernel moves the bytes where w
+// is a file. The error is nil at the end that Read calls io.EOF.
+func (d *download) WriteTo(w io.Writer) (int64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err != nil {
+		return 0, eofIsNil(d.err)
+	}
+	stop := d.ch.guard(d.op.ctx)
+	n, err := d.ch.writeTo(w)
+	stop()
+	var we *writerError
+	if errors.As(err, &we) {
+		// The rest is lost to the caller, and of no use to read.
+		d.err = we.err
+		d.ch.abandon(d.op.ctx)
+	} else {
+		d.err = d.op.result(d.end(err))
+	}
+	d.c.release(d.op)
+	return n, eofIsNil(d.err)
+}
+
+func eofIsNil(err error) error {
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
 // end settles the transfer: err is why no more was read.
 func (d *download) end(err error) error {
 	ctx := d.op.ctx
@@ -239,20 +278,19 @@ func (c *Conn) upload(ctx context.Context, req request, r io.Reader) (int64, err
 
 // send copies r to the server and returns what became of it.
 func (ch *channel) send(ctx context.Context, r io.Reader) (int64, error) {
-	src := &source{r: r}
 	stop := ch.guard(ctx)
-	_, err := io.Copy(struct{ io.Writer }{ch}, src)
+	fromSource, err := ch.readFrom(r)
 	stop()
 	if ctx.Err() != nil {
 		ch.closeData()
 		ch.l.sess.Drop(ctx.Err())
 		return ch.n, ctx.Err()
 	}
-	if src.err != nil {
+	if fromSource {
 		// The file must not look complete: a reset, not an end.
 		linger(ch.raw, 0)
 		ch.abandon(ctx)
-		return ch.n, src.err
+		return ch.n, err
 	}
 	reply, verr := ch.finish(ctx)
 	switch {
@@ -263,21 +301,6 @@ func (ch *channel) send(ctx context.Context, r io.Reader) (int64, error) {
 		return ch.n, err
 	}
 	return ch.n, verr
-}
-
-// source remembers an error of the reader, to tell it from one of the network.
-type source struct {
-	r   io.Reader
-	err error
-}
-
-// Read reads.
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err != nil && err != io.EOF {
-		s.err = err
-	}
-	return n, err
 }
 
 // Report returns what is known of the path, and what the last transfer on the

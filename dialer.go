@@ -12,8 +12,9 @@ import (
 )
 
 // Dialer opens control connections and negotiates data connections. Its zero
-// value works. It is safe for concurrent use and is not changed by its
-// methods; it must not be copied or changed after its first use.
+// value works. It is not changed by its methods and, as long as nobody else
+// changes it, safe for concurrent use. A copy shares nothing with it but what
+// its fields point to.
 type Dialer struct {
 	// User and Password are the login. An empty User means anonymous. The
 	// user and password of a URL go before them.
@@ -78,8 +79,12 @@ type Dialer struct {
 	// MaxConns is the number of control connections that an [FS] may hold.
 	// Zero means 4.
 	MaxConns int
-
-	memory MemoryMap // where Memory is nil
+	// ServerZone is the zone of the times in LIST, which does not tell it.
+	// Nil means UTC. Servers with MLSD and MLST are not concerned.
+	ServerZone *time.Location
+	// Charset translates the names in an [FS] for servers without UTF-8. Nil
+	// means that names are bytes as the server has them.
+	Charset Charset
 }
 
 // Mapper asks a NAT for a way in.
@@ -156,7 +161,7 @@ func (d *Dialer) fill(addr string) (*config, error) {
 		c.listen = new(net.ListenConfig).Listen
 	}
 	if c.memory == nil {
-		c.memory = &d.memory
+		c.memory = memoryOf(d)
 	}
 	if err := d.check(); err != nil {
 		return nil, err
@@ -209,6 +214,9 @@ func (c *config) setServer(addr string) error {
 	}
 	if host == "" {
 		return fmt.Errorf("ftpnat: server address %q has no host", addr)
+	}
+	if _, err := netip.ParseAddr(host); err != nil && strings.Contains(host, ":") {
+		return fmt.Errorf("ftpnat: server address %q is neither host:port nor an IPv6 address", addr)
 	}
 	c.host = host
 	if c.Dialer.TLSConfig != nil || c.implicit {

@@ -1,14 +1,322 @@
 package ftpnat
 
-import "context"
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
 
-// FS is a directory of a server as a file system.
-type FS struct{ c *Conn }
+	"github.com/ftpnat/ftpnat/internal/listing"
+)
+
+// FS is a directory of a server as a file system. It implements [fs.FS],
+// [fs.ReadDirFS], [fs.StatFS], [fs.ReadFileFS], [fs.GlobFS], [fs.SubFS] and
+// [fs.ReadLinkFS], and has the names of [os.Root] for writing.
+//
+// Names follow [fs.ValidPath], but may hold bytes that are not UTF-8: they go
+// to the server as they came from it. Errors are [*fs.PathError] and
+// [*os.LinkError] around what the server said, which [errors.As] finds as a
+// [*ReplyError]. That a file does not exist is confirmed before it is said.
+//
+// An FS is safe for concurrent use. It holds at most Dialer.MaxConns
+// connections, and any number of files may be open at once: a file that is
+// not being read or written just now lends its connection and goes on later
+// where it stood.
+type FS struct {
+	p   *pool
+	dir string // in the pool's directory, which is empty
+	ctx context.Context
+}
+
+var _ interface {
+	fs.ReadDirFS
+	fs.StatFS
+	fs.ReadFileFS
+	fs.GlobFS
+	fs.SubFS
+	fs.ReadLinkFS
+	io.Closer
+} = (*FS)(nil)
 
 func openFS(ctx context.Context, cfg *config, dir string) (*FS, error) {
-	c, err := dial(ctx, cfg)
+	if len(dir) > 1 {
+		dir = strings.TrimRight(dir, "/")
+	}
+	if strings.ContainsAny(dir, "\x00\r\n") {
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: fs.ErrInvalid}
+	}
+	p := newPool(cfg, dir)
+	ls, err := p.acquire(ctx)
+	if err != nil {
+		p.close()
+		if verbOf(err) == "CWD" {
+			var refused *ReplyError
+			errors.As(err, &refused)
+			err = &fs.PathError{Op: "open", Path: dir, Err: guess(err, refused.Reply)}
+		}
+		return nil, err
+	}
+	ls.release()
+	return &FS{p: p, ctx: context.Background()}, nil
+}
+
+// WithContext returns the same file system under another context, which then
+// governs every call on it and on the files opened with it: when ctx ends,
+// they end at once. Hooks of [WithTrace] are taken from ctx.
+func (f *FS) WithContext(ctx context.Context) *FS {
+	if ctx == nil {
+		panic("ftpnat: nil context")
+	}
+	return &FS{p: f.p, dir: f.dir, ctx: ctx}
+}
+
+// Close ends all connections, those of every FS that came from this one by
+// WithContext and Sub too, and cuts what is under way on them.
+func (f *FS) Close() error {
+	f.p.close()
+	return nil
+}
+
+// path returns where a name is in the pool's directory.
+func (f *FS) path(name string) string { return slashed(path.Join(f.dir, name)) }
+
+// do calls fn with a connection and the path of a name. What breaks on the way
+// is tried again where again allows that.
+func (f *FS) do(op, name string, again func(error) bool, fn func(ctx context.Context, ls *lease, name string) error) error {
+	if !validName(name) {
+		return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	ctx, cancel := f.p.join(f.ctx)
+	defer cancel(nil)
+	err := f.p.cfg.insist(ctx, func() error {
+		ls, err := f.p.acquire(ctx)
+		if err != nil {
+			return err
+		}
+		defer ls.release()
+		err = fn(ctx, ls, f.path(name))
+		if err != nil && !again(err) {
+			return final{err}
+		}
+		return err
+	})
+	if fin, ok := err.(final); ok {
+		err = fin.error
+	}
+	if err = ended(ctx, err); err != nil {
+		return &fs.PathError{Op: op, Path: name, Err: err}
+	}
+	return nil
+}
+
+// final is an error that is not to be tried again.
+type final struct{ error }
+
+// ask is do for what changes nothing on the server.
+func (f *FS) ask(op, name string, fn func(ctx context.Context, ls *lease, name string) error) error {
+	return f.do(op, name, retryable, fn)
+}
+
+// Open opens a file for reading, or a directory. A file is looked up on the
+// server; its content is not asked for before the first Read. A directory is
+// listed.
+func (f *FS) Open(name string) (fs.File, error) {
+	file, err := f.openRead(name)
 	if err != nil {
 		return nil, err
 	}
-	return &FS{c}, nil
+	return file, nil
+}
+
+func (f *FS) openRead(name string) (*File, error) {
+	file := &File{fs: f, name: name}
+	err := f.ask("open", name, func(ctx context.Context, ls *lease, at string) error {
+		e, err := ls.stat(ctx, at, true)
+		if err != nil {
+			return err
+		}
+		e.Name = baseName(slashed(name))
+		file.info = fileInfo{e}
+		if e.Type != listing.TypeDir {
+			return nil
+		}
+		file.list, err = ls.list(ctx, at)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	file.open(f.path(name))
+	return file, nil
+}
+
+// ReadDir lists a directory, sorted by name. A listing that cannot be
+// understood in whole is an error.
+func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
+	var list []listing.Entry
+	err := f.ask("readdir", name, func(ctx context.Context, ls *lease, at string) (err error) {
+		list, err = ls.list(ctx, at)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return f.entries(name, list), nil
+}
+
+func (f *FS) entries(dir string, list []listing.Entry) []fs.DirEntry {
+	entries := make([]fs.DirEntry, len(list))
+	for i, e := range list {
+		entries[i] = dirEntry{fileInfo{e}, f, dir}
+	}
+	return entries
+}
+
+// Stat describes a file, or what a symbolic link leads to.
+func (f *FS) Stat(name string) (fs.FileInfo, error) {
+	return f.describe("stat", name, func(ctx context.Context, ls *lease, at string) (listing.Entry, error) { return ls.stat(ctx, at, false) })
+}
+
+// Lstat describes a file, without following a symbolic link.
+func (f *FS) Lstat(name string) (fs.FileInfo, error) {
+	return f.describe("lstat", name, func(ctx context.Context, ls *lease, at string) (listing.Entry, error) {
+		return ls.lstat(ctx, at, false)
+	})
+}
+
+func (f *FS) describe(op, name string, fn func(context.Context, *lease, string) (listing.Entry, error)) (fs.FileInfo, error) {
+	var e listing.Entry
+	err := f.ask(op, name, func(ctx context.Context, ls *lease, at string) (err error) {
+		e, err = fn(ctx, ls, at)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.Name = baseName(slashed(name))
+	return fileInfo{e}, nil
+}
+
+// ReadLink returns where a symbolic link points, where the server tells.
+func (f *FS) ReadLink(name string) (string, error) {
+	info, err := f.describe("readlink", name, func(ctx context.Context, ls *lease, at string) (listing.Entry, error) {
+		e, err := ls.lstat(ctx, at, false)
+		if err != nil || e.Type == listing.TypeLink && e.Target != "" {
+			return e, err
+		}
+		if e.Type != listing.TypeLink {
+			return e, &kindError{kind: fs.ErrInvalid}
+		}
+		return e, unable("the server does not tell where the link points")
+	})
+	if err != nil {
+		return "", err
+	}
+	return info.(fileInfo).e.Target, nil
+}
+
+// ReadFile returns the content of a file. It asks for the content at once and
+// so takes fewer round trips than Open.
+func (f *FS) ReadFile(name string) ([]byte, error) {
+	var data []byte
+	err := f.do("readfile", name, func(error) bool { return false }, func(ctx context.Context, ls *lease, at string) (err error) {
+		data, err = ls.fetch(ctx, at)
+		return err
+	})
+	if err == nil || !retryable(err) {
+		return data, err
+	}
+	// From here on it is read like any other, so that what has come is not
+	// asked for again.
+	file, err := f.openRead(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(file)
+}
+
+// fetch reads a whole file in one go.
+func (ls *lease) fetch(ctx context.Context, name string) ([]byte, error) {
+	if name == "" {
+		return nil, &kindError{kind: errIsDir}
+	}
+	line, err := ls.line("RETR", name)
+	if err != nil {
+		return nil, err
+	}
+	ch, err := ls.l.transfer(ctx, request{line: line})
+	if err != nil {
+		return nil, ls.whyNotRead(ctx, name, err)
+	}
+	stop := ch.guard(ctx)
+	var buf bytes.Buffer
+	_, err = buf.ReadFrom(struct{ io.Reader }{ch})
+	stop()
+	if ctx.Err() != nil {
+		ch.closeData()
+		ls.l.sess.Drop(ctx.Err())
+		return nil, ctx.Err()
+	}
+	r, verr := ch.finish(ctx)
+	switch {
+	case verr == nil && !r.completed():
+		return nil, replyError(line, r)
+	case err != nil:
+		return nil, err
+	case verr != nil:
+		return nil, verr
+	}
+	if size, told := announced(ch.prelim); told && size != int64(buf.Len()) {
+		now, err := ls.size(ctx, name)
+		if err != nil || now != int64(buf.Len()) {
+			return nil, errors.Join(ErrShort, err)
+		}
+	}
+	return buf.Bytes(), nil
+}
+
+// whyNotRead is why for a RETR: a directory is refused as a missing file is.
+func (ls *lease) whyNotRead(ctx context.Context, name string, err error) error {
+	var refused *ReplyError
+	if isNegotiate(err) || !errors.As(err, &refused) || verbOf(err) == "REST" {
+		return err
+	}
+	if refused.Temporary() && !saysMissing(refused.Reply) {
+		return err
+	}
+	e, serr := ls.stat(ctx, name, false)
+	if serr == nil && e.Type == listing.TypeDir {
+		return &kindError{errIsDir, err}
+	}
+	return ls.why(ctx, name, err)
+}
+
+// Glob returns the names that match a pattern of [path.Match].
+func (f *FS) Glob(pattern string) ([]string, error) {
+	return fs.Glob(globbed{f}, pattern)
+}
+
+// globbed is an FS without its Glob, for io/fs to do the work.
+type globbed struct{ f *FS }
+
+// Open opens a file.
+func (g globbed) Open(name string) (fs.File, error) { return g.f.Open(name) }
+
+// ReadDir lists a directory.
+func (g globbed) ReadDir(name string) ([]fs.DirEntry, error) { return g.f.ReadDir(name) }
+
+// Stat describes a file. A link that leads nowhere is there all the same.
+func (g globbed) Stat(name string) (fs.FileInfo, error) { return g.f.Lstat(name) }
+
+// Sub returns the file system of a directory. It is an *FS with all that an FS
+// can do, and shares the connections.
+func (f *FS) Sub(dir string) (fs.FS, error) {
+	if !validName(dir) {
+		return nil, &fs.PathError{Op: "sub", Path: dir, Err: fs.ErrInvalid}
+	}
+	return &FS{p: f.p, dir: f.path(dir), ctx: f.ctx}, nil
 }

@@ -316,7 +316,7 @@ func TestHostileServer(t *testing.T) {
 		{"an endless line in the greeting", ftptest.Step{On: ftptest.Greeting, Endless: "220 aaaaaaaaaaaaaaaaaaaaaaaa"}, "a line of more than", new(*control.ProtocolError)},
 		{"endless empty lines", ftptest.Step{On: ftptest.Greeting, Endless: "\r\n"}, "empty lines", new(*control.ProtocolError)},
 		{"HTTP", ftptest.Step{On: ftptest.Greeting, Raw: "HTTP/1.1 400 Bad Request\r\n\r\n"}, "without a reply code", new(*control.ProtocolError)},
-		{"closed at once", ftptest.Step{On: ftptest.Greeting, Raw: "2", Then: ftptest.Cut}, "lost", new(*control.LostError)},
+		{"closed at once", ftptest.Step{On: ftptest.Greeting, Raw: "2", Then: ftptest.Cut}, "closed by the other end", new(*control.LostError)},
 		{"endless reply to RETR", ftptest.Step{On: "RETR", Endless: "150-again\r\n"}, "", nil},
 		{"silence at RETR", ftptest.Step{On: "RETR", Then: ftptest.Silence}, "no reply", new(*NegotiateError)},
 	}

@@ -26,6 +26,17 @@ type Trace struct {
 	// Note: a decision was taken that a reader of the dialogue would wonder
 	// about, such as an address that was not followed.
 	Note func(text string)
+	// Progress: bytes of a file of an [FS] have crossed; called a few times a
+	// second at most, and when the file is complete.
+	Progress func(ProgressEvent)
+}
+
+// ProgressEvent tells how much of a file has crossed.
+type ProgressEvent struct {
+	Name   string // in the FS
+	Upload bool
+	Bytes  int64 // position in the file
+	Total  int64 // negative where it is not known
 }
 
 // ConnectEvent tells of one try to open a control connection.
@@ -63,6 +74,8 @@ func both(a, b *Trace) *Trace {
 		Lost:    chain(a.Lost, b.Lost),
 		Attempt: chain(a.Attempt, b.Attempt),
 		Note:    chain(a.Note, b.Note),
+
+		Progress: chain(a.Progress, b.Progress),
 	}
 }
 

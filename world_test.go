@@ -63,6 +63,7 @@ type world struct {
 	addr   string
 	ctx    context.Context
 	log    *bytes.Buffer
+	extra  []func() // to be called before the end
 }
 
 // inBubble runs f on the setup in virtual time. The bubble ends when every
@@ -148,6 +149,9 @@ func writeTrace(b io.Writer) *Trace {
 }
 
 func (w *world) close() {
+	for _, f := range w.extra {
+		f()
+	}
 	w.srv.Close()
 	w.net.Close()
 	if w.t.Failed() {

@@ -1,11 +1,11 @@
 module github.com/ftpnat/ftpnat/lab
 
-go 1.26
+go 1.26.0
 
 replace github.com/ftpnat/ftpnat => ..
 
 require (
-	github.com/ftpnat/ftpnat v0.0.0-00010101000000-000000000000
+	github.com/ftpnat/ftpnat v0.0.0
 	github.com/jlaffaye/ftp v0.2.4
 )
 

@@ -13,18 +13,20 @@ import (
 	"github.com/ftpnat/ftpnat"
 )
 
-// width is the number of columns that the output keeps to.
-const width = 100
+const (
+	width  = 100 // columns that the output keeps to
+	indent = 14  // of what servers say and send
+)
 
 // A style is an SGR parameter of ECMA-48.
 type style string
 
 const (
+	plain style = ""
 	bold  style = "1"
 	faint style = "2"
 	red   style = "31"
 	green style = "32"
-	blue  style = "36"
 )
 
 // A printer writes for people.
@@ -48,7 +50,7 @@ func (p *printer) line(format string, args ...any) {
 }
 
 func (p *printer) paint(s style, text string) string {
-	if !p.color || text == "" {
+	if !p.color || s == plain {
 		return text
 	}
 	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
@@ -107,29 +109,45 @@ func (p *printer) code(format string, args ...any) {
 // event prints one line of what happens meanwhile: when, a mark, and a text.
 func (p *printer) event(s style, mark, text string) {
 	at := fmt.Sprintf("%8.3f", time.Since(p.start).Seconds())
-	text = clip(printable(text), width-14)
-	if s != "" {
-		mark, text = p.paint(s, mark), p.paint(s, text)
-	}
-	p.line("  %s  %s %s", p.paint(faint, at), mark, text)
+	text = clip(printable(text), width-indent)
+	p.line("  %s  %s %s", p.paint(faint, at), p.paint(s, mark), p.paint(s, text))
 }
 
-// trace returns hooks that print the dialogue as it happens.
+// trace returns hooks that print the dialogue as it happens. What is not about
+// data connections is printed faintly.
 func (p *printer) trace() *ftpnat.Trace {
+	s := faint
 	return &ftpnat.Trace{
 		Connect: func(e ftpnat.ConnectEvent) {
+			s = faint
 			if e.Err != nil {
 				p.event(red, "×", fmt.Sprintf("%s: %v", e.Server, e.Err))
 				return
 			}
 			p.event(faint, "·", fmt.Sprintf("control connection from %v to %v", e.Local, e.Remote))
 		},
-		Command: func(line string) { p.event("", p.paint(blue, "→"), line) },
-		Reply:   func(r ftpnat.Reply) { p.event("", p.paint(blue, "←"), r.String()) },
+		Command: func(line string) {
+			s = faint
+			if negotiates(line) {
+				s = plain
+			}
+			p.event(s, "→", line)
+		},
+		Reply:   func(r ftpnat.Reply) { p.event(s, "←", strings.Join(strings.Fields(r.String()), " ")) },
 		Lost:    func(err error) { p.event(faint, "·", "control connection given up: "+err.Error()) },
 		Attempt: p.attempt,
 		Note:    func(text string) { p.event(faint, "·", text) },
 	}
+}
+
+// negotiates reports whether a command is about a data connection.
+func negotiates(line string) bool {
+	verb, _, _ := strings.Cut(line, " ")
+	switch verb {
+	case "EPSV", "PASV", "PORT", "EPRT", "REST", "RETR", "LIST", "MLSD", "NLST":
+		return true
+	}
+	return false
 }
 
 // attempt prints how a try to open a data connection ended.
@@ -154,17 +172,17 @@ func (p *printer) listing(entries []fs.DirEntry) {
 	for _, e := range entries {
 		info, err := e.Info()
 		if err != nil {
-			p.line("%14s%s: %v", "", printable(e.Name()), err)
+			p.line("%*s%s: %v", indent, "", printable(e.Name()), err)
 			continue
 		}
 		size, name := fmt.Sprint(info.Size()), printable(e.Name())
 		if e.IsDir() {
 			size, name = "", name+"/"
 		}
-		p.line("%14s%v  %8s  %s  %s", "", info.Mode(), size, info.ModTime().UTC().Format("2006-01-02 15:04"), name)
+		p.line("%*s%v  %8s  %s  %s", indent, "", info.Mode(), size, info.ModTime().UTC().Format("2006-01-02 15:04"), name)
 	}
 	if len(entries) == 0 {
-		p.line("%14s%s", "", p.paint(faint, "(empty)"))
+		p.line("%*s%s", indent, "", p.paint(faint, "(empty)"))
 	}
 	p.line("")
 }
@@ -175,10 +193,10 @@ func (p *printer) text(data []byte) {
 	lines := strings.Split(strings.TrimRight(string(data), "\r\n"), "\n")
 	for i, l := range lines {
 		if i == most {
-			p.line("%14s%s", "", p.paint(faint, "..."))
+			p.line("%*s%s", indent, "", p.paint(faint, "..."))
 			break
 		}
-		p.line("%14s%s", "", clip(printable(strings.TrimRight(l, "\r")), width-14))
+		p.line("%*s%s", indent, "", clip(printable(strings.TrimRight(l, "\r")), width-indent))
 	}
 	p.line("")
 }
@@ -189,8 +207,8 @@ func (p *printer) failure(err error) {
 		l = strings.TrimRight(l, "\n")
 		text := strings.TrimLeft(l, " *")
 		lead := l[:len(l)-len(text)]
-		for _, w := range wrap(printable(text), width-6-len(lead)) {
-			p.line("      %s%s", lead, w)
+		for _, w := range wrap(printable(text), width-2-len(lead)) {
+			p.line("  %s%s", lead, w)
 			lead = strings.Repeat(" ", len(lead))
 		}
 	}
@@ -199,10 +217,13 @@ func (p *printer) failure(err error) {
 
 // seconds formats a duration with as many digits as anybody reads.
 func seconds(d time.Duration) string {
-	if d < time.Second {
+	switch {
+	case d >= time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d >= 10*time.Millisecond:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	}
-	return fmt.Sprintf("%.1f s", d.Seconds())
+	return fmt.Sprintf("%.1f ms", d.Seconds()*1000)
 }
 
 // printable replaces what a terminal would obey: names, replies and files come

@@ -70,12 +70,13 @@ var activeFirst = settings{modes: []ftpnat.Mode{ftpnat.PORT, ftpnat.EPSV, ftpnat
 var scenarios = []scenario{
 	{
 		name:  "story-2006",
-		title: "Connection closed by remote host",
+		title: "2006: connection closed by remote host",
 		story: "An old client, set to active mode, behind a home router: PORT names an address that means nothing outside, " +
 			"a firewall takes that for an attack and cuts the control connection. In 2006 this was the end. " +
 			"Here a new connection takes its place, and what was asked for goes on in passive mode.",
 		client: homeClient,
-		near: []hop{homeNAT, {"firewall", "resets at PORT", memnet.CommandBox{
+		near:   []hop{homeNAT},
+		far: []hop{{"firewall", "resets at PORT", memnet.CommandBox{
 			Verbs: []string{"PORT", "EPRT"}, Arg: memnet.PrivateEndpoint, Do: memnet.Reset,
 		}}},
 		server: publicServer,
@@ -190,12 +191,13 @@ var scenarios = []scenario{
 		name:  "nothing-works",
 		title: "Nothing works",
 		story: "The server's passive ports are blocked, and the client sits behind a router that lets nobody in. " +
-			"No client can get through: what is left is to say quickly why, and who can mend it.",
+			"No client can get through: what is left is to say quickly why, and who can mend it. " +
+			"(An attempt gets a second here, to keep the reader from waiting.)",
 		client: homeClient,
 		near:   []hop{homeNAT},
 		far:    []hop{controlOnly},
 		server: publicServer,
-		set:    settings{timeout: 4 * time.Second},
+		set:    settings{timeout: time.Second},
 	},
 }
 

@@ -82,17 +82,6 @@ func (st *stage) close() {
 	st.network.Close()
 }
 
-// dialer returns a Dialer with these settings.
-func (s settings) dialer() *ftpnat.Dialer {
-	return &ftpnat.Dialer{
-		Modes:          s.modes,
-		PublicAddr:     s.public,
-		ListenPorts:    s.ports,
-		AttemptTimeout: s.timeout,
-		MaxConns:       1, // so that the dialogue is one
-	}
-}
-
 func boxes(hops []hop) []memnet.Box {
 	var list []memnet.Box
 	for _, h := range hops {

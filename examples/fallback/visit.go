@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ftpnat/ftpnat"
@@ -103,6 +102,7 @@ func read(ctx context.Context, p *printer, s settings, d *ftpnat.Dialer, rawURL 
 	}
 	defer fsys.Close()
 	fsys = fsys.WithContext(ctx)
+	p.line("")
 
 	p.code("entries, err := fs.ReadDir(fsys, %q)", ".")
 	entries, err := fs.ReadDir(fsys, ".")
@@ -147,24 +147,4 @@ func redacted(rawURL string) string {
 		return "..."
 	}
 	return u.Redacted()
-}
-
-// String returns the settings as the fields of a Dialer in Go, and nothing for
-// none.
-func (s settings) String() string {
-	var fields []string
-	add := func(set bool, format string, args ...any) {
-		if set {
-			fields = append(fields, fmt.Sprintf(format, args...))
-		}
-	}
-	var modes []string
-	for _, m := range s.modes {
-		modes = append(modes, m.String())
-	}
-	add(len(modes) > 0, "Modes: []Mode{%s}", strings.Join(modes, ", "))
-	add(s.public.IsValid(), "PublicAddr: %v", s.public)
-	add(s.ports != [2]uint16{}, "ListenPorts: {%d, %d}", s.ports[0], s.ports[1])
-	add(s.timeout > 0, "AttemptTimeout: %v", s.timeout)
-	return strings.Join(fields, ", ")
 }

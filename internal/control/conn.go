@@ -22,8 +22,8 @@ var ErrSilent = errors.New("no reply")
 // ErrArgument says that a command holds a byte that would end it.
 var ErrArgument = errors.New("a command must not contain CR, LF or NUL")
 
-// maxReplies bounds the replies that wait for whoever sent one command. A
-// command has one or two; a server that sends more is not followed.
+// maxReplies bounds the replies to one command. A command has one or two; a
+// server that sends more is not followed.
 const maxReplies = 16
 
 // maxStray bounds the replies that nobody asked for.
@@ -32,6 +32,10 @@ const maxStray = maxReplies / 2
 // maxCommand bounds a command line; servers take between 512 and 4096 bytes
 // and a path beyond this is a mistake of the caller.
 const maxCommand = 16 << 10
+
+// writeLimit is how long a command may take to be handed to the network. Only
+// a peer that has stopped reading long ago makes it wait at all.
+const writeLimit = time.Minute
 
 // LostError says that the control connection ended.
 type LostError struct {
@@ -42,6 +46,8 @@ func (e *LostError) Error() string {
 	switch {
 	case errors.Is(e.Err, io.EOF):
 		return "the control connection was closed by the other end"
+	case errors.Is(e.Err, io.ErrUnexpectedEOF):
+		return "the control connection was closed by the other end in the middle of a reply"
 	case errors.Is(e.Err, syscall.ECONNRESET), errors.Is(e.Err, syscall.EPIPE):
 		return "the control connection was reset"
 	}
@@ -53,8 +59,11 @@ func (e *LostError) Unwrap() error { return e.Err }
 // Call is a command that was sent and the replies it got so far.
 type Call struct {
 	Verb    string // in capital letters
+	conn    *Conn
 	replies chan Reply
+	got     int // replies so far
 	sent    time.Time
+	rtt     time.Duration // the connection's before the final reply
 	secrets []string
 	last    bool // no byte after this reply belongs to this reader: AUTH TLS
 }
@@ -68,6 +77,7 @@ type Conn struct {
 	mu      sync.Mutex
 	pending []*Call
 	stray   []Reply
+	secrets []string // of the last command that had any
 	err     error
 	rtt     time.Duration
 
@@ -81,14 +91,24 @@ type Conn struct {
 // greeting.
 func NewConn(raw, nc net.Conn, rtt time.Duration) (*Conn, *Call) {
 	c := &Conn{raw: raw, nc: nc, rtt: rtt, done: make(chan struct{})}
-	greeting := newCall("", nil)
+	greeting := c.newCall("", nil)
 	c.pending = append(c.pending, greeting)
 	c.startReader(nc)
 	return c, greeting
 }
 
-func newCall(verb string, secrets []string) *Call {
-	return &Call{Verb: verb, replies: make(chan Reply, maxReplies), sent: time.Now(), secrets: secrets}
+func (c *Conn) newCall(verb string, secrets []string) *Call {
+	return &Call{Verb: verb, conn: c, replies: make(chan Reply, maxReplies), sent: time.Now(), secrets: secrets}
+}
+
+// take gives the call a reply. Because it counts them there is always room.
+func (c *Call) take(r Reply) error {
+	r = mask(r, c.secrets)
+	if c.got++; c.got > maxReplies {
+		return &ProtocolError{"too many replies to one command", r.head()}
+	}
+	c.replies <- r
+	return nil
 }
 
 func (c *Conn) startReader(nc net.Conn) {
@@ -121,23 +141,22 @@ func (c *Conn) deliver(r Reply, buffered int) (stop bool, err error) {
 	if len(c.pending) == 0 {
 		// Nobody asked: a 421 at the idle limit, or one reply too many.
 		// Kept for whoever looks why the connection ends.
+		r = mask(r, c.secrets)
 		if c.stray = append(c.stray, r); len(c.stray) > maxStray {
-			return false, &ProtocolError{"more replies than commands", r.String()}
+			return false, &ProtocolError{"more replies than commands", r.head()}
 		}
 		return false, nil
 	}
 	call := c.pending[0]
 	if !r.Preliminary() {
 		c.pending = slices.Delete(c.pending, 0, 1)
+		call.rtt = c.rtt
 		if rtt := time.Since(call.sent); call.Verb != "" && (c.rtt == 0 || rtt < c.rtt) {
 			c.rtt = rtt
 		}
 	}
-	r = mask(r, call.secrets)
-	select {
-	case call.replies <- r:
-	default:
-		return false, &ProtocolError{"too many replies to one command", r.String()}
+	if err := call.take(r); err != nil {
+		return false, err
 	}
 	if call.last && r.Code/100 == 2 {
 		if buffered > 0 {
@@ -154,11 +173,17 @@ func (c *Conn) deliver(r Reply, buffered int) (stop bool, err error) {
 func (c *Conn) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.failLocked(err)
+}
+
+func (c *Conn) failLocked(err error) {
 	if c.err != nil {
 		return
 	}
 	var pe *ProtocolError
-	if !errors.As(err, &pe) {
+	if errors.As(err, &pe) {
+		err = &ProtocolError{pe.Reason, maskString(pe.Line, c.secrets)}
+	} else {
 		err = &LostError{err}
 	}
 	c.err = err
@@ -195,7 +220,8 @@ func (c *Conn) Stray() []Reply {
 // CheckCommand reports whether line can be sent as one command.
 func CheckCommand(line string) error {
 	if i := strings.IndexAny(line, "\r\n\x00"); i >= 0 {
-		return fmt.Errorf("%w: byte %q in %q", ErrArgument, line[i], Redact(line))
+		// What follows may be a command of its own, and a secret.
+		return fmt.Errorf("%w: byte %q after %q", ErrArgument, line[i], Redact(line[:i]))
 	}
 	if len(line) > maxCommand {
 		return fmt.Errorf("a command of %d bytes is longer than the %d that are sent", len(line), maxCommand)
@@ -209,7 +235,9 @@ func Verb(line string) string {
 	return strings.ToUpper(verb)
 }
 
-// Send writes one command and returns the call that its replies go to.
+// Send writes one command and returns the call that its replies go to. When
+// ctx has ended before, nothing is written and the connection is as good as
+// it was.
 func (c *Conn) Send(ctx context.Context, line string) (*Call, error) {
 	return c.send(ctx, line, false)
 }
@@ -218,7 +246,10 @@ func (c *Conn) send(ctx context.Context, line string, last bool) (*Call, error) 
 	if err := CheckCommand(line); err != nil {
 		return nil, err
 	}
-	call := newCall(Verb(line), secretsOf(line))
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	call := c.newCall(Verb(line), secretsOf(line))
 	call.last = last
 	c.mu.Lock()
 	if c.err != nil {
@@ -226,8 +257,12 @@ func (c *Conn) send(ctx context.Context, line string, last bool) (*Call, error) 
 		return nil, c.err
 	}
 	c.pending = append(c.pending, call)
+	if len(call.secrets) > 0 {
+		c.secrets = call.secrets
+	}
 	c.mu.Unlock()
 
+	c.nc.SetWriteDeadline(time.Now().Add(writeLimit))
 	stop := context.AfterFunc(ctx, func() { c.nc.SetWriteDeadline(time.Unix(1, 0)) })
 	_, err := c.nc.Write(telnetEscape(line))
 	if !stop() || ctx.Err() != nil {
@@ -260,6 +295,11 @@ func telnetEscape(line string) []byte {
 // ErrSilent, and not beyond ctx. Neither takes the reply away: a later Next
 // can still return it.
 func (c *Conn) Next(ctx context.Context, call *Call, limit time.Duration) (Reply, error) {
+	select {
+	case r := <-call.replies:
+		return r, nil
+	default:
+	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
@@ -292,11 +332,15 @@ func (c *Conn) lastWords(call *Call) (Reply, error) {
 func (c *Conn) Again(call *Call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.rtt = call.rtt // that reply was on its way before the command
 	for len(c.stray) > 0 {
 		// What came meanwhile found nobody to belong to.
 		r := c.stray[0]
 		c.stray = c.stray[1:]
-		call.replies <- mask(r, call.secrets) // has room for all that stray holds
+		if err := call.take(r); err != nil {
+			c.failLocked(err)
+			return
+		}
 		if !r.Preliminary() {
 			return
 		}

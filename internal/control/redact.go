@@ -1,48 +1,79 @@
 package control
 
-import "strings"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 const stars = "****"
 
-// secretsOf returns what must not be seen of a command. The argument of PASS
-// and ACCT is secret whatever its case; so are the words of SITE PASS-like
-// commands that some servers know (SITE PSWD old new).
+// Redact returns the line as it may be shown.
+func Redact(line string) string {
+	shown, _ := redact(line)
+	return shown
+}
+
+// secretsOf returns what must not be seen of a command, the longest first.
 func secretsOf(line string) []string {
-	verb, arg, ok := strings.Cut(line, " ")
-	if !ok || arg == "" {
-		return nil
+	_, secrets := redact(line)
+	return secrets
+}
+
+// redact returns a command as it may be shown, and its secrets, the longest
+// first so that one which holds another is masked as a whole. The argument of
+// PASS and ACCT is secret whatever its case; so are the words of the SITE
+// commands that set a password on some servers (SITE PSWD old new).
+func redact(line string) (shown string, secrets []string) {
+	verb, arg := cutWord(line)
+	if strings.TrimSpace(arg) == "" {
+		return line, nil
 	}
 	switch strings.ToUpper(verb) {
 	case "PASS", "ACCT", "XPAS":
-		return []string{arg}
+		// A server may echo it without the space around it.
+		return verb + " " + stars, secretWords(arg, strings.TrimSpace(arg))
 	case "SITE":
-		words := strings.Fields(arg)
-		if len(words) > 1 && (strings.EqualFold(words[0], "PSWD") || strings.EqualFold(words[0], "CPWD") || strings.EqualFold(words[0], "PASS")) {
-			return words[1:]
+		sub, rest := cutWord(arg)
+		words := strings.Fields(rest)
+		switch strings.ToUpper(sub) {
+		case "PSWD", "CPWD", "PASS":
+			return verb + " " + sub + strings.Repeat(" "+stars, len(words)), secretWords(words...)
 		}
 	}
-	return nil
+	return line, nil
 }
 
-// Redact returns the line as it may be shown.
-func Redact(line string) string {
-	for _, s := range secretsOf(line) {
-		// The verb stays as it is, whatever the secret.
-		verb, arg, _ := strings.Cut(line, " ")
-		line = verb + " " + strings.ReplaceAll(arg, s, stars)
+func secretWords(words ...string) []string {
+	slices.SortFunc(words, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	return slices.Compact(words)
+}
+
+// cutWord cuts a line after its first word, as a tolerant server does.
+func cutWord(line string) (word, rest string) {
+	line = strings.TrimLeft(line, " \t")
+	i := strings.IndexAny(line, " \t")
+	if i < 0 {
+		return line, ""
 	}
-	return line
+	return line[:i], line[i+1:]
 }
 
 // mask takes secrets out of a reply: servers echo what they did not
 // understand.
 func mask(r Reply, secrets []string) Reply {
-	for _, s := range secrets {
-		for i, l := range r.Lines {
-			if strings.Contains(l, s) {
-				r.Lines[i] = strings.ReplaceAll(l, s, stars)
-			}
-		}
+	if len(secrets) == 0 {
+		return r
+	}
+	for i, l := range r.Lines {
+		r.Lines[i] = maskString(l, secrets)
 	}
 	return r
+}
+
+func maskString(text string, secrets []string) string {
+	for _, s := range secrets {
+		text = strings.ReplaceAll(text, s, stars)
+	}
+	return text
 }

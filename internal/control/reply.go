@@ -33,6 +33,9 @@ func (r Reply) String() string {
 	return fmt.Sprintf("%03d %s", r.Code, strings.Join(r.Lines, " / "))
 }
 
+// head returns the code and the first line.
+func (r Reply) head() string { return fmt.Sprintf("%03d %s", r.Code, r.Lines[0]) }
+
 // Preliminary reports whether another reply to the same command follows.
 func (r Reply) Preliminary() bool { return r.Code/100 == 1 }
 
@@ -43,22 +46,22 @@ func (r Reply) Positive() bool { return r.Code >= 100 && r.Code < 400 }
 // replies. Nothing after it can be trusted.
 type ProtocolError struct {
 	Reason string
-	Line   string // the offending line, cut short
+	Line   string // the offending line
 }
 
 func (e *ProtocolError) Error() string {
 	if e.Line == "" {
 		return "not an FTP reply: " + e.Reason
 	}
-	return fmt.Sprintf("not an FTP reply: %s: %q", e.Reason, e.Line)
+	return fmt.Sprintf("not an FTP reply: %s: %q", e.Reason, clip(e.Line))
 }
 
-func clip(b []byte) string {
+func clip(s string) string {
 	const most = 80
-	if len(b) > most {
-		return string(b[:most]) + "..."
+	if len(s) > most {
+		return s[:most] + "..."
 	}
-	return string(b)
+	return s
 }
 
 // readLine returns the next line without its end. The slice is valid until
@@ -67,7 +70,7 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 	line, err := br.ReadSlice('\n')
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
-		return nil, &ProtocolError{fmt.Sprintf("a line of more than %d bytes", maxLine), clip(line)}
+		return nil, &ProtocolError{fmt.Sprintf("a line of more than %d bytes", maxLine), string(line)}
 	case errors.Is(err, io.EOF) && len(line) > 0:
 		// The connection ended in the middle of a line: what stands there
 		// may be cut short, so it is no reply.
@@ -115,7 +118,7 @@ func readReply(br *bufio.Reader) (Reply, error) {
 	}
 	n, sep, ok := code(first)
 	if !ok {
-		return Reply{}, &ProtocolError{"a line without a reply code", clip(first)}
+		return Reply{}, &ProtocolError{"a line without a reply code", string(first)}
 	}
 	r := Reply{Code: n, Lines: []string{text(first)}}
 	if sep != '-' {

@@ -8,8 +8,6 @@ import (
 	"net"
 	"strings"
 	"time"
-
-	"github.com/cenkalti/backoff/v4"
 )
 
 // Config says how a session gets its control connections.
@@ -64,7 +62,6 @@ type Session struct {
 	state    State
 	greeting Reply
 	features map[string]string
-	opened   bool
 	lives    int // control connections opened so far
 }
 
@@ -103,70 +100,7 @@ func (s *Session) Open(ctx context.Context) (Reply, error) {
 	if err := s.connect(ctx); err != nil {
 		return Reply{}, err
 	}
-	s.opened = true
 	return s.greeting, nil
-}
-
-// Ready makes sure that there is a control connection in the session's state:
-// a lost one is replaced, tried again with growing pauses.
-func (s *Session) Ready(ctx context.Context) error {
-	if s.Live() != nil {
-		return nil
-	}
-	if s.conn != nil {
-		s.drop(s.conn.Err())
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if s.cfg.RetryFor <= 0 {
-		return s.revive(ctx)
-	}
-	pace := backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(250*time.Millisecond),
-		backoff.WithMaxInterval(5*time.Second),
-		backoff.WithMaxElapsedTime(s.cfg.RetryFor))
-	err := backoff.Retry(func() error {
-		err := s.revive(ctx)
-		if err != nil && !transient(err) {
-			return backoff.Permanent(err)
-		}
-		return err
-	}, backoff.WithContext(pace, ctx))
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return err
-}
-
-// transient reports whether a new connection may do better.
-func transient(err error) bool {
-	var refused *RefusedError
-	if errors.As(err, &refused) {
-		return refused.Reply.Code/100 == 4
-	}
-	var cert *tls.CertificateVerificationError
-	if errors.As(err, &cert) {
-		return false
-	}
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
-		return !dns.IsNotFound
-	}
-	var pe *ProtocolError
-	return !errors.As(err, &pe)
-}
-
-// revive opens one connection and brings it to the session's state.
-func (s *Session) revive(ctx context.Context) error {
-	if err := s.connect(ctx); err != nil {
-		return err
-	}
-	if err := s.restore(ctx); err != nil {
-		s.Drop(err)
-		return err
-	}
-	return nil
 }
 
 func (s *Session) connect(ctx context.Context) (err error) {
@@ -241,60 +175,13 @@ func (s *Session) welcome(ctx context.Context, greeting *Call) error {
 	}
 	s.sawCommand("AUTH TLS")
 	r, err = s.conn.StartTLS(ctx, s.cfg.TLS(), s.cfg.Limit)
-	if r.Code != 0 && s.Observer.Reply != nil {
-		s.Observer.Reply(r)
+	if r.Code != 0 {
+		s.Saw(r)
 	}
 	if err == nil && r.Code/100 != 2 {
 		err = &RefusedError{Command: "AUTH TLS", Reply: r}
 	}
 	return err
-}
-
-// restore repeats what the server must know.
-func (s *Session) restore(ctx context.Context) error {
-	for _, line := range s.state.Before() {
-		if err := s.repeat(ctx, line); err != nil {
-			return err
-		}
-	}
-	for _, line := range s.state.Login() {
-		if err := s.repeat(ctx, line); err != nil {
-			return err
-		}
-	}
-	if s.state.LoggedIn() {
-		if err := s.protect(ctx); err != nil {
-			return err
-		}
-	}
-	for _, line := range s.state.After() {
-		if err := s.repeat(ctx, line); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Session) repeat(ctx context.Context, line string) error {
-	r, err := s.once(ctx, line)
-	if err != nil {
-		return err
-	}
-	if !r.Positive() {
-		return &RefusedError{Command: Redact(line), Reply: r}
-	}
-	return nil
-}
-
-// protect asks for TLS on the data connections: RFC 4217, 9.
-func (s *Session) protect(ctx context.Context) error {
-	if s.cfg.TLS == nil {
-		return nil
-	}
-	if _, err := s.once(ctx, "PBSZ 0"); err != nil {
-		return err
-	}
-	return s.repeat(ctx, "PROT P")
 }
 
 // Do sends one command and returns the final reply to it. A connection found
@@ -320,6 +207,8 @@ func (s *Session) Do(ctx context.Context, line string) (Reply, error) {
 			return r, s.noted(ctx, line, r)
 		}
 		if try > 0 || ctx.Err() != nil || errors.Is(err, ErrSilent) || !repeatable(line) {
+			// It may have been carried out, an RNTO for instance.
+			s.state.Unanswered()
 			return Reply{}, err
 		}
 	}
@@ -356,51 +245,14 @@ func (s *Session) noted(ctx context.Context, line string, r Reply) error {
 			}
 		}
 	}
-	if !s.state.NeedPWD() {
-		return nil
-	}
-	pwd, err := s.once(ctx, "PWD")
-	if err == nil {
-		s.state.SetDir(ParseDir(pwd))
-	}
-	return err
-}
-
-func parseFeatures(r Reply) map[string]string {
-	features := make(map[string]string)
-	if len(r.Lines) < 3 {
-		return features
-	}
-	for _, l := range r.Lines[1 : len(r.Lines)-1] {
-		verb, arg, _ := strings.Cut(strings.TrimSpace(l), " ")
-		if verb != "" {
-			features[strings.ToUpper(verb)] = arg
+	if s.state.NeedPWD() {
+		// What becomes of this is no matter of the command, which has been
+		// answered: the next one finds a connection again.
+		if pwd, err := s.once(ctx, "PWD"); err == nil {
+			s.state.SetDir(ParseDir(pwd))
 		}
 	}
-	return features
-}
-
-// ParseDir returns the directory that a 257 reply names: RFC 959, appendix II;
-// empty where it names none.
-func ParseDir(r Reply) string {
-	if r.Code != 257 {
-		return ""
-	}
-	_, rest, ok := strings.Cut(r.Text(), `"`)
-	if !ok {
-		return ""
-	}
-	var dir strings.Builder
-	for i := 0; i < len(rest); i++ {
-		if rest[i] == '"' {
-			if i+1 >= len(rest) || rest[i+1] != '"' {
-				return dir.String()
-			}
-			i++
-		}
-		dir.WriteByte(rest[i])
-	}
-	return ""
+	return nil
 }
 
 // once sends one command on the connection that is there and waits for its
@@ -438,7 +290,7 @@ func (s *Session) Send(ctx context.Context, line string) (*Call, error) {
 	s.sawStray(conn)
 	s.sawCommand(line)
 	call, err := conn.Send(ctx, line)
-	if err != nil {
+	if conn.Err() != nil {
 		s.Drop(err)
 	}
 	return call, err
@@ -450,26 +302,24 @@ func (s *Session) sawCommand(line string) {
 	}
 }
 
-// sawStray shows the replies that nobody asked for before they are forgotten.
-func (s *Session) sawStray(conn *Conn) {
+// sawStray shows the replies that nobody asked for before they are forgotten,
+// and reports whether one of them announced the end.
+func (s *Session) sawStray(conn *Conn) (ending bool) {
 	for _, r := range conn.Stray() {
-		if s.Observer.Reply != nil {
-			s.Observer.Reply(r)
-		}
+		s.Saw(r)
+		ending = ending || r.Code == 421
 	}
+	return ending
 }
 
-// Next returns the next reply to the call; unlike Do it leaves the connection
-// as it is when there is none.
+// Next returns the next reply to the call, from the connection that it was
+// sent on; unlike Do it leaves that as it is when there is none.
 func (s *Session) Next(ctx context.Context, call *Call, limit time.Duration) (Reply, error) {
 	return s.next(ctx, call, limit)
 }
 
 func (s *Session) next(ctx context.Context, call *Call, limit time.Duration) (Reply, error) {
-	if s.conn == nil {
-		return Reply{}, &LostError{net.ErrClosed}
-	}
-	r, err := s.conn.Next(ctx, call, limit)
+	r, err := call.conn.Next(ctx, call, limit)
 	if err == nil {
 		s.Saw(r)
 	}

@@ -17,7 +17,10 @@ type State struct {
 	rnfr     string    // an RNFR that waits for its RNTO
 }
 
-type setting struct{ key, line string }
+type setting struct {
+	key, line string
+	early     bool // came ahead of the login
+}
 
 // maxDirs bounds the commands that lead to the working directory. Beyond it
 // the session asks for the directory's name (see [State.NeedPWD]).
@@ -28,18 +31,17 @@ func (s *State) Note(line string, reply Reply) {
 	verb, arg, _ := strings.Cut(line, " ")
 	verb = strings.ToUpper(verb)
 	ok := reply.Code/100 == 2
-	if verb != "RNFR" {
-		s.rnfr = ""
-	}
+	s.rnfr = ""
 	switch verb {
 	case "USER":
 		if !reply.Positive() {
 			return
 		}
-		*s = State{login: []string{line}, loggedIn: ok, settings: s.beforeLogin()}
+		// It begins a new login and leaves the settings alone: RFC 959, 4.1.1.
+		*s = State{login: []string{line}, loggedIn: ok, settings: s.settings}
 	case "PASS", "ACCT":
 		if reply.Positive() {
-			s.login = append(s.login, line)
+			s.identify(verb, line)
 			s.loggedIn = ok
 		}
 	case "REIN":
@@ -61,13 +63,18 @@ func (s *State) Note(line string, reply Reply) {
 	}
 }
 
-// beforeLogin returns the settings that a server takes before USER and that
-// a second USER does not undo.
-func (s *State) beforeLogin() []setting {
-	return slices.DeleteFunc(slices.Clone(s.settings), func(st setting) bool {
-		return st.key != "HOST" && st.key != "CLNT"
+// identify puts a PASS or ACCT in the place of an earlier one.
+func (s *State) identify(verb, line string) {
+	s.login = slices.DeleteFunc(s.login, func(l string) bool {
+		v := Verb(l)
+		return v == "ACCT" || v == verb
 	})
+	s.login = append(s.login, line)
 }
+
+// Unanswered takes in that a command got no reply: it may have been carried
+// out or not, and a rename must not be begun again for nobody.
+func (s *State) Unanswered() { s.rnfr = "" }
 
 // settingKey names what a command sets, so that a later one replaces it;
 // empty for commands that set nothing. PBSZ and PROT are not here: they
@@ -80,7 +87,8 @@ func settingKey(verb, arg string) string {
 		what, _, _ := strings.Cut(arg, " ")
 		return verb + " " + strings.ToUpper(what)
 	case "SITE":
-		if what, _, _ := strings.Cut(arg, " "); strings.EqualFold(what, "UMASK") {
+		// Without a value it only asks.
+		if what, value, _ := strings.Cut(arg, " "); strings.EqualFold(what, "UMASK") && value != "" {
 			return "SITE UMASK"
 		}
 	}
@@ -88,13 +96,12 @@ func settingKey(verb, arg string) string {
 }
 
 func (s *State) set(key, line string) {
-	for i := range s.settings {
-		if s.settings[i].key == key {
-			s.settings[i].line = line
-			return
-		}
+	st := setting{key, line, len(s.login) == 0}
+	if i := slices.IndexFunc(s.settings, func(o setting) bool { return o.key == key }); i >= 0 {
+		s.settings[i] = st
+		return
 	}
-	s.settings = append(s.settings, setting{key, line})
+	s.settings = append(s.settings, st)
 }
 
 func (s *State) changeDir(line, arg string) {
@@ -105,42 +112,43 @@ func (s *State) changeDir(line, arg string) {
 }
 
 // NeedPWD reports whether the way to the working directory has become long.
-func (s *State) NeedPWD() bool { return len(s.dirs) > maxDirs }
+// A server whose PWD tells nothing is not asked again at each step.
+func (s *State) NeedPWD() bool { return len(s.dirs) > 0 && len(s.dirs)%(maxDirs+1) == 0 }
 
-// SetDir says what PWD answered.
+// SetDir says what PWD answered: a name that CWD takes, whatever it looks like
+// (RFC 959, appendix II). A name that no command can hold is passed over.
 func (s *State) SetDir(dir string) {
-	if strings.HasPrefix(dir, "/") {
-		s.dirs = append(s.dirs[:0], "CWD "+dir)
+	if line := "CWD " + dir; dir != "" && CheckCommand(line) == nil {
+		s.dirs = append(s.dirs[:0], line)
 	}
 }
 
 // LoggedIn reports whether a login is to be repeated.
 func (s *State) LoggedIn() bool { return s.loggedIn }
 
-// Before returns the commands to send ahead of the login, Login those of the
-// login itself, After those that follow it.
+// Before returns the commands to send ahead of the login: what was set there,
+// and HOST, which has its place nowhere else (RFC 7151).
 func (s *State) Before() []string {
-	return s.lines(func(key string) bool { return key == "HOST" })
+	return s.lines(func(st setting) bool { return st.early || st.key == "HOST" })
 }
 
 // Login returns the commands of the login.
 func (s *State) Login() []string { return s.login }
 
-// After returns the commands that follow the login: the settings, the way to
-// the working directory, and a rename that had begun.
+// After returns the commands that follow the login: the other settings, and
+// the way to the working directory.
 func (s *State) After() []string {
-	after := s.lines(func(key string) bool { return key != "HOST" })
-	after = append(after, s.dirs...)
-	if s.rnfr != "" {
-		after = append(after, s.rnfr)
-	}
-	return after
+	after := s.lines(func(st setting) bool { return !st.early && st.key != "HOST" })
+	return append(after, s.dirs...)
 }
 
-func (s *State) lines(want func(key string) bool) []string {
+// Rename returns the RNFR that waits for its RNTO; empty when none does.
+func (s *State) Rename() string { return s.rnfr }
+
+func (s *State) lines(want func(setting) bool) []string {
 	var lines []string
 	for _, st := range s.settings {
-		if want(st.key) {
+		if want(st) {
 			lines = append(lines, st.line)
 		}
 	}

@@ -64,7 +64,7 @@ func Make(in Input) []Step {
 	if modes == nil {
 		modes = []Mode{EPSV, PASV, PORT, EPRT}
 	}
-	var steps []Step
+	steps := make([]Step, 0, 8) // all there are, and one
 	for _, m := range modes {
 		if in.Proxy && !m.Passive() {
 			continue
@@ -158,7 +158,7 @@ const (
 // silence is far more often a slow disk, a tape or a virus scanner than the
 // path, and to begin again elsewhere would only make it slower.
 func Quick(rtt, attempt time.Duration) Timers {
-	trips := 4 * rtt
+	trips := 4 * min(rtt, attempt)
 	return Timers{
 		Dial:   min(synAgain+trips, attempt),
 		Reply:  min(replySlack+trips, attempt),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,9 +16,12 @@ var errUnbound = errors.New("ftpnat: the data connection is used before the comm
 type DataConn struct {
 	c       *Conn
 	port    int
-	dialled bool // guarded by c.mu
+	dialled atomic.Bool
+
+	busy sync.WaitGroup // reads and writes under way
 
 	mu       sync.Mutex
+	active   int // how many those are
 	data     Data
 	upload   bool
 	closed   bool // by the caller
@@ -48,6 +52,7 @@ func (d *DataConn) bind(data Data, upload bool) {
 	}
 }
 
+// use begins a read or a write.
 func (d *DataConn) use() (Data, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -57,7 +62,25 @@ func (d *DataConn) use() (Data, error) {
 	case d.data == nil:
 		return nil, errUnbound
 	}
+	d.active++
+	d.busy.Add(1)
 	return d.data, nil
+}
+
+// used ends it. What Close did to it is reported as that.
+func (d *DataConn) used(err error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.active--
+	d.busy.Done()
+	switch {
+	case err == nil:
+		return nil
+	case d.closed:
+		return net.ErrClosed
+	}
+	d.complete = true
+	return err
 }
 
 // Read reads what the server sends.
@@ -67,12 +90,7 @@ func (d *DataConn) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := data.Read(p)
-	if err != nil {
-		d.mu.Lock()
-		d.complete = true
-		d.mu.Unlock()
-	}
-	return n, err
+	return n, d.used(err)
 }
 
 // Write sends to the server.
@@ -81,10 +99,12 @@ func (d *DataConn) Write(p []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return data.Write(p)
+	n, err := data.Write(p)
+	return n, d.used(err)
 }
 
-// Close ends the transfer; the closing reply is read on the control connection.
+// Close ends the transfer, and a read or write that is under way; the closing
+// reply is read on the control connection.
 func (d *DataConn) Close() error {
 	d.mu.Lock()
 	d.closed = true
@@ -101,8 +121,12 @@ func (d *DataConn) end() {
 		data = nil
 	}
 	d.ended = d.ended || data != nil
+	if data != nil && d.active > 0 {
+		data.SetDeadline(time.Unix(1, 0))
+	}
 	d.mu.Unlock()
 	if data != nil {
+		d.busy.Wait()
 		data.End()
 	}
 }

@@ -33,7 +33,13 @@ func (d *deadline) arm() {
 		return
 	}
 	cancel := d.cancel
-	d.timer = time.AfterFunc(time.Until(d.at), func() { cancel(os.ErrDeadlineExceeded) })
+	left := time.Until(d.at)
+	if left <= 0 {
+		// Now and not soon: a call that begins too late does nothing.
+		cancel(os.ErrDeadlineExceeded)
+		return
+	}
+	d.timer = time.AfterFunc(left, func() { cancel(os.ErrDeadlineExceeded) })
 }
 
 // begin returns the context of one call. One call may be under way at a time.

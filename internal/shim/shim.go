@@ -21,7 +21,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -54,7 +54,7 @@ type Data interface {
 	// SetDeadline limits reads and writes, those under way too.
 	SetDeadline(t time.Time) error
 	// End closes the data connection: the caller wants no more of a
-	// download, or an upload is complete.
+	// download, or an upload is complete. No Read or Write is under way.
 	End()
 	// Verdict returns the closing reply.
 	Verdict(ctx context.Context) (Reply, error)
@@ -63,6 +63,13 @@ type Data interface {
 // madeUp is added to the number of a data connection to make its port: above
 // all real ports, so that no dial of a control connection is taken for it.
 const madeUp = 1 << 16
+
+// serial counts the data connections of all control connections: one function
+// dials for several, and a port must belong to one alone.
+var serial atomic.Uint32
+
+// nextPort returns a port that no other data connection waits on.
+func nextPort() int { return madeUp + int(serial.Add(1)%(1<<30)) }
 
 // maxLine bounds a command line without an end.
 const maxLine = 64 << 10
@@ -76,40 +83,43 @@ type Conn struct {
 	local, remote *net.TCPAddr
 
 	limit deadline
+	next  atomic.Pointer[DataConn] // handed out by EPSV or PASV
 
-	mu      sync.Mutex
-	line    []byte // a command without its end yet
+	turn    chan struct{} // held by the call that uses what follows
+	line    []byte        // a command without its end yet
 	out     bytes.Buffer
-	err     error // for the next Read, where there is no reply
-	offset  int64 // of the REST that is held back
-	next    *DataConn
+	err     error     // for the next Read, where there is no reply
+	offset  int64     // of the REST that is held back
 	current *DataConn // bound, its verdict not yet read
 	closed  bool
-	serial  int
 }
 
 // New returns a control connection to the backend. The context governs all
 // that is done through it.
 func New(ctx context.Context, b Backend, local, remote *net.TCPAddr) *Conn {
-	c := &Conn{backend: b, local: local, remote: remote}
+	c := &Conn{backend: b, local: local, remote: remote, turn: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	c.reply(b.Greeting())
 	return c
 }
 
+// begin waits for the turn of a call and returns its end. Calls that are
+// under way are ended by Close, so that nobody waits for long.
+func (c *Conn) begin() (end func()) {
+	c.turn <- struct{}{}
+	return func() { <-c.turn }
+}
+
 // Life returns a context that ends with the connection.
 func (c *Conn) Life() context.Context { return c.ctx }
 
-// Waiting returns the data connection that port was made up for, and takes it
-// from the list; nil when there is none.
+// Waiting returns the data connection that port was made up for, once; nil
+// when none waits. It never waits itself, whatever is under way.
 func (c *Conn) Waiting(port int) *DataConn {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.next == nil || c.next.port != port {
+	d := c.next.Load()
+	if d == nil || d.port != port || d.dialled.Swap(true) {
 		return nil
 	}
-	d := c.next
-	d.dialled = true
 	return d
 }
 
@@ -118,8 +128,7 @@ func MadeUp(port int) bool { return port >= madeUp }
 
 // Write takes commands and carries them out.
 func (c *Conn) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.begin()()
 	if c.closed {
 		return 0, net.ErrClosed
 	}
@@ -169,9 +178,8 @@ func (c *Conn) command(line string) {
 }
 
 func (c *Conn) passive(verb string) {
-	c.serial = (c.serial + 1) % madeUp
-	port := madeUp + c.serial
-	c.next = &DataConn{c: c, port: port}
+	port := nextPort()
+	c.next.Store(&DataConn{c: c, port: port})
 	if verb == "EPSV" {
 		c.say(229, fmt.Sprintf("Entering Extended Passive Mode (|||%d|)", port))
 		return
@@ -194,11 +202,10 @@ func (c *Conn) rest(arg string) {
 }
 
 func (c *Conn) transfer(line string) {
-	d := c.next
-	c.next = nil
+	d := c.next.Swap(nil)
 	offset := c.offset
 	c.offset = 0
-	if d == nil || !d.dialled || !d.usable() {
+	if d == nil || !d.dialled.Load() || !d.usable() {
 		c.say(425, "Use EPSV or PASV first.")
 		return
 	}
@@ -212,8 +219,8 @@ func (c *Conn) transfer(line string) {
 	if err == nil && data != nil {
 		c.current = d
 		d.bind(data, upload(line))
-		if r.Code/100 != 1 {
-			// jlaffaye/ftp counts on a preliminary reply.
+		if r.Code != 125 && r.Code != 150 {
+			// jlaffaye/ftp takes no other for the beginning.
 			r = Reply{150, []string{"The data connection is open."}}
 		}
 	}
@@ -258,7 +265,8 @@ func (c *Conn) reply(r Reply) {
 		switch {
 		case i == last:
 			fmt.Fprintf(&c.out, "%03d %s\r\n", r.Code, l)
-		case i == 0:
+		case i == 0, strings.HasPrefix(l, fmt.Sprintf("%03d", r.Code)):
+			// A line that looks like the last one must not end the reply.
 			fmt.Fprintf(&c.out, "%03d-%s\r\n", r.Code, l)
 		default:
 			fmt.Fprintf(&c.out, "%s\r\n", l)
@@ -269,20 +277,19 @@ func (c *Conn) reply(r Reply) {
 // Read returns replies: those that are there, or the closing reply of the
 // transfer that was ended last.
 func (c *Conn) Read(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.begin()()
 	if c.out.Len() == 0 && c.err == nil && c.current != nil && !c.closed {
 		c.verdict()
 	}
 	switch {
+	case c.closed:
+		return 0, net.ErrClosed
 	case c.out.Len() > 0:
 		return c.out.Read(p)
 	case c.err != nil:
 		err := c.err
 		c.err = nil
 		return 0, err
-	case c.closed:
-		return 0, net.ErrClosed
 	}
 	return 0, io.EOF
 }
@@ -294,7 +301,7 @@ func (c *Conn) verdict() {
 	ctx, done := c.limit.begin(c.ctx)
 	defer done()
 	early := d.early()
-	d.end()
+	d.Close()
 	r, err := d.data.Verdict(ctx)
 	switch {
 	case err != nil && early && c.ctx.Err() == nil:
@@ -317,14 +324,13 @@ func (c *Conn) verdict() {
 // Close ends the session.
 func (c *Conn) Close() error {
 	c.cancel() // what is under way ends
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.begin()()
 	if c.closed {
 		return nil
 	}
 	c.closed = true
 	if c.current != nil {
-		c.current.end()
+		c.current.Close()
 		c.current = nil
 	}
 	return c.backend.Close()

@@ -1,0 +1,116 @@
+package ftpnat
+
+import (
+	"io/fs"
+	"time"
+
+	"github.com/ftpnat/ftpnat/internal/listing"
+)
+
+// Facts is what a server tells of a file beyond [fs.FileInfo]; fields are empty
+// where it does not. The Sys method of the FileInfo of an [FS] returns a
+// *Facts.
+type Facts struct {
+	Owner, Group string
+	Target       string // of a symbolic link
+	Unique       string // the same for two names of one file: RFC 3659, 7.5.2
+	Perm         string // what the login may do: RFC 3659, 7.5.5
+	MediaType    string
+	// Precision is that of ModTime: a day, minute, second or nanosecond; zero
+	// where there is no time.
+	Precision time.Duration
+	// Zoned reports that the server told the zone of ModTime; else it is
+	// Dialer.ServerZone.
+	Zoned bool
+	// Mode reports that the server told the permission bits.
+	Mode bool
+}
+
+// fileInfo is an entry as fs.FileInfo.
+type fileInfo struct{ e listing.Entry }
+
+// Name returns the last element of the name.
+func (i fileInfo) Name() string { return i.e.Name }
+
+// Size returns the size of a file.
+func (i fileInfo) Size() int64 {
+	if i.e.Type != listing.TypeFile {
+		return 0
+	}
+	return max(i.e.Size, 0)
+}
+
+// ModTime returns the time of the last change, as exact as the server tells
+// it: see [Facts].
+func (i fileInfo) ModTime() time.Time { return i.e.ModTime }
+
+// IsDir reports whether it is a directory.
+func (i fileInfo) IsDir() bool { return i.e.Type == listing.TypeDir }
+
+// Mode returns the type and the permission bits, readable where the server
+// does not tell them.
+func (i fileInfo) Mode() fs.FileMode {
+	perm := i.e.Mode &^ fs.ModeType
+	if !i.e.HasMode {
+		perm = 0o644
+		if i.IsDir() {
+			perm = 0o755
+		}
+	}
+	return perm | typeBits(i.e.Type)
+}
+
+// Sys returns a *Facts.
+func (i fileInfo) Sys() any {
+	precision := map[listing.Precision]time.Duration{
+		listing.PrecisionDay:      24 * time.Hour,
+		listing.PrecisionMinute:   time.Minute,
+		listing.PrecisionSecond:   time.Second,
+		listing.PrecisionFraction: time.Nanosecond,
+	}
+	return &Facts{
+		Owner: i.e.Owner, Group: i.e.Group, Target: i.e.Target, Unique: i.e.Unique, Perm: i.e.Perm, MediaType: i.e.MediaType,
+		Precision: precision[i.e.Precision], Zoned: i.e.Absolute, Mode: i.e.HasMode,
+	}
+}
+
+// String is for people.
+func (i fileInfo) String() string { return fs.FormatFileInfo(i) }
+
+func typeBits(t listing.Type) fs.FileMode {
+	switch t {
+	case listing.TypeDir:
+		return fs.ModeDir
+	case listing.TypeLink:
+		return fs.ModeSymlink
+	case listing.TypeFile:
+		return 0
+	}
+	return fs.ModeIrregular
+}
+
+// dirEntry is an entry of a listing as fs.DirEntry.
+type dirEntry struct {
+	fileInfo
+	fs  *FS
+	dir string // in fs
+}
+
+// Type returns the type bits of the mode.
+func (d dirEntry) Type() fs.FileMode { return typeBits(d.e.Type) }
+
+// Info returns what the listing told. Where it did not tell the size of a
+// file, the server is asked for it.
+func (d dirEntry) Info() (fs.FileInfo, error) {
+	if d.e.Type != listing.TypeFile || d.e.Size >= 0 {
+		return d.fileInfo, nil
+	}
+	name := d.e.Name
+	if d.dir != "." {
+		name = d.dir + "/" + name
+	}
+	return d.fs.Lstat(name)
+}
+
+// String is for people.
+func (d dirEntry) String() string { return fs.FormatDirEntry(d) }

@@ -1,0 +1,297 @@
+package ftpnat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+// sink writes a file over connections that come and go: an upload that stands
+// idle is ended, so that its connection can serve others, and what follows is
+// appended. Its methods are for one goroutine at a time.
+type sink struct {
+	fs     *FS
+	name   string // in the FS, for progress
+	at     string // in the pool's directory
+	total  int64  // for progress; -1 where it is not known
+	append bool   // APPE from the start
+
+	base    int64 // size of the file before; -1 where it is not known
+	n       int64 // bytes taken
+	ls      *lease
+	ch      *channel
+	begun   bool  // the server has the file
+	resumed bool  // begun by an earlier transfer of another sink: restart at base
+	err     error // final
+	meter   meter
+}
+
+// size returns where the file ends.
+func (s *sink) size() int64 { return max(s.base, 0) + s.n }
+
+// write sends p.
+func (s *sink) write(ctx context.Context, p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	if err := s.ready(ctx); err != nil {
+		return 0, s.broke(err)
+	}
+	stop := s.ch.guard(ctx)
+	n, err := s.ch.Write(p)
+	stop()
+	s.n += int64(n)
+	s.meter.moved(s.ls.l, s.event(), false)
+	if ctx.Err() != nil {
+		s.cut(ctx.Err())
+		return n, s.broke(ctx.Err())
+	}
+	if err != nil {
+		return n, s.broke(s.whyBroken(ctx, err))
+	}
+	s.park()
+	return n, nil
+}
+
+func (s *sink) event() ProgressEvent {
+	return ProgressEvent{Name: s.name, Upload: true, Bytes: s.size(), Total: s.total}
+}
+
+// broke makes an error final: what the server has of the bytes so far is not
+// known.
+func (s *sink) broke(err error) error {
+	if s.err == nil {
+		s.err = err
+	}
+	return s.err
+}
+
+// whyBroken ends a transfer on which a write failed. Why the server stopped
+// reading is better than that it did.
+func (s *sink) whyBroken(ctx context.Context, err error) error {
+	r, verr := s.ch.finish(ctx)
+	line := s.ch.req.line
+	s.release()
+	if verr == nil && !r.completed() {
+		return replyError(line, r)
+	}
+	return err
+}
+
+// cut ends the transfer so that the file does not look complete.
+func (s *sink) cut(err error) {
+	linger(s.ch.raw, 0)
+	s.ch.closeData()
+	s.ls.l.sess.Drop(err)
+	s.release()
+}
+
+func (s *sink) release() {
+	s.ls.release()
+	s.ls, s.ch = nil, nil
+}
+
+// park lets others have the connection: the transfer is ended then, and the
+// server's verdict on it taken in.
+func (s *sink) park() {
+	ch, ls := s.ch, s.ls
+	ls.park(func(ctx context.Context) {
+		if ctx.Err() != nil {
+			linger(ch.raw, 0)
+			ch.closeData()
+			ls.l.sess.Drop(ctx.Err())
+			s.broke(ctx.Err())
+			return
+		}
+		r, err := ch.finish(ctx)
+		if err == nil && !r.completed() {
+			err = replyError(ch.req.line, r)
+		}
+		if err != nil {
+			s.broke(err)
+		}
+	})
+}
+
+// ready sees to a transfer in use.
+func (s *sink) ready(ctx context.Context) error {
+	if s.ls != nil {
+		ours, err := s.ls.unpark(ctx)
+		if ours {
+			return nil
+		}
+		s.ls, s.ch = nil, nil
+		if err == nil {
+			err = s.err
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return s.start(ctx)
+}
+
+// start opens a transfer. Until a byte was sent it can be tried again.
+func (s *sink) start(ctx context.Context) error {
+	var pace backoff.BackOff
+	for {
+		err := s.startOnce(ctx)
+		if err == nil {
+			return nil
+		}
+		if pace == nil {
+			pace = s.fs.p.cfg.pace()
+		}
+		if !retryable(err) || !pause(ctx, pace) {
+			return contextual(ctx, err)
+		}
+	}
+}
+
+func (s *sink) startOnce(ctx context.Context) error {
+	ls, err := s.fs.p.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	ls.p.server.changed()
+	ch, err := s.transfer(ctx, ls)
+	if err != nil {
+		ls.release()
+		return err
+	}
+	s.ls, s.ch, s.begun = ls, ch, true
+	s.meter.begin()
+	return nil
+}
+
+// transfer sends the command that goes on where the file ends.
+func (s *sink) transfer(ctx context.Context, ls *lease) (*channel, error) {
+	if !s.begun && !s.resumed && !s.append {
+		return s.command(ctx, ls, "STOR", 0)
+	}
+	if s.begun || s.append {
+		// The server said that it has all so far, or it was there before.
+		have, err := ls.size(ctx, s.at)
+		if err != nil {
+			return nil, err
+		}
+		if !s.begun {
+			s.base = max(have, -1)
+		} else if have >= 0 && s.base >= 0 && have != s.size() {
+			return nil, fmt.Errorf("%w: it has %d bytes, and %d were sent", ErrMismatch, have, s.size())
+		}
+		ch, err := s.command(ctx, ls, "APPE", 0)
+		if err == nil || s.append || !refusedAt(err) {
+			return ch, err
+		}
+		return s.command(ctx, ls, "STOR", s.size())
+	}
+	// After a break an old session may still be writing what it got. Written
+	// at its place the same does no harm; appended it would be there twice.
+	ch, err := s.command(ctx, ls, "STOR", s.base)
+	if err == nil || !refusedAt(err) {
+		return ch, err
+	}
+	return s.command(ctx, ls, "APPE", 0)
+}
+
+// refusedAt reports whether the server refused a command as such.
+func refusedAt(err error) bool {
+	var refused *ReplyError
+	return errors.As(err, &refused) && !isNegotiate(err)
+}
+
+func (s *sink) command(ctx context.Context, ls *lease, verb string, offset int64) (*channel, error) {
+	line, err := ls.line(verb, s.at)
+	if err != nil {
+		return nil, err
+	}
+	return ls.l.transfer(ctx, request{line: line, offset: offset})
+}
+
+// abort ends the use of a file that is not to be completed.
+func (s *sink) abort(ctx context.Context) {
+	if s.ls == nil {
+		return
+	}
+	ours, _ := s.ls.unpark(ctx)
+	if ours {
+		s.cut(errAborted)
+	}
+	s.ls, s.ch = nil, nil
+}
+
+var errAborted = errors.New("the upload was broken off")
+
+// close ends the file and returns what the server says of it.
+func (s *sink) close(ctx context.Context) error {
+	if s.ls != nil {
+		ours, err := s.ls.unpark(ctx)
+		if !ours {
+			s.ls, s.ch = nil, nil
+		}
+		if err != nil {
+			return s.broke(err)
+		}
+	}
+	if s.err != nil {
+		if s.ls != nil {
+			s.cut(s.err)
+		}
+		return s.err
+	}
+	if s.ls == nil && !s.begun {
+		// Nothing was written: an empty file is what is asked for.
+		if err := s.start(ctx); err != nil {
+			return s.broke(err)
+		}
+	}
+	var noVerdict error
+	if s.ls != nil {
+		r, err := s.ch.finish(ctx)
+		line := s.ch.req.line
+		switch {
+		case err != nil:
+			s.release()
+			noVerdict = err
+		case !r.completed():
+			s.release()
+			return s.broke(replyError(line, r))
+		}
+		if ctx.Err() != nil {
+			return s.broke(ctx.Err())
+		}
+	}
+	return s.verify(ctx, noVerdict)
+}
+
+// verify compares the size that the server tells. Where the closing reply did
+// not come, the size alone decides.
+func (s *sink) verify(ctx context.Context, noVerdict error) error {
+	s.fs.p.server.changed()
+	if s.ls == nil {
+		ls, err := s.fs.p.acquire(ctx)
+		if err != nil {
+			return s.broke(errors.Join(noVerdict, err))
+		}
+		s.ls = ls
+	}
+	have, err := s.ls.size(ctx, s.at)
+	if err == nil && (s.base >= 0 && have == s.size() || have < 0 && noVerdict == nil || s.base < 0 && noVerdict == nil) {
+		s.meter.moved(s.ls.l, s.event(), true)
+		s.release()
+		return nil
+	}
+	s.release()
+	switch {
+	case err != nil:
+		return s.broke(err)
+	case have < 0 || s.base < 0:
+		return s.broke(noVerdict)
+	case noVerdict != nil:
+		return s.broke(noVerdict)
+	}
+	return s.broke(fmt.Errorf("%w: it has %d bytes, and %d were sent", ErrMismatch, have, s.size()))
+}

@@ -1,0 +1,277 @@
+package ftpnat
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/rand"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+// Upload writes a file that appears under its name only when it is whole: what
+// src holds, from its start to its end, is written under a temporary name in
+// the same directory, and renamed when the server has confirmed it and its
+// size is right; where the server can hash files, its hash too. A connection
+// that breaks is replaced and the upload resumed. It returns the size.
+//
+// A file that has the name is replaced. Where the server refuses to rename
+// over a file, that is moved out of the way first and removed when the new one
+// is in its place, and put back when that fails. On an error the temporary
+// file is removed where the server can be reached.
+func (f *FS) Upload(name string, src io.ReadSeeker) (int64, error) {
+	if !validName(name) || name == "." {
+		return 0, &fs.PathError{Op: "upload", Path: name, Err: fs.ErrInvalid}
+	}
+	ctx, cancel := f.p.join(f.ctx)
+	defer cancel(nil)
+	u := &upload{fs: f, src: src, name: name, to: f.path(name), temp: tempName(f.path(name), "part")}
+	n, err := u.run(ctx)
+	if err = ended(ctx, err); err != nil {
+		return n, &fs.PathError{Op: "upload", Path: name, Err: err}
+	}
+	return n, nil
+}
+
+// tempName returns a name in the same directory that nobody has.
+func tempName(name, what string) string {
+	dir, base := split(name)
+	if dir != "" {
+		dir += "/"
+	}
+	// File systems end names at 255 bytes.
+	const most = 200
+	if len(base) > most {
+		base = base[:most]
+	}
+	return dir + "." + base + "." + strings.ToLower(rand.Text()[:8]) + "." + what
+}
+
+// upload is one Upload.
+type upload struct {
+	fs   *FS
+	src  io.ReadSeeker
+	name string // in the FS
+	to   string // in the pool's directory, as is temp
+	temp string
+	size int64
+	made bool // the temporary file may be there
+}
+
+func (u *upload) run(ctx context.Context) (int64, error) {
+	size, err := u.src.Seek(0, io.SeekEnd)
+	if err != nil {
+		return 0, err
+	}
+	u.size = size
+	err = u.send(ctx)
+	if err == nil {
+		err = u.with(ctx, u.finish)
+	}
+	if err != nil {
+		u.clean(ctx)
+		return 0, err
+	}
+	return size, nil
+}
+
+// with calls fn with a connection.
+func (u *upload) with(ctx context.Context, fn func(context.Context, *lease) error) error {
+	ls, err := u.fs.p.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer ls.release()
+	return fn(ctx, ls)
+}
+
+// send brings all bytes to the temporary file, in as many transfers as that
+// takes.
+func (u *upload) send(ctx context.Context) error {
+	var pace backoff.BackOff
+	from := int64(0)
+	for {
+		had := from
+		err := u.sendFrom(ctx, from)
+		if fin, ok := err.(final); ok {
+			return fin.error
+		}
+		if err == nil || !retryable(err) {
+			return contextual(ctx, err)
+		}
+		have, herr := u.have(ctx)
+		if herr != nil {
+			return errors.Join(err, herr)
+		}
+		from = have
+		if pace == nil || from > had {
+			pace = u.fs.p.cfg.pace()
+		}
+		if !pause(ctx, pace) {
+			return contextual(ctx, err)
+		}
+	}
+}
+
+// have returns how many bytes the server has; zero to start anew.
+func (u *upload) have(ctx context.Context) (n int64, err error) {
+	err = u.with(ctx, func(ctx context.Context, ls *lease) error {
+		n, err = ls.size(ctx, u.temp)
+		return err
+	})
+	if n < 0 || n > u.size {
+		n = 0
+	}
+	return n, contextual(ctx, err)
+}
+
+// sendFrom sends what is left in one transfer.
+func (u *upload) sendFrom(ctx context.Context, from int64) error {
+	if _, err := u.src.Seek(from, io.SeekStart); err != nil {
+		return final{err}
+	}
+	s := &sink{fs: u.fs, name: u.name, at: u.temp, total: u.size, base: from, resumed: from > 0}
+	u.made = true
+	buf := make([]byte, bulkSize)
+	for {
+		n, rerr := u.src.Read(buf)
+		if n > 0 {
+			if _, err := s.write(ctx, buf[:n]); err != nil {
+				return err
+			}
+		}
+		if rerr == io.EOF {
+			break
+		}
+		if rerr != nil {
+			s.abort(ctx)
+			return final{rerr}
+		}
+	}
+	if err := s.close(ctx); err != nil {
+		return err
+	}
+	if s.size() != u.size {
+		return final{fmt.Errorf("the source had %d bytes, and then %d", u.size, s.size())}
+	}
+	return nil
+}
+
+// finish verifies the temporary file and gives it its name.
+func (u *upload) finish(ctx context.Context, ls *lease) error {
+	defer ls.p.server.changed()
+	if err := u.verify(ctx, ls); err != nil {
+		return err
+	}
+	err := ls.rename(ctx, u.temp, u.to)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	// The server does not rename over a file.
+	old := tempName(u.to, "old")
+	if err := ls.rename(ctx, u.to, old); err != nil {
+		return fmt.Errorf("the server does not rename over a file, and the one there cannot be moved: %w", err)
+	}
+	if err := ls.rename(ctx, u.temp, u.to); err != nil {
+		back := ls.rename(ctx, old, u.to)
+		return errors.Join(err, back)
+	}
+	if err := ls.command(ctx, "DELE", old); err != nil {
+		ls.l.note("the file that was replaced is still there as %s: %v", old, err)
+	}
+	return nil
+}
+
+// hashes are the commands that have a server hash a file, the best first.
+var hashes = []struct {
+	verb string
+	make func() hash.Hash
+}{
+	{"XSHA256", sha256.New},
+	{"XSHA1", sha1.New},
+	{"XMD5", md5.New},
+	{"XCRC", func() hash.Hash { return crc32.NewIEEE() }},
+}
+
+var hexRun = regexp.MustCompile(`[0-9A-Fa-f]+`)
+
+// verify compares the hash where the server tells one. The size was compared
+// when the file was closed.
+func (u *upload) verify(ctx context.Context, ls *lease) error {
+	for _, h := range hashes {
+		if _, ok := ls.l.sess.Feature(h.verb); !ok {
+			continue
+		}
+		line, err := ls.line(h.verb, u.temp)
+		if err != nil {
+			return err
+		}
+		r, err := ls.l.do(ctx, line)
+		if err != nil {
+			return err
+		}
+		sum := h.make()
+		theirs := hexDigest(r, 2*sum.Size())
+		if !r.completed() || theirs == "" {
+			continue
+		}
+		if _, err := u.src.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := io.Copy(sum, u.src); err != nil {
+			return err
+		}
+		if ours := hex.EncodeToString(sum.Sum(nil)); !strings.EqualFold(ours, theirs) {
+			return fmt.Errorf("%w: its %s is %s, and that of the source %s", ErrMismatch, h.verb[1:], theirs, ours)
+		}
+		return nil
+	}
+	return nil
+}
+
+// hexDigest finds the one run of n hexadecimal digits in a reply.
+func hexDigest(r Reply, n int) string {
+	found := ""
+	for _, s := range hexRun.FindAllString(r.Text(), -1) {
+		if len(s) != n {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = s
+	}
+	return found
+}
+
+// cleanLimit is how long the removal of a temporary file may take when the
+// caller's context has ended.
+const cleanLimit = 5 * time.Second
+
+// clean removes the temporary file.
+func (u *upload) clean(ctx context.Context) {
+	if !u.made {
+		return
+	}
+	cctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanLimit)
+	defer cancel()
+	err := u.with(cctx, func(ctx context.Context, ls *lease) error {
+		return ls.command(ctx, "DELE", u.temp)
+	})
+	if err != nil {
+		if note := traceOf(ctx).Note; note != nil {
+			note(fmt.Sprintf("the temporary file %s could not be removed: %v", u.temp, err))
+		}
+	}
+}
