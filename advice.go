@@ -21,12 +21,21 @@ func advise(attempts []Attempt) []string {
 			add(connectionCut(a))
 		}
 	}
-	for _, a := range attempts {
-		if a.Cause != ControlReset || a.Mode.passive() {
-			add(a.Cause.Advice())
+	for i, a := range attempts {
+		if a.Cause == ControlReset && !a.Mode.passive() || a.Cause == Refused && wentFurther(attempts[i+1:], a.Mode) {
+			continue
 		}
+		add(a.Cause.Advice())
 	}
 	return advice
+}
+
+// wentFurther reports whether the server took a mode that it had refused with
+// another address: then it was the address that it did not like.
+func wentFurther(attempts []Attempt, m Mode) bool {
+	return slices.ContainsFunc(attempts, func(a Attempt) bool {
+		return a.Mode == m && a.Cause != Refused && a.Cause != NoAddress
+	})
 }
 
 // connectionCut is the story that FTP clients have told since there are NATs:

@@ -38,13 +38,20 @@ type operation struct {
 	down   *download // nil for calls
 }
 
-// dial opens a session and logs in.
+// dial opens a session and logs in. A server that says "later" is asked later:
+// one that allows a connection per address still counts the one that was closed
+// a moment ago.
 func dial(ctx context.Context, cfg *config) (*Conn, error) {
-	l, err := connect(ctx, cfg)
-	if err != nil {
-		return nil, err
+	pace := cfg.pace()
+	for {
+		l, err := connect(ctx, cfg)
+		if err == nil {
+			return &Conn{l: l}, nil
+		}
+		if replyOf(err).Code != 421 || !pause(ctx, pace) {
+			return nil, contextual(ctx, err)
+		}
 	}
-	return &Conn{l: l}, nil
 }
 
 // connect opens a session and logs in.

@@ -82,8 +82,8 @@ func (f *FS) copyFile(to string, src fs.FS, name string) error {
 // abandon closes a file that was written in part, so that it does not look
 // complete where that can be helped.
 func (f *File) abandon() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.use.take()
+	defer f.use.give()
 	f.closed = true
 	f.out.abort(f.ctx)
 	f.cancel(fs.ErrClosed)

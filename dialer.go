@@ -243,7 +243,8 @@ func keepaliveDialer() *net.Dialer {
 }
 
 // Dial opens a control connection to addr (host, or host:port; 21 is the
-// default port, 990 with implicit TLS) and logs in. The context governs the
+// default port, 990 with implicit TLS) and logs in. A server that answers 421
+// (too many connections) is tried again for RetryFor. The context governs the
 // call and not the connection.
 func (d *Dialer) Dial(ctx context.Context, addr string) (*Conn, error) {
 	cfg, err := d.fill(addr)

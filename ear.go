@@ -18,7 +18,13 @@ type ear struct {
 	arrivals chan net.Conn // the first connection from a trusted address
 	stop     chan struct{}
 	wg       sync.WaitGroup
+
+	mu         sync.Mutex
+	turnedAway []netip.AddrPort // at most maxStrangers
 }
+
+// maxStrangers is how many of those that were turned away are told of.
+const maxStrangers = 8
 
 // listen opens a port at our end of the control connection.
 func (l *link) listen(ctx context.Context) (*ear, error) {
@@ -35,7 +41,7 @@ func (l *link) listen(ctx context.Context) (*ear, error) {
 		addr = netip.AddrPortFrom(l.local, addr.Port())
 	}
 	e := &ear{ln: ln, addr: addr, arrivals: make(chan net.Conn), stop: make(chan struct{})}
-	e.wg.Go(func() { e.accept(l.trusts, l.note) })
+	e.wg.Go(func() { e.accept(l.trusts) })
 	return e, nil
 }
 
@@ -69,15 +75,19 @@ func (l *link) listenIn(ctx context.Context, ports [2]uint16) (net.Listener, err
 
 // accept hands over the first connection from an address that may be the
 // server's, and turns others away.
-func (e *ear) accept(trusts func(netip.Addr) bool, note func(string, ...any)) {
+func (e *ear) accept(trusts func(netip.Addr) bool) {
 	for {
 		nc, err := e.ln.Accept()
 		if err != nil {
 			return
 		}
 		if from := addrOf(nc.RemoteAddr()); !trusts(from.Addr()) {
-			note("a connection from %v, which is not the server, was turned away", from)
 			nc.Close()
+			e.mu.Lock()
+			if len(e.turnedAway) < maxStrangers {
+				e.turnedAway = append(e.turnedAway, from)
+			}
+			e.mu.Unlock()
 			continue
 		}
 		select {
@@ -87,6 +97,13 @@ func (e *ear) accept(trusts func(netip.Addr) bool, note func(string, ...any)) {
 		}
 		return
 	}
+}
+
+// strangers returns who was turned away.
+func (e *ear) strangers() []netip.AddrPort {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.turnedAway
 }
 
 // close closes the port and waits until nothing is accepted any more.

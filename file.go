@@ -5,7 +5,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"sync"
 	"sync/atomic"
 
 	"github.com/ftpnat/ftpnat/internal/listing"
@@ -35,13 +34,13 @@ type File struct {
 	list []listing.Entry
 	size atomic.Int64 // reading: by the latest that is known; -1 when it is not
 
-	mu     sync.Mutex // guards what follows, and is held during I/O
-	off    int64      // of the next Read, or of the next entry
+	use    turn  // guards what follows
+	off    int64 // of the next Read, or of the next entry
 	in     stream
 	out    *sink // writing
 	closed bool
 
-	atMu sync.Mutex // guards random, and is held during ReadAt
+	useAt turn // guards random
 	// random is the stream of ReadAt, apart from that of Read, so that mixed
 	// use does not break off one for the other.
 	random stream
@@ -60,6 +59,7 @@ var _ interface {
 func (f *File) open(at string) {
 	f.at = at
 	f.ctx, f.cancel = f.fs.p.join(f.fs.ctx)
+	f.use, f.useAt = newTurn(), newTurn()
 	f.in.f, f.random.f = f, f
 	f.in.end, f.random.end = -1, -1
 	f.size.Store(f.info.e.Size)
@@ -82,7 +82,7 @@ func (f *File) Name() string { return f.name }
 
 // begin locks the file for an operation.
 func (f *File) begin(op string, reading bool) error {
-	f.mu.Lock()
+	f.use.take()
 	err := error(nil)
 	switch {
 	case f.closed:
@@ -96,7 +96,7 @@ func (f *File) begin(op string, reading bool) error {
 	default:
 		return nil
 	}
-	f.mu.Unlock()
+	f.use.give()
 	return &fs.PathError{Op: op, Path: f.name, Err: err}
 }
 
@@ -105,8 +105,8 @@ func (f *File) isDir() bool { return f.out == nil && f.info.IsDir() }
 // Stat returns what Open found. For a file that is open for writing it is the
 // number of bytes so far.
 func (f *File) Stat() (fs.FileInfo, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.use.take()
+	defer f.use.give()
 	if f.closed {
 		return nil, &fs.PathError{Op: "stat", Path: f.name, Err: fs.ErrClosed}
 	}
@@ -121,7 +121,7 @@ func (f *File) Read(p []byte) (int, error) {
 	if err := f.begin("read", true); err != nil {
 		return 0, err
 	}
-	defer f.mu.Unlock()
+	defer f.use.give()
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -136,12 +136,12 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	if err := f.begin("read", true); err != nil {
 		return 0, err
 	}
-	f.mu.Unlock()
+	f.use.give()
 	if off < 0 {
 		return 0, &fs.PathError{Op: "read", Path: f.name, Err: fs.ErrInvalid}
 	}
-	f.atMu.Lock()
-	defer f.atMu.Unlock()
+	f.useAt.take()
+	defer f.useAt.give()
 	n := 0
 	for n < len(p) {
 		m, err := f.random.read(f.ctx, p[n:], off+int64(n))
@@ -155,8 +155,8 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 
 // Seek sets where Read goes on. It costs nothing by itself.
 func (f *File) Seek(offset int64, whence int) (int64, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.use.take()
+	defer f.use.give()
 	off, err := f.seek(offset, whence)
 	if err != nil {
 		return 0, &fs.PathError{Op: "seek", Path: f.name, Err: err}
@@ -207,7 +207,7 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 	if err := f.begin("read", true); err != nil {
 		return 0, err
 	}
-	f.mu.Unlock()
+	f.use.give()
 	if n, handled, err := f.toSystem(w); handled {
 		return n, f.fail("read", err)
 	}
@@ -226,8 +226,8 @@ func (f *File) toSystem(w io.Writer) (n int64, handled bool, err error) {
 	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
 		return 0, false, nil
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.use.take()
+	defer f.use.give()
 	for {
 		if f.closed {
 			return n, true, fs.ErrClosed
@@ -246,8 +246,8 @@ func (f *File) toSystem(w io.Writer) (n int64, handled bool, err error) {
 // ReadDir returns the next n entries of a directory, or all that are left
 // where n is not above zero, as [fs.ReadDirFile] has it.
 func (f *File) ReadDir(n int) ([]fs.DirEntry, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.use.take()
+	defer f.use.give()
 	if f.closed {
 		return nil, &fs.PathError{Op: "readdir", Path: f.name, Err: fs.ErrClosed}
 	}
@@ -271,7 +271,7 @@ func (f *File) Write(p []byte) (int, error) {
 	if err := f.begin("write", false); err != nil {
 		return 0, err
 	}
-	defer f.mu.Unlock()
+	defer f.use.give()
 	n, err := f.out.write(f.ctx, p)
 	return n, f.fail("write", err)
 }
@@ -282,7 +282,7 @@ func (f *File) ReadFrom(r io.Reader) (int64, error) {
 	if err := f.begin("write", false); err != nil {
 		return 0, err
 	}
-	f.mu.Unlock()
+	f.use.give()
 	buf := bulk.Get().(*[]byte)
 	defer bulk.Put(buf)
 	return io.CopyBuffer(struct{ io.Writer }{f}, struct{ io.Reader }{r}, *buf)
@@ -292,12 +292,12 @@ func (f *File) ReadFrom(r io.Reader) (int64, error) {
 // whether all of it was read or not. Of a file that was written it returns nil
 // only when the server said that it has the file and its size is right.
 func (f *File) Close() error {
-	if !f.mu.TryLock() {
+	if !f.use.tryTake() {
 		// Something is under way.
 		f.cancel(fs.ErrClosed)
-		f.mu.Lock()
+		f.use.take()
 	}
-	defer f.mu.Unlock()
+	defer f.use.give()
 	if f.closed {
 		return &fs.PathError{Op: "close", Path: f.name, Err: fs.ErrClosed}
 	}
@@ -310,11 +310,11 @@ func (f *File) Close() error {
 		return nil
 	}
 	f.in.stop(f.ctx)
-	if !f.atMu.TryLock() {
+	if !f.useAt.tryTake() {
 		f.cancel(fs.ErrClosed)
-		f.atMu.Lock()
+		f.useAt.take()
 	}
-	defer f.atMu.Unlock()
+	defer f.useAt.give()
 	f.random.stop(f.ctx)
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
-	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/ftpnat/ftpnat/internal/ftptest"
@@ -115,6 +115,9 @@ func TestFSConformance(t *testing.T) {
 	for _, p := range ftptest.Personalities() {
 		for _, conns := range []int{4, 1} {
 			t.Run(fmt.Sprintf("%s/%d", p.Name, conns), func(t *testing.T) {
+				// Without REST there is no reading from the middle: see
+				// TestNoREST.
+				p.Missing = slices.DeleteFunc(slices.Clone(p.Missing), func(v string) bool { return v == "REST" })
 				s := setup{
 					ftp:    func(srv *ftptest.Server) { srv.Personality = p },
 					dialer: func(d *Dialer) { d.MaxConns = conns },
@@ -147,10 +150,312 @@ func TestFSConformance(t *testing.T) {
 	}
 }
 
-var _ = context.Background
-var _ = errors.Is
-var _ = io.EOF
-var _ fs.FS
-var _ = slices.Sort[[]int]
-var _ = strings.Cut
-var _ = iotest.TestReader
+// mustRead reads a file by ReadFile and compares it.
+func mustRead(t testing.TB, fsys fs.FS, name, want string) {
+	t.Helper()
+	got, err := fs.ReadFile(fsys, name)
+	if err != nil || string(got) != want {
+		t.Errorf("ReadFile(%q) = %d bytes, %v; want %d bytes", name, len(got), err, len(want))
+	}
+}
+
+// TestFirstByte counts the round trips from nothing to the first byte of a
+// file.
+func TestFirstByte(t *testing.T) {
+	inBubble(t, setup{}, func(t *testing.T, w *world) {
+		start := time.Now()
+		fsys, err := w.d.Open(t.Context(), "ftp://"+w.addr+"/pub")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer fsys.Close()
+		mustRead(t, fsys, "file.bin", string(content))
+		if trips := float64(time.Since(start)) / float64(rtt); trips > 13 {
+			t.Errorf("%.1f round trips to the end of a first file", trips)
+		}
+		start = time.Now()
+		mustRead(t, fsys, "file.bin", string(content))
+		if trips := float64(time.Since(start)) / float64(rtt); trips > 4 {
+			t.Errorf("%.1f round trips for the next file", trips)
+		}
+	})
+}
+
+// TestHalfRead reads many files in turns over one connection, and uses the FS
+// for other things meanwhile.
+func TestHalfRead(t *testing.T) {
+	for _, p := range []ftptest.Personality{ftptest.ProFTPD(), ftptest.VSFTPD(), ftptest.PureFTPd()} {
+		t.Run(p.Name, func(t *testing.T) {
+			s := setup{
+				ftp:    func(srv *ftptest.Server) { srv.Personality = p; srv.MaxConns = 1 },
+				dialer: func(d *Dialer) { d.MaxConns = 1 },
+			}
+			inBubble(t, s, func(t *testing.T, w *world) {
+				var names []string
+				for i := range 5 {
+					name := fmt.Sprintf("pub/%d", i)
+					names = append(names, name)
+					if err := w.srv.Tree.WriteFile(name, content[i:], 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				fsys := w.openFS(t, "")
+				var files []fs.File
+				got := make([][]byte, len(names))
+				for _, name := range names {
+					f, err := fsys.Open(name)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer f.Close()
+					files = append(files, f)
+				}
+				for range 3 {
+					for i, f := range files {
+						part := make([]byte, 30_000)
+						n, err := io.ReadFull(f, part)
+						if err != nil {
+							t.Fatal(err)
+						}
+						got[i] = append(got[i], part[:n]...)
+					}
+					if _, err := fsys.Stat("pub/file.bin"); err != nil {
+						t.Error(err)
+					}
+				}
+				for i, f := range files {
+					rest, err := io.ReadAll(f)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if !bytes.Equal(append(got[i], rest...), content[i:]) {
+						t.Errorf("file %d: other bytes than the server has", i)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestCrowd has many goroutines read half files and hold them, with fewer
+// connections than goroutines.
+func TestCrowd(t *testing.T) {
+	for _, conns := range []int{1, 3} {
+		t.Run(fmt.Sprint(conns), func(t *testing.T) {
+			s := setup{
+				ftp:    func(srv *ftptest.Server) { srv.Personality = ftptest.ProFTPD() },
+				dialer: func(d *Dialer) { d.MaxConns = conns },
+			}
+			inBubble(t, s, func(t *testing.T, w *world) {
+				fsys := w.openFS(t, "")
+				var group sync.WaitGroup
+				for i := range 8 {
+					group.Go(func() {
+						f, err := fsys.Open("pub/file.bin")
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						defer f.Close()
+						half := make([]byte, 1000*(i+1))
+						if _, err := io.ReadFull(f, half); err != nil {
+							t.Error(err)
+							return
+						}
+						mustRead(t, fsys, "pub/file.bin", string(content))
+						rest, err := io.ReadAll(f)
+						if err != nil || !bytes.Equal(append(half, rest...), content) {
+							t.Errorf("reader %d: %d bytes, %v", i, len(half)+len(rest), err)
+						}
+					})
+				}
+				group.Wait()
+				if n := w.srv.Counters().Connections; n > conns+8 {
+					t.Errorf("%d control connections for a limit of %d", n, conns)
+				}
+			})
+		})
+	}
+}
+
+// TestWaitHonoursContext waits for a connection that does not come.
+func TestWaitHonoursContext(t *testing.T) {
+	s := setup{
+		ftp:    func(srv *ftptest.Server) { srv.Rate = 1000 },
+		dialer: func(d *Dialer) { d.MaxConns = 1 },
+	}
+	inBubble(t, s, func(t *testing.T, w *world) {
+		fsys := w.openFS(t, "")
+		var group sync.WaitGroup
+		group.Go(func() { mustRead(t, fsys, "pub/file.bin", string(content)) })
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := fsys.WithContext(ctx).Stat("empty")
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("Stat = %v after %v", err, time.Since(start))
+		}
+		group.Wait()
+	})
+}
+
+// TestTooMany has a server that takes fewer connections than MaxConns.
+func TestTooMany(t *testing.T) {
+	s := setup{ftp: func(srv *ftptest.Server) { srv.MaxConns = 2 }}
+	inBubble(t, s, func(t *testing.T, w *world) {
+		fsys := w.openFS(t, "")
+		var group sync.WaitGroup
+		for range 8 {
+			group.Go(func() { mustRead(t, fsys, "pub/file.bin", string(content)) })
+		}
+		group.Wait()
+		if n := w.srv.Counters().Connections; n > 4 {
+			t.Errorf("%d connections were tried where two are taken", n)
+		}
+	})
+}
+
+// TestIdle closes and probes connections that are not in use.
+func TestIdle(t *testing.T) {
+	inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.IdleTimeout = 30 * time.Second }}, func(t *testing.T, w *world) {
+		fsys := w.openFS(t, "")
+		time.Sleep(10 * time.Second)
+		mustRead(t, fsys, "pub/file.bin", string(content))
+		if n := w.srv.Counters().Commands["NOOP"]; n != 1 {
+			t.Errorf("%d NOOP before the connection was used again", n)
+		}
+		time.Sleep(45 * time.Second) // the server has closed it
+		mustRead(t, fsys, "pub/file.bin", string(content))
+		if n := w.srv.Counters().Connections; n != 2 {
+			t.Errorf("%d connections", n)
+		}
+	})
+	inBubble(t, setup{}, func(t *testing.T, w *world) {
+		fsys := w.openFS(t, "")
+		mustRead(t, fsys, "pub/file.bin", string(content))
+		time.Sleep(idleLimit + time.Second)
+		synctest.Wait()
+		for _, d := range w.srv.Transcript() {
+			if !d.Ended {
+				t.Error("an idle connection is kept for long")
+			}
+		}
+		mustRead(t, fsys, "pub/file.bin", string(content))
+	})
+}
+
+// TestCloseFS closes an FS that is in use.
+func TestCloseFS(t *testing.T) {
+	inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Rate = 10_000 }}, func(t *testing.T, w *world) {
+		fsys := w.openFS(t, "")
+		idle, err := fsys.Open("pub/file.bin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := idle.Read(make([]byte, 10)); err != nil {
+			t.Fatal(err)
+		}
+		var group sync.WaitGroup
+		group.Go(func() {
+			if _, err := fs.ReadFile(fsys, "pub/file.bin"); !errors.Is(err, ErrClosed) {
+				t.Errorf("ReadFile = %v", err)
+			}
+		})
+		synctest.Wait()
+		if err := fsys.Close(); err != nil {
+			t.Error(err)
+		}
+		group.Wait()
+		for name, err := range map[string]error{
+			"Open": second(fsys.Open("empty")), "Stat": second(fsys.Stat("empty")), "Read": second(idle.Read(make([]byte, 10))),
+			"Mkdir": fsys.Mkdir("x", 0o777), "WriteFile": fsys.WriteFile("x", nil, 0o666),
+		} {
+			if !errors.Is(err, ErrClosed) {
+				t.Errorf("%s after Close = %v", name, err)
+			}
+		}
+		if err := idle.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// TestNames refuses what cannot be a name.
+func TestNames(t *testing.T) {
+	inBubble(t, setup{}, func(t *testing.T, w *world) {
+		fsys := w.openFS(t, "")
+		for _, name := range []string{"", "/x", "x/", "a//b", "../x", "a/../b", "./x", "a\nb", "a\rb", "a\x00b"} {
+			for op, err := range map[string]error{
+				"Open": second(fsys.Open(name)), "ReadDir": second(fsys.ReadDir(name)), "Stat": second(fsys.Stat(name)),
+				"ReadFile": second(fsys.ReadFile(name)), "Sub": second(fsys.Sub(name)), "Create": second(fsys.Create(name)),
+				"Mkdir": fsys.Mkdir(name, 0o777), "Remove": fsys.Remove(name), "Rename": fsys.Rename(name, "x"), "Rename to": fsys.Rename("x", name),
+				"Upload": second(fsys.Upload(name, strings.NewReader(""))), "CopyFS": fsys.CopyFS(name, fstest.MapFS{}),
+			} {
+				if !errors.Is(err, fs.ErrInvalid) {
+					t.Errorf("%s(%q) = %v", op, name, err)
+				}
+			}
+		}
+	})
+}
+
+// TestRawNames has names that are not UTF-8 go to the server as they came.
+func TestRawNames(t *testing.T) {
+	const raw = "caf\xe9 \xff"
+	for _, p := range []ftptest.Personality{ftptest.ProFTPD(), ftptest.Ancient()} {
+		inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Personality = p; srv.Personality.Telnet = true }}, func(t *testing.T, w *world) {
+			if err := w.srv.Tree.WriteFile("d/"+raw, []byte("raw"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			fsys := w.openFS(t, "")
+			list, err := fsys.ReadDir("d")
+			if err != nil || len(list) != 1 || list[0].Name() != raw {
+				t.Fatalf("ReadDir = %q, %v", list, err)
+			}
+			mustRead(t, fsys, "d/"+raw, "raw")
+		})
+	}
+}
+
+// TestConfirmed tells what a 550 means.
+func TestConfirmed(t *testing.T) {
+	for _, p := range ftptest.Personalities() {
+		t.Run(p.Name, func(t *testing.T) {
+			s := setup{ftp: func(srv *ftptest.Server) {
+				srv.Personality = p
+				// A file that is there and cannot be read.
+				srv.Script = []ftptest.Step{{On: "RETR", Nth: 1, Reply: "550 Failed to open file."}}
+			}}
+			inBubble(t, s, func(t *testing.T, w *world) {
+				fsys := w.openFS(t, "")
+				var pe *fs.PathError
+				var refused *ReplyError
+				_, err := fsys.ReadFile("pub/file.bin")
+				if !errors.Is(err, fs.ErrPermission) || !errors.As(err, &pe) || !errors.As(err, &refused) {
+					t.Errorf("a file that may not be read: %v", err)
+				}
+				for name, err := range map[string]error{
+					"Open": second(fsys.Open("no")), "Stat": second(fsys.Stat("pub/no")), "ReadFile": second(fsys.ReadFile("no")),
+					"ReadDir": second(fsys.ReadDir("no")), "deep": second(fsys.Stat("no/no/no")), "under a file": second(fsys.Stat("empty/x")),
+					"Remove": fsys.Remove("no"), "Rename": fsys.Rename("no", "yes"), "Mkdir": fsys.Mkdir("no/no", 0o777),
+				} {
+					if !errors.Is(err, fs.ErrNotExist) {
+						t.Errorf("%s of what is not there: %v", name, err)
+					}
+				}
+				if _, err := fsys.ReadDir("empty"); !errors.Is(err, errNotDir) {
+					t.Errorf("ReadDir of a file: %v", err)
+				}
+				if _, err := fsys.ReadFile("pub"); !errors.Is(err, errIsDir) {
+					t.Errorf("ReadFile of a directory: %v", err)
+				}
+				if err := fsys.Mkdir("pub", 0o777); !errors.Is(err, fs.ErrExist) {
+					t.Errorf("Mkdir of what is there: %v", err)
+				}
+			})
+		})
+	}
+}

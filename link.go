@@ -278,7 +278,8 @@ func (l *link) overheard(r Reply) bool {
 	// The local address is looked for too: where the server names it there
 	// is no NAT, and that is worth knowing.
 	addr, ok := hostport.FindAddr(r.Text(), l.peer)
-	if !ok || addr.Is4() != l.local.Is4() {
+	if !ok || addr.Is4() != l.local.Is4() || addr.IsPrivate() && addr != l.local && public(l.peer) {
+		// A private address that is not ours is one on the server's side.
 		return false
 	}
 	if l.lesson.Public != addr {

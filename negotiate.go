@@ -51,8 +51,9 @@ func (l *link) transfer(ctx context.Context, req request) (*channel, error) {
 	l.attempts = nil
 	quick := plan.Quick(l.roundTrip(), l.cfg.attempt)
 	ch, silent, err := l.pass(ctx, req, plan.Make(l.input()), quick, false)
-	if ch == nil && err == nil && len(silent) > 0 {
-		ch, _, err = l.pass(ctx, req, silent, plan.Patient(quick, len(silent), l.cfg.attempt), true)
+	patient := plan.Patient(quick, len(silent), l.cfg.attempt)
+	if ch == nil && err == nil && len(silent) > 0 && patient != quick {
+		ch, _, err = l.pass(ctx, req, silent, patient, true)
 	}
 	if ch == nil && err == nil {
 		err = l.failed(nil)
@@ -147,7 +148,7 @@ func (l *link) gaveUp(ctx context.Context, err error) error {
 	if len(l.attempts) == 0 {
 		return err
 	}
-	return l.failed(fmt.Errorf("the control connection could not be opened again: %w", err))
+	return l.failed(fmt.Errorf("the control connection could not be opened again: %w", opaque(err)))
 }
 
 // fault is why an attempt failed.
@@ -196,11 +197,20 @@ func (l *link) attempt(ctx context.Context, req request, step plan.Step, t plan.
 		}
 		return nil, a, err
 	}
-	a.Cause, a.Err = f.cause, f.err
+	a.Cause, a.Err = f.cause, opaque(f.err)
 	if f.reply.Code != 0 {
 		a.Reply = f.reply
 	}
 	return nil, a, nil
+}
+
+// opaque keeps what an error says but is no *ReplyError to errors.As: those are
+// the server's word on what the caller asked for, and a refused PORT is not.
+func opaque(err error) error {
+	if replyOf(err).Code != 0 {
+		return errors.New(err.Error())
+	}
+	return err
 }
 
 // passive opens a data connection to the server.
@@ -365,7 +375,10 @@ func (l *link) invite(ctx context.Context, req request, ear *ear, t plan.Timers,
 	if err != nil {
 		return nil, nil, err
 	}
-	nc, err := l.meet(ctx, ch, ear, t)
+	nc, err := l.meet(ctx, ch, ear, t, a.Advertised)
+	for _, from := range ear.strangers() {
+		l.note("a connection from %v, which is not the server, was turned away", from)
+	}
 	return ch, nc, err
 }
 
@@ -423,7 +436,7 @@ func (l *link) announce(ctx context.Context, t plan.Timers, a *Attempt) error {
 
 // meet waits for the server's connection and for its first reply, whichever
 // comes first.
-func (l *link) meet(ctx context.Context, ch *channel, ear *ear, t plan.Timers) (nc net.Conn, err error) {
+func (l *link) meet(ctx context.Context, ch *channel, ear *ear, t plan.Timers, advertised netip.AddrPort) (nc net.Conn, err error) {
 	timer := time.NewTimer(t.Accept)
 	defer timer.Stop()
 	defer func() {
@@ -465,7 +478,7 @@ func (l *link) meet(ctx context.Context, ch *channel, ear *ear, t plan.Timers) (
 			return nc, ctx.Err()
 		case <-timer.C:
 			// The server may sit in connect() for a minute, deaf to us.
-			cause, err := AcceptTimeout, fmt.Errorf("nobody connected to %v", ear.addr)
+			cause, err := AcceptTimeout, fmt.Errorf("nobody connected to %v", advertised)
 			if nc != nil {
 				cause, err = ControlSilent, control.ErrSilent
 			}
@@ -580,6 +593,10 @@ func (l *link) judgeFirst(ctx context.Context, ch *channel, r Reply) error {
 	switch {
 	case r.Code/100 == 1:
 		ch.prelim = r
+		return nil
+	case ch.prelim.Code != 0 && r.completed():
+		// The server has sent all before we took its connection.
+		ch.verdict = &r
 		return nil
 	case r.Code == 226 || r.Code == 250 || r.Code == 225:
 		return l.earlyEnd(ctx, ch, r)

@@ -42,10 +42,16 @@ func pause(ctx context.Context, pace backoff.BackOff) bool {
 
 // insist calls f until it succeeds, fails for good, or RetryFor has passed.
 func (c *config) insist(ctx context.Context, f func() error) error {
-	pace := c.pace()
+	var pace backoff.BackOff // from the first failure on
 	for {
 		err := f()
-		if err == nil || !retryable(err) || !pause(ctx, pace) {
+		if err == nil || !retryable(err) {
+			return contextual(ctx, err)
+		}
+		if pace == nil {
+			pace = c.pace()
+		}
+		if !pause(ctx, pace) {
 			return contextual(ctx, err)
 		}
 	}

@@ -67,6 +67,10 @@ type upload struct {
 	temp string
 	size int64
 	made bool // the temporary file may be there
+
+	verified bool
+	asked    bool   // RNTO may have been sent
+	old      string // where the file that is replaced was moved to
 }
 
 func (u *upload) run(ctx context.Context) (int64, error) {
@@ -77,7 +81,7 @@ func (u *upload) run(ctx context.Context) (int64, error) {
 	u.size = size
 	err = u.send(ctx)
 	if err == nil {
-		err = u.with(ctx, u.finish)
+		err = u.fs.p.cfg.insist(ctx, func() error { return u.with(ctx, u.finish) })
 	}
 	if err != nil {
 		u.clean(ctx)
@@ -168,27 +172,55 @@ func (u *upload) sendFrom(ctx context.Context, from int64) error {
 	return nil
 }
 
-// finish verifies the temporary file and gives it its name.
+// finish verifies the temporary file and gives it its name. A break does not
+// tell whether a rename was carried out: the names on the server do.
 func (u *upload) finish(ctx context.Context, ls *lease) error {
 	defer ls.p.server.changed()
+	if u.asked {
+		there, err := ls.exists(ctx, u.temp)
+		if err != nil {
+			return err
+		}
+		if !there {
+			// Nobody else knows the name: it was our rename.
+			return u.tidy(ctx, ls)
+		}
+	}
 	if err := u.verify(ctx, ls); err != nil {
 		return err
 	}
+	u.asked = true
 	err := ls.rename(ctx, u.temp, u.to)
-	if !errors.Is(err, fs.ErrExist) {
+	if errors.Is(err, fs.ErrExist) && u.old == "" {
+		err = u.replace(ctx, ls)
+	}
+	if err != nil {
 		return err
 	}
-	// The server does not rename over a file.
-	old := tempName(u.to, "old")
-	if err := ls.rename(ctx, u.to, old); err != nil {
+	return u.tidy(ctx, ls)
+}
+
+// replace is for servers that do not rename over a file.
+func (u *upload) replace(ctx context.Context, ls *lease) error {
+	u.old = tempName(u.to, "old")
+	if err := ls.rename(ctx, u.to, u.old); err != nil {
 		return fmt.Errorf("the server does not rename over a file, and the one there cannot be moved: %w", err)
 	}
-	if err := ls.rename(ctx, u.temp, u.to); err != nil {
-		back := ls.rename(ctx, old, u.to)
-		return errors.Join(err, back)
+	err := ls.rename(ctx, u.temp, u.to)
+	if err == nil || !refusedAt(err) {
+		return err
 	}
-	if err := ls.command(ctx, "DELE", old); err != nil {
-		ls.l.note("the file that was replaced is still there as %s: %v", old, err)
+	return errors.Join(err, ls.rename(ctx, u.old, u.to))
+}
+
+// tidy removes the file that was replaced.
+func (u *upload) tidy(ctx context.Context, ls *lease) error {
+	u.made = false
+	if u.old == "" {
+		return nil
+	}
+	if err := ls.command(ctx, "DELE", u.old); err != nil {
+		ls.l.note("the file that was replaced may still be there as %s: %v", u.old, err)
 	}
 	return nil
 }
@@ -210,6 +242,9 @@ var hexRun = regexp.MustCompile(`[0-9A-Fa-f]+`)
 // when the file was closed.
 func (u *upload) verify(ctx context.Context, ls *lease) error {
 	for _, h := range hashes {
+		if u.verified {
+			break
+		}
 		if _, ok := ls.l.sess.Feature(h.verb); !ok {
 			continue
 		}
@@ -235,7 +270,7 @@ func (u *upload) verify(ctx context.Context, ls *lease) error {
 		if ours := hex.EncodeToString(sum.Sum(nil)); !strings.EqualFold(ours, theirs) {
 			return fmt.Errorf("%w: its %s is %s, and that of the source %s", ErrMismatch, h.verb[1:], theirs, ours)
 		}
-		return nil
+		u.verified = true
 	}
 	return nil
 }

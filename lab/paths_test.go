@@ -35,7 +35,6 @@ type path struct {
 }
 
 var (
-	public  = netns.Site{}
 	private = netns.Site{Private: true, Rules: masquerade}
 
 	all    = servers.Kinds()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
 	"unicode/utf8"
@@ -320,6 +322,11 @@ func TestHostileText(t *testing.T) {
 	p := &printer{w: &out, start: time.Now()}
 	p.trace().Reply(ftpnat.Reply{Code: 220, Lines: []string{"hi \x1b[2J\u009b31m\u202e", strings.Repeat("long ", 100)}})
 	p.text([]byte("\x1b]0;title\x07\r\n\xff\xfe" + strings.Repeat("line\n", 100)))
+	entries, err := fs.ReadDir(fstest.MapFS{"a\x1b[2Jb" + strings.Repeat("long", 100): {}}, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.listing(entries)
 	p.failure(errors.New("550 \x1b[31m no\n  * advice \x07"))
 	checkPage(t, out.String())
 	if strings.ContainsAny(out.String(), "\u009b\u202e\x07") {

@@ -172,14 +172,20 @@ func (p *printer) listing(entries []fs.DirEntry) {
 	for _, e := range entries {
 		info, err := e.Info()
 		if err != nil {
-			p.line("%*s%s: %v", indent, "", printable(e.Name()), err)
+			p.line("%*s%s", indent, "", clip(printable(e.Name()+": "+err.Error()), width-indent))
 			continue
 		}
-		size, name := fmt.Sprint(info.Size()), printable(e.Name())
+		size, written, name := "", "", printable(e.Name())
 		if e.IsDir() {
-			size, name = "", name+"/"
+			name += "/"
+		} else if info.Size() >= 0 {
+			size = fmt.Sprint(info.Size())
 		}
-		p.line("%*s%v  %8s  %s  %s", indent, "", info.Mode(), size, info.ModTime().UTC().Format("2006-01-02 15:04"), name)
+		if t := info.ModTime(); !t.IsZero() {
+			written = t.UTC().Format("2006-01-02 15:04")
+		}
+		line := fmt.Sprintf("%v  %8s  %16s  %s", info.Mode(), size, written, name)
+		p.line("%*s%s", indent, "", clip(line, width-indent))
 	}
 	if len(entries) == 0 {
 		p.line("%*s%s", indent, "", p.paint(faint, "(empty)"))

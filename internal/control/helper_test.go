@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"strconv"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"github.com/ftpnat/ftpnat/internal/ftptest"
+	"github.com/ftpnat/ftpnat/internal/memnet"
 )
 
 // TestMain looks for goroutines that outlive the tests. Inside a bubble
@@ -135,18 +137,30 @@ type farm struct {
 	start   time.Time
 	over    chan struct{}
 	peers   sync.WaitGroup
+
+	net      *memnet.Network
+	client   *memnet.Host
+	listener net.Listener
 }
 
 var errNoMore = errors.New("nobody listens")
 
 func newFarm(t *testing.T, scripts ...string) *farm {
-	return &farm{t: t, scripts: scripts, start: time.Now(), over: make(chan struct{})}
+	f := &farm{t: t, scripts: scripts, start: time.Now(), over: make(chan struct{}), net: memnet.New(memnet.Config{})}
+	f.client = f.net.Host("client", netip.MustParseAddr("203.0.113.2"))
+	l, err := f.net.Host("server", netip.MustParseAddr("198.51.100.10")).Listen(t.Context(), "tcp", ":21")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.listener = l
+	return f
 }
 
 // end waits for the peers and checks that all connections were made.
 func (f *farm) end() {
 	close(f.over)
 	f.peers.Wait()
+	f.net.Close()
 	if len(f.scripts) > 0 {
 		f.t.Errorf("%d connections were not made: %q", len(f.scripts), f.scripts)
 	}
@@ -166,10 +180,26 @@ func (f *farm) dial(ctx context.Context) (net.Conn, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	near, far := net.Pipe()
+	near, far := f.connect(ctx, script)
 	p := &peer{t: f.t, nc: far, br: bufio.NewReader(far), over: f.over}
 	f.peers.Go(func() { p.play(script) })
 	return near, nil
+}
+
+// connect returns the ends of a connection. Nobody is deaf on a network, which
+// takes what is written; a pipe does not.
+func (f *farm) connect(ctx context.Context, script string) (near, far net.Conn) {
+	if strings.Contains(script, "deaf:") {
+		return net.Pipe()
+	}
+	near, err := f.client.DialContext(ctx, "tcp", "198.51.100.10:21")
+	if err != nil {
+		f.t.Error(err)
+	}
+	if far, err = f.listener.Accept(); err != nil {
+		f.t.Error(err)
+	}
+	return near, far
 }
 
 // withConn runs f in virtual time on a connection to a peer with a script.

@@ -1,7 +1,7 @@
 package control
 
 import (
-	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -42,7 +42,7 @@ func TestRedact(t *testing.T) {
 		if got := Redact(tt.line); got != tt.want {
 			t.Errorf("Redact(%q) = %q, want %q", tt.line, got, tt.want)
 		}
-		if got := secretsOf(tt.line); !reflect.DeepEqual(got, tt.secrets) {
+		if got := secretsOf(tt.line); !slices.Equal(got, tt.secrets) {
 			t.Errorf("secretsOf(%q) = %q, want %q", tt.line, got, tt.secrets)
 		}
 	}

@@ -290,7 +290,7 @@ func (s *Session) Send(ctx context.Context, line string) (*Call, error) {
 	s.sawStray(conn)
 	s.sawCommand(line)
 	call, err := conn.Send(ctx, line)
-	if conn.Err() != nil {
+	if err != nil && conn.Err() != nil {
 		s.Drop(err)
 	}
 	return call, err
@@ -376,7 +376,12 @@ func (s *Session) drop(err error) {
 	}
 }
 
-// Close says QUIT where the connection is free to hear it, and ends it.
+// quitFor is how long the server may take to close after QUIT, beyond a few
+// round trips.
+const quitFor = 200 * time.Millisecond
+
+// Close says QUIT and ends the connection when the server has, or soon after:
+// a server that counts connections has this one off its list then.
 func (s *Session) Close(ctx context.Context) error {
 	if s.conn == nil {
 		return nil
@@ -390,6 +395,14 @@ func (s *Session) Close(ctx context.Context) error {
 			s.conn = nil
 			return nil
 		}
+		patience := time.NewTimer(quitFor + 4*conn.RTT())
+		defer patience.Stop()
+		select {
+		case <-conn.Done():
+		case <-patience.C:
+		case <-qctx.Done():
+		}
+		s.sawStray(conn)
 	}
 	err := s.conn.Close()
 	s.conn = nil

@@ -58,7 +58,7 @@ func (job Job) store(ctx context.Context, d *ftpnat.Dialer, u *url.URL, r *Resul
 		return err
 	}
 	if n != int64(job.Size) {
-		return fmt.Errorf("Store wrote %d bytes of %d", n, job.Size)
+		return fmt.Errorf("stored %d bytes of %d", n, job.Size)
 	}
 	return nil
 }
