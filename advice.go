@@ -3,6 +3,8 @@ package ftpnat
 import (
 	"fmt"
 	"slices"
+
+	"github.com/ftpnat/ftpnat/internal/plan"
 )
 
 // Advice returns what a person can do, most useful first, in plain words.
@@ -41,7 +43,7 @@ func wentFurther(attempts []Attempt, m Mode) bool {
 // connectionCut is the story that FTP clients have told since there are NATs:
 // "Connection closed by remote host" after ls.
 func connectionCut(a Attempt) string {
-	if a.Advertised.Addr().IsPrivate() {
+	if plan.Private(a.Advertised.Addr()) {
 		return fmt.Sprintf("The connection was cut when this machine asked the server to connect back to it (%v). It had to name its address, %v, "+
 			"which is private: it means nothing outside your own network, and the server, or a firewall on the way, takes it for an attack. "+
 			"Use passive mode, in which this machine makes both connections itself: leave Dialer.Modes empty, or add EPSV and PASV.",

@@ -157,6 +157,10 @@ func (b *bridged) Read(p []byte) (int, error) {
 	if b.ctx.Err() != nil {
 		return n, b.ctx.Err()
 	}
+	if isTimeout(err) {
+		// The caller's deadline; it may move it and read on.
+		return n, err
+	}
 	// The data connection may have broken with the control connection
 	// intact: the server's word on it is better than ours.
 	r, verr := b.ch.finish(b.ctx)

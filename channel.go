@@ -239,8 +239,11 @@ func (ch *channel) Read(p []byte) (int, error) {
 		if n > 0 {
 			err = nil
 		}
+	case isTimeout(err):
+		if err = ch.stalled(err); errors.Is(err, ErrStalled) {
+			ch.err = err
+		}
 	default:
-		err = ch.stalled(err)
 		ch.err = err
 	}
 	return n, err

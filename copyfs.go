@@ -2,7 +2,6 @@ package ftpnat
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -72,9 +71,13 @@ func (f *FS) copyFile(to string, src fs.FS, name string) error {
 	if info, err := r.Stat(); err == nil {
 		w.out.total = info.Size()
 	}
-	if _, err := io.Copy(w, struct{ io.Reader }{r}); err != nil {
+	if _, err := w.ReadFrom(r); err != nil {
 		w.abandon()
-		return &fs.PathError{Op: "copyfs", Path: to, Err: err}
+		var pe *fs.PathError
+		if !errors.As(err, &pe) {
+			err = &fs.PathError{Op: "copyfs", Path: to, Err: err}
+		}
+		return err
 	}
 	return w.Close()
 }

@@ -208,7 +208,8 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 		return 0, err
 	}
 	f.use.give()
-	if n, handled, err := f.toSystem(w); handled {
+	if file, ok := regular(w); ok {
+		n, err := f.toSystem(file)
 		return n, f.fail("read", err)
 	}
 	buf := bulk.Get().(*[]byte)
@@ -216,29 +217,32 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{f}, *buf)
 }
 
-// toSystem copies to a file of the system on the kernel's own path. It is not
-// used for pipes and the like, whose reader may wait for this FS.
-func (f *File) toSystem(w io.Writer) (n int64, handled bool, err error) {
-	file, ok := w.(*os.File)
+// regular returns the file of the system that v is. Pipes and the like are
+// none: who is at their other end may wait for this FS.
+func regular(v any) (*os.File, bool) {
+	file, ok := v.(*os.File)
 	if !ok {
-		return 0, false, nil
+		return nil, false
 	}
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return 0, false, nil
-	}
+	info, err := file.Stat()
+	return file, err == nil && info.Mode().IsRegular()
+}
+
+// toSystem copies to a file of the system on the kernel's own path.
+func (f *File) toSystem(file *os.File) (n int64, err error) {
 	f.use.take()
 	defer f.use.give()
 	for {
 		if f.closed {
-			return n, true, fs.ErrClosed
+			return n, fs.ErrClosed
 		}
 		m, err := f.in.copyTo(f.ctx, file, f.off)
 		n, f.off = n+m, f.off+m
 		switch {
 		case err == io.EOF:
-			return n, true, nil
+			return n, nil
 		case err != nil:
-			return n, true, err
+			return n, err
 		}
 	}
 }
@@ -283,6 +287,12 @@ func (f *File) ReadFrom(r io.Reader) (int64, error) {
 		return 0, err
 	}
 	f.use.give()
+	if file, ok := regular(r); ok {
+		f.use.take()
+		defer f.use.give()
+		n, err := f.out.sendFile(f.ctx, file)
+		return n, f.fail("write", err)
+	}
 	buf := bulk.Get().(*[]byte)
 	defer bulk.Put(buf)
 	return io.CopyBuffer(struct{ io.Writer }{f}, struct{ io.Reader }{r}, *buf)

@@ -124,6 +124,10 @@ func TestFSConformance(t *testing.T) {
 				}
 				inBubble(t, s, func(t *testing.T, w *world) {
 					plant(t, w.srv.Tree)
+					// The checks read each byte alone.
+					if err := w.srv.Tree.WriteFile("pub/file.bin", content[:3000], 0o644); err != nil {
+						t.Fatal(err)
+					}
 					if p.DOSDate == "" {
 						// In a listing of DOS form a link looks like a file of
 						// another size.
@@ -456,6 +460,26 @@ func TestConfirmed(t *testing.T) {
 					t.Errorf("Mkdir of what is there: %v", err)
 				}
 			})
+		})
+	}
+}
+
+// TestPRET has a server that refuses the file, and not a mode, at PRET; and
+// one that does not know PRET.
+func TestPRET(t *testing.T) {
+	for _, reply := range []string{"550 Sorry, but that file doesn't exist", "500 What?"} {
+		s := setup{ftp: func(srv *ftptest.Server) {
+			srv.Personality = ftptest.PureFTPd()
+			srv.Script = []ftptest.Step{{On: "PRET", Nth: 1, Reply: reply}}
+		}}
+		inBubble(t, s, func(t *testing.T, w *world) {
+			fsys := w.openFS(t, "")
+			if _, err := fsys.ReadFile("no"); !errors.Is(err, fs.ErrNotExist) || isNegotiate(err) {
+				t.Errorf("%s: %v", reply, err)
+			}
+			if n := w.srv.Counters().Commands["PASV"]; n > 0 {
+				t.Errorf("%s: another mode was tried", reply)
+			}
 		})
 	}
 }

@@ -34,10 +34,9 @@ func (ls *lease) park(yield func(context.Context)) {
 	p.mu.Lock()
 	ls.idleSince, ls.yield = time.Now(), yield
 	if p.closed {
-		p.mu.Unlock()
-		yield(p.life)
 		ls.gone = make(chan struct{})
-		close(ls.gone)
+		p.mu.Unlock()
+		ls.take(p.life)
 		p.retire(ls.l)
 		return
 	}
@@ -76,6 +75,7 @@ func (ls *lease) unpark(ctx context.Context) (bool, error) {
 
 // take ends what runs on a connection that was taken away.
 func (ls *lease) take(ctx context.Context) {
+	ls.l.begin(ctx)
 	ls.yield(ctx)
 	close(ls.gone)
 }

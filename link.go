@@ -240,7 +240,7 @@ func (l *link) mayDial(addr netip.Addr) bool {
 
 // public reports whether addr can be one that everybody sees.
 func public(addr netip.Addr) bool {
-	return addr.IsGlobalUnicast() && !addr.IsPrivate()
+	return addr.IsGlobalUnicast() && !plan.Private(addr)
 }
 
 // publicAddr returns the address to advertise where the local one does not
@@ -278,7 +278,7 @@ func (l *link) overheard(r Reply) bool {
 	// The local address is looked for too: where the server names it there
 	// is no NAT, and that is worth knowing.
 	addr, ok := hostport.FindAddr(r.Text(), l.peer)
-	if !ok || addr.Is4() != l.local.Is4() || addr.IsPrivate() && addr != l.local && public(l.peer) {
+	if !ok || addr.Is4() != l.local.Is4() || plan.Private(addr) && addr != l.local && public(l.peer) {
 		// A private address that is not ours is one on the server's side.
 		return false
 	}

@@ -334,8 +334,17 @@ func (l *link) pret(ctx context.Context, req request, t plan.Timers) error {
 		return nil
 	}
 	r, err := l.ask(ctx, "PRET "+req.line, t.Reply)
-	if err == nil && !r.completed() {
-		err = replyError("PRET "+req.line, r)
+	var f *fault
+	switch {
+	case err == nil && !r.completed():
+		return replyError("PRET "+req.line, r)
+	case errors.As(err, &f) && f.cause == Refused && unsupported(f.reply):
+		l.note("PRET is in FEAT and not known: the server is asked without it")
+		return nil
+	case errors.As(err, &f) && f.cause == Refused:
+		// Pure-FTPd looks at the file here already. That is no fault of
+		// the mode, which was not asked for yet.
+		return replyError("PRET "+req.line, f.reply)
 	}
 	return err
 }
@@ -505,7 +514,11 @@ func (l *link) ask(ctx context.Context, line string, limit time.Duration) (Reply
 		case r.Preliminary():
 		case strayReply(c.Verb, r.Code) && strays < maxStrays:
 			strays++
-			l.sess.Live().Again(c)
+			conn := l.sess.Live()
+			if conn == nil {
+				return Reply{}, l.lost(&control.LostError{Err: net.ErrClosed})
+			}
+			conn.Again(c)
 		case r.Code == 421 && !l.sess.Answers(ctx):
 			return Reply(r), &fault{cause: ControlReset, reply: Reply(r), err: replyError(line, Reply(r))}
 		case r.Code >= 400:

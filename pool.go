@@ -222,6 +222,8 @@ func (p *pool) lend() {
 // put makes a connection free for the next one. One that is dead, or one too
 // many, is closed.
 func (p *pool) put(l *link) {
+	// The hooks of the call that is over are not called any more.
+	l.begin(p.life)
 	if l.sess.Live() == nil {
 		p.retire(l)
 		return

@@ -42,6 +42,11 @@ func (s *sink) write(ctx context.Context, p []byte) (int, error) {
 	stop := s.ch.guard(ctx)
 	n, err := s.ch.Write(p)
 	stop()
+	return s.sent(ctx, n, err)
+}
+
+// sent takes in the outcome of a write.
+func (s *sink) sent(ctx context.Context, n int, err error) (int, error) {
 	s.n += int64(n)
 	s.meter.moved(s.ls.l, s.event(), false)
 	if ctx.Err() != nil {
@@ -279,6 +284,9 @@ func (s *sink) verify(ctx context.Context, noVerdict error) error {
 		s.ls = ls
 	}
 	have, err := s.ls.size(ctx, s.at)
+	if err == nil {
+		err = s.ls.kept(ctx, s.at)
+	}
 	if err == nil && (s.base >= 0 && have == s.size() || have < 0 && noVerdict == nil || s.base < 0 && noVerdict == nil) {
 		s.meter.moved(s.ls.l, s.event(), true)
 		s.release()

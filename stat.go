@@ -216,6 +216,24 @@ func (ls *lease) exists(ctx context.Context, name string) (bool, error) {
 	return err == nil, err
 }
 
+// kept checks that a name that ends in a blank came to be as it is: some
+// servers cut that off in silence, in every command, so that the listing alone
+// tells.
+func (ls *lease) kept(ctx context.Context, name string) error {
+	if strings.TrimRight(name, " \t") == name {
+		return nil
+	}
+	parent, base := split(name)
+	entries, err := ls.list(ctx, parent)
+	if err != nil {
+		return err
+	}
+	if _, ok := find(entries, base); !ok {
+		return unable("the server cuts blanks off the end of names")
+	}
+	return nil
+}
+
 // why finds out what a refusal of a command on a name means: RFC 959 has the
 // one code 550 for all that can be wrong with a file.
 func (ls *lease) why(ctx context.Context, name string, err error) error {

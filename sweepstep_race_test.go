@@ -2,6 +2,8 @@
 
 package ftpnat
 
-// sweepStep is how many bytes apart the cuts of the sweep are: the race
-// detector makes it ten times as slow.
-const sweepStep = 101
+// As in sweepstep_test.go; the race detector makes it ten times as slow.
+const (
+	sweepStep   = 101
+	sweepStride = 2
+)

@@ -2,5 +2,9 @@
 
 package ftpnat
 
-// sweepStep is how many bytes apart the cuts of the sweep are.
-const sweepStep = 5
+const (
+	// sweepStep is how many bytes apart the cuts of the control dialogue are.
+	sweepStep = 3
+	// sweepStride divides the offset in the data to give the next step.
+	sweepStride = 12
+)

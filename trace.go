@@ -10,7 +10,8 @@ import (
 // Trace is a set of hooks that see what happens on the way. Any of them may be
 // nil. They are called in order, by the goroutine that makes the call that
 // they belong to and never after it returned, so that they must be quick and
-// must not call back into the same [Conn]. Passwords are masked.
+// must not call back into the same [Conn] or [FS]. Calls on an FS by several
+// goroutines call the hooks at the same time. Passwords are masked.
 type Trace struct {
 	// Connect: a control connection was opened, or could not be.
 	Connect func(ConnectEvent)

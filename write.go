@@ -44,7 +44,10 @@ func (ls *lease) command(ctx context.Context, verb, name string) error {
 func (f *FS) Mkdir(name string, _ fs.FileMode) error {
 	return f.change("mkdir", name, func(ctx context.Context, ls *lease, at string) error {
 		err := ls.command(ctx, "MKD", at)
-		if err == nil || !refusedAt(err) {
+		if err == nil {
+			return ls.kept(ctx, at)
+		}
+		if !refusedAt(err) {
 			return err
 		}
 		return ls.whyNotMade(ctx, at, err)

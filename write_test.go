@@ -399,6 +399,9 @@ func TestCopyUp(t *testing.T) {
 	srv := &ftptest.Server{Tree: ftptest.NewTree(), Personality: ftptest.VSFTPD()}
 	fsys := openLoopback(t, srv, nil)
 	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/big", bytes.Repeat(content, 60), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	for name, data := range treeFiles {
 		path := dir + "/" + name
 		if err := os.MkdirAll(path[:strings.LastIndexByte(path, '/')], 0o777); err != nil {
@@ -410,6 +413,9 @@ func TestCopyUp(t *testing.T) {
 	}
 	if err := fsys.CopyFS("up", os.DirFS(dir)); err != nil {
 		t.Fatal(err)
+	}
+	if got, err := srv.Tree.ReadFile("up/big"); err != nil || !bytes.Equal(got, bytes.Repeat(content, 60)) {
+		t.Errorf("the server has %d bytes of the big file, %v", len(got), err)
 	}
 	for name, data := range treeFiles {
 		if got, err := srv.Tree.ReadFile("up/" + name); err != nil || string(got) != data {

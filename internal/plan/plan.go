@@ -122,7 +122,7 @@ func active(in Input) []Source {
 	if in.Local.IsLoopback() {
 		return []Source{Local}
 	}
-	if in.TLS && in.Local.IsPrivate() && !in.Server.IsPrivate() {
+	if in.TLS && Private(in.Local) && !Private(in.Server) {
 		// No helper can read the command, so nobody rewrites the address.
 		return []Source{Public}
 	}
@@ -179,4 +179,14 @@ func Patient(quick Timers, n int, attempt time.Duration) Timers {
 		Accept: max(quick.Accept, share),
 		Start:  attempt,
 	}
+}
+
+// sharedSpace is what carriers number their own networks with: RFC 6598.
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
+
+// Private reports whether an address means something on its own network alone:
+// RFC 1918, RFC 4193, RFC 6598 and link-local ones.
+func Private(a netip.Addr) bool {
+	a = a.Unmap()
+	return a.IsPrivate() || a.IsLinkLocalUnicast() || sharedSpace.Contains(a)
 }

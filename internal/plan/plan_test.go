@@ -249,3 +249,15 @@ func TestPatient(t *testing.T) {
 		})
 	}
 }
+
+func TestPrivate(t *testing.T) {
+	for addr, want := range map[string]bool{
+		"10.0.0.1": true, "172.31.0.1": true, "172.32.0.1": false, "192.168.1.1": true, "100.64.0.1": true,
+		"100.127.255.255": true, "100.128.0.1": false, "169.254.1.1": true, "::ffff:10.0.0.1": true,
+		"203.0.113.7": false, "fd00::1": true, "fe80::1": true, "2001:db8::1": false,
+	} {
+		if got := Private(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("%s: %v, want %v", addr, got, want)
+		}
+	}
+}

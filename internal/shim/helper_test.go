@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/textproto"
 	"slices"
 	"sort"
 	"strconv"
@@ -187,7 +188,7 @@ func (f *fake) Transfer(ctx context.Context, line string, offset int64) (Data, R
 	if r, ok := f.replies[verb]; ok {
 		return nil, r, nil
 	}
-	d := &fakeData{f: f, name: f.abs(arg)}
+	d := &fakeData{f: f, name: f.abs(arg), upload: upload(line)}
 	var text strings.Builder
 	switch verb {
 	case "RETR":
@@ -201,7 +202,7 @@ func (f *fake) Transfer(ctx context.Context, line string, offset int64) (Data, R
 			text.WriteString(strings.TrimSuffix(n, "/") + "\r\n")
 		}
 	case "MLSD", "LIST":
-		for _, n := range f.list(arg) {
+		for _, n := range f.list(strings.TrimPrefix(arg, "-a ")) {
 			text.WriteString(listLine(verb, n))
 		}
 	case "STOR":
@@ -216,20 +217,21 @@ func (f *fake) Transfer(ctx context.Context, line string, offset int64) (Data, R
 }
 
 func listLine(verb, name string) string {
-	kind, mode := "file", "-rw-r--r--"
+	kind, mode := "file;size=3", "-rw-r--r--"
 	if strings.HasSuffix(name, "/") {
 		kind, mode, name = "dir", "drwxr-xr-x", strings.TrimSuffix(name, "/")
 	}
 	if verb == "LIST" {
 		return mode + " 1 me me 3 Jan  2 2024 " + name + "\r\n"
 	}
-	return "type=" + kind + ";size=3;modify=20240102030405; " + name + "\r\n"
+	return "type=" + kind + ";modify=20240102030405; " + name + "\r\n"
 }
 
 // fakeData is a data connection of a fake.
 type fakeData struct {
 	f         *fake
 	name      string
+	upload    bool
 	r         *strings.Reader
 	w         bytes.Buffer
 	pipe, far net.Conn // stands still
@@ -294,7 +296,9 @@ func (d *fakeData) Verdict(ctx context.Context) (Reply, error) {
 	}
 	d.f.mu.Lock()
 	defer d.f.mu.Unlock()
-	d.f.files[d.name] = d.w.String()
+	if d.upload {
+		d.f.files[d.name] = d.w.String()
+	}
 	if d.f.verdict.Code != 0 {
 		return d.f.verdict, nil
 	}
@@ -378,9 +382,14 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// text spells an error out; replies in one form, whatever the version of Go.
 func text(err error) string {
-	if err == nil {
+	var reply *textproto.Error
+	switch {
+	case err == nil:
 		return ""
+	case errors.As(err, &reply):
+		return fmt.Sprintf("%d %s", reply.Code, reply.Msg)
 	}
 	return err.Error()
 }

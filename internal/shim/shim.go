@@ -82,8 +82,9 @@ type Conn struct {
 	backend       Backend
 	local, remote *net.TCPAddr
 
-	limit deadline
-	next  atomic.Pointer[DataConn] // handed out by EPSV or PASV
+	limit  deadline
+	next   atomic.Pointer[DataConn] // handed out by EPSV or PASV
+	closed atomic.Bool
 
 	turn    chan struct{} // held by the call that uses what follows
 	line    []byte        // a command without its end yet
@@ -91,7 +92,6 @@ type Conn struct {
 	err     error     // for the next Read, where there is no reply
 	offset  int64     // of the REST that is held back
 	current *DataConn // bound, its verdict not yet read
-	closed  bool
 }
 
 // New returns a control connection to the backend. The context governs all
@@ -129,7 +129,7 @@ func MadeUp(port int) bool { return port >= madeUp }
 // Write takes commands and carries them out.
 func (c *Conn) Write(p []byte) (int, error) {
 	defer c.begin()()
-	if c.closed {
+	if c.closed.Load() {
 		return 0, net.ErrClosed
 	}
 	c.line = append(c.line, p...)
@@ -278,11 +278,11 @@ func (c *Conn) reply(r Reply) {
 // transfer that was ended last.
 func (c *Conn) Read(p []byte) (int, error) {
 	defer c.begin()()
-	if c.out.Len() == 0 && c.err == nil && c.current != nil && !c.closed {
+	if c.out.Len() == 0 && c.err == nil && c.current != nil && !c.closed.Load() {
 		c.verdict()
 	}
 	switch {
-	case c.closed:
+	case c.closed.Load():
 		return 0, net.ErrClosed
 	case c.out.Len() > 0:
 		return c.out.Read(p)
@@ -321,14 +321,13 @@ func (c *Conn) verdict() {
 	}
 }
 
-// Close ends the session.
+// Close ends the session, and what is under way.
 func (c *Conn) Close() error {
-	c.cancel() // what is under way ends
-	defer c.begin()()
-	if c.closed {
+	if c.closed.Swap(true) {
 		return nil
 	}
-	c.closed = true
+	c.cancel()
+	defer c.begin()()
 	if c.current != nil {
 		c.current.Close()
 		c.current = nil

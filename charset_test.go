@@ -1,0 +1,87 @@
+package ftpnat
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ftpnat/ftpnat/internal/ftptest"
+)
+
+// latin1 is ISO 8859-1.
+type latin1 struct{}
+
+func (latin1) Encode(name string) (string, error) {
+	var b strings.Builder
+	for _, r := range name {
+		if r > 0xff {
+			return "", errors.New("not in ISO 8859-1")
+		}
+		b.WriteByte(byte(r))
+	}
+	return b.String(), nil
+}
+
+func (latin1) Decode(wire string) (string, error) {
+	var b strings.Builder
+	for i := range len(wire) {
+		b.WriteRune(rune(wire[i]))
+	}
+	return b.String(), nil
+}
+
+// TestCharset translates names both ways on a server without UTF-8, and leaves
+// them alone on one with it.
+func TestCharset(t *testing.T) {
+	for _, p := range []ftptest.Personality{ftptest.Ancient(), ftptest.ProFTPD()} {
+		wire := "d\xe9j\xe0/caf\xe9"
+		if p.Name == "ProFTPD" {
+			wire = "déjà/café"
+		}
+		s := setup{
+			ftp:    func(srv *ftptest.Server) { srv.Personality = p },
+			dialer: func(d *Dialer) { d.Charset = latin1{} },
+		}
+		inBubble(t, s, func(t *testing.T, w *world) {
+			if err := w.srv.Tree.WriteFile(wire, []byte("x"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			fsys := w.openFS(t, "")
+			list, err := fsys.ReadDir("déjà")
+			if err != nil || len(list) != 1 || list[0].Name() != "café" {
+				t.Fatalf("ReadDir = %v, %v", list, err)
+			}
+			mustRead(t, fsys, "déjà/café", "x")
+			_, err = fsys.Open("日本")
+			if err == nil {
+				t.Error("Open of a name that the charset does not have succeeded")
+			}
+		})
+	}
+}
+
+// TestServerZone reads the times of LIST in the server's zone.
+func TestServerZone(t *testing.T) {
+	zone := time.FixedZone("test", -5*3600)
+	s := setup{dialer: func(d *Dialer) { d.ServerZone = zone }}
+	inBubble(t, s, func(t *testing.T, w *world) {
+		// The server's clock is UTC here; it is read as that of the zone.
+		recent := time.Date(1999, 12, 20, 12, 30, 40, 0, time.UTC)
+		if err := w.srv.Tree.Chtimes("empty", recent); err != nil {
+			t.Fatal(err)
+		}
+		info, err := w.openFS(t, "").Stat("empty")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := time.Date(1999, 12, 20, 12, 30, 0, 0, zone)
+		if got := info.ModTime(); !got.Equal(want) {
+			t.Errorf("ModTime = %v, want %v", got, want)
+		}
+		facts, ok := info.Sys().(*Facts)
+		if !ok || facts.Zoned || facts.Precision != time.Minute || !facts.Mode {
+			t.Errorf("facts: %+v", facts)
+		}
+	})
+}
