@@ -1,0 +1,163 @@
+package ftpnat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/ftpnat/ftpnat/internal/control"
+	"github.com/ftpnat/ftpnat/internal/hostport"
+	"github.com/ftpnat/ftpnat/internal/plan"
+)
+
+// active has the server open the data connection.
+func (l *link) active(ctx context.Context, req request, step plan.Step, t plan.Timers, a *Attempt) (*channel, error) {
+	if err := l.pret(ctx, req, t); err != nil {
+		return nil, err
+	}
+	ear, err := l.listen(ctx)
+	if err != nil {
+		return nil, &fault{cause: ListenFailed, err: err}
+	}
+	defer ear.close()
+	release, err := l.advertise(ctx, step, ear.addr, t, a)
+	if err != nil {
+		return nil, err
+	}
+	ch, nc, err := l.invite(ctx, req, ear, t, a)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	a.Used = addrOf(nc.RemoteAddr())
+	ch.release = release // some NATs cut what is open when its mapping goes
+	ch.bind(nc)
+	return ch, nil
+}
+
+// invite tells the server where to connect, sends the command and waits for
+// the server to do both.
+func (l *link) invite(ctx context.Context, req request, ear *ear, t plan.Timers, a *Attempt) (*channel, net.Conn, error) {
+	if err := l.announce(ctx, t, a); err != nil {
+		return nil, nil, err
+	}
+	ch, err := l.start(ctx, req, t)
+	if err != nil {
+		return nil, nil, err
+	}
+	nc, err := l.meet(ctx, ch, ear, t, a.Advertised)
+	for _, from := range ear.strangers() {
+		l.note("a connection from %v, which is not the server, was turned away", from)
+	}
+	return ch, nc, err
+}
+
+// advertise decides on the address for PORT or EPRT.
+func (l *link) advertise(ctx context.Context, step plan.Step, local netip.AddrPort, t plan.Timers, a *Attempt) (release func(), err error) {
+	release = func() {}
+	if step.Source == plan.Local {
+		a.Advertised = local
+		return release, nil
+	}
+	if m := l.cfg.Dialer.Mapper; m != nil && !l.cfg.Dialer.PublicAddr.IsValid() {
+		mctx, cancel := context.WithTimeout(ctx, l.cfg.attempt)
+		mapping, err := m.Map(mctx, local)
+		cancel()
+		if err == nil {
+			a.Advertised = mapping.Public
+			if mapping.Release != nil {
+				release = func() { mapping.Release() }
+			}
+			return release, nil
+		}
+		l.note("the port could not be mapped: %v", err)
+	}
+	addr, err := l.publicAddr(ctx, t.Reply)
+	switch {
+	case err != nil:
+		return nil, err
+	case !addr.IsValid() && public(l.local), addr == l.local:
+		return nil, &fault{cause: NoAddress, err: errSameAddress}
+	case !addr.IsValid():
+		return nil, &fault{cause: NoAddress, err: errors.New("neither a setting nor the server tells it")}
+	case addr.Is4() != local.Addr().Is4():
+		return nil, &fault{cause: NoAddress, err: fmt.Errorf("%v is not of the family of the control connection", addr)}
+	}
+	a.Advertised = netip.AddrPortFrom(addr, local.Port())
+	return release, nil
+}
+
+// announce sends PORT or EPRT.
+func (l *link) announce(ctx context.Context, t plan.Timers, a *Attempt) error {
+	line := "EPRT " + hostport.FormatEPRT(a.Advertised)
+	if a.Mode == PORT {
+		line = "PORT " + hostport.FormatPORT(a.Advertised)
+	}
+	r, err := l.ask(ctx, line, t.Reply)
+	a.Reply = r
+	if err == nil && !r.completed() {
+		err = &fault{cause: Refused, reply: r, err: replyError(line, r)}
+	}
+	if r.Code >= 400 {
+		l.overheard(r)
+	}
+	return err
+}
+
+// meet waits for the server's connection and for its first reply, whichever
+// comes first.
+func (l *link) meet(ctx context.Context, ch *channel, ear *ear, t plan.Timers, advertised netip.AddrPort) (nc net.Conn, err error) {
+	timer := time.NewTimer(t.Accept)
+	defer timer.Stop()
+	defer func() {
+		if err != nil && nc != nil {
+			nc.Close()
+			nc = nil
+		}
+	}()
+	conn := l.sess.Live()
+	if conn == nil {
+		return nil, l.lost(&control.LostError{Err: net.ErrClosed})
+	}
+	arrivals := ear.arrivals
+	for nc == nil || ch.prelim.Code == 0 {
+		select {
+		case nc = <-arrivals:
+			arrivals = nil
+			timer.Reset(t.Start)
+		case r := <-ch.call.Replies():
+			l.sess.Saw(r)
+			if err := l.judgeFirst(ctx, ch, Reply(r)); err != nil {
+				return nc, err
+			}
+			if nc == nil {
+				timer.Reset(t.Accept)
+			}
+		case <-conn.Done():
+			select {
+			case r := <-ch.call.Replies():
+				l.sess.Saw(r)
+				if err := l.judgeFirst(ctx, ch, Reply(r)); err != nil {
+					return nc, err
+				}
+				continue
+			default:
+			}
+			return nc, l.lost(conn.Err())
+		case <-ctx.Done():
+			return nc, ctx.Err()
+		case <-timer.C:
+			// The server may sit in connect() for a minute, deaf to us.
+			cause, err := AcceptTimeout, fmt.Errorf("nobody connected to %v", advertised)
+			if nc != nil {
+				cause, err = ControlSilent, control.ErrSilent
+			}
+			l.sess.Drop(err)
+			return nc, &fault{cause: cause, err: err}
+		}
+	}
+	return nc, nil
+}

@@ -1,0 +1,149 @@
+package ftpnat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"github.com/ftpnat/ftpnat/internal/hostport"
+	"github.com/ftpnat/ftpnat/internal/plan"
+)
+
+// passive opens a data connection to the server.
+func (l *link) passive(ctx context.Context, req request, step plan.Step, t plan.Timers, a *Attempt) (*channel, error) {
+	if err := l.pret(ctx, req, t); err != nil {
+		return nil, err
+	}
+	target, err := l.passiveAddr(ctx, step, t, a)
+	if err != nil {
+		return nil, err
+	}
+	dctx, cancel := context.WithTimeout(ctx, t.Dial)
+	defer cancel()
+	nc, err := l.cfg.dial(dctx, "tcp", target)
+	if err != nil {
+		return nil, &fault{cause: dialCause(err), err: fmt.Errorf("data connection to %s: %w", target, err)}
+	}
+	ch, err := l.start(ctx, req, t)
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	if err := l.firstReply(ctx, ch, t.Start); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	ch.bind(nc)
+	return ch, nil
+}
+
+func dialCause(err error) Cause {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return DialRefused
+	case isTimeout(err) || errors.Is(err, syscall.ETIMEDOUT):
+		return DialTimeout
+	}
+	return DialFailed
+}
+
+// A SIP helper on the way rewrites what crosses its ports, and a transfer with
+// it: another port is asked for.
+const (
+	sipPort  = 5060
+	sipsPort = 5061
+)
+
+// passiveAddr asks the server for a port and returns where to dial.
+func (l *link) passiveAddr(ctx context.Context, step plan.Step, t plan.Timers, a *Attempt) (string, error) {
+	for try := 0; ; try++ {
+		r, err := l.ask(ctx, a.Mode.String(), t.Reply)
+		a.Reply = r
+		if err != nil {
+			return "", err
+		}
+		target, err := l.target(step, r, a)
+		var f *fault
+		if err != nil && !errors.As(err, &f) {
+			err = &fault{cause: BadAddress, reply: r, err: err}
+		}
+		if err != nil {
+			return "", err
+		}
+		if port := a.Advertised.Port(); try > 0 || port != sipPort && port != sipsPort {
+			return target, nil
+		}
+		l.note("port %d belongs to SIP, which boxes on the way rewrite: another one is asked for", a.Advertised.Port())
+	}
+}
+
+// target returns where to dial by the reply to EPSV or PASV.
+func (l *link) target(step plan.Step, r Reply, a *Attempt) (string, error) {
+	switch r.Code {
+	case 229:
+		port, err := hostport.ParseEPSV(r.Text())
+		if err != nil {
+			return "", err
+		}
+		a.Advertised = netip.AddrPortFrom(l.peer, port)
+	case 227: // in answer to EPSV too, on some servers
+		ap, err := hostport.ParsePASV(r.Text())
+		if err != nil {
+			return "", err
+		}
+		a.Advertised = ap
+	default:
+		return "", fmt.Errorf("the reply %q has no address", r)
+	}
+	if step.Source == plan.Advertised {
+		return l.advertised(a)
+	}
+	port := a.Advertised.Port()
+	if !l.peer.IsValid() {
+		return net.JoinHostPort(l.cfg.host, fmt.Sprint(port)), nil
+	}
+	a.Used = netip.AddrPortFrom(l.peer, port)
+	if addr := a.Advertised.Addr(); addr != l.peer {
+		l.note("the address %v in the 227 is not the server's: %v is dialled", addr, l.peer)
+	}
+	return a.Used.String(), nil
+}
+
+// advertised returns the address in a 227 where it may be dialled.
+func (l *link) advertised(a *Attempt) (string, error) {
+	addr, port := a.Advertised.Addr(), a.Advertised.Port()
+	switch {
+	case addr == l.peer:
+		return "", &fault{cause: NoAddress, err: errSameAddress}
+	case !l.mayDial(addr):
+		return "", fmt.Errorf("the address %v in the 227 is not one that may be dialled", addr)
+	case port < 1024:
+		return "", fmt.Errorf("the 227 names port %d of another host, which is below 1024", port)
+	}
+	a.Used = a.Advertised
+	return a.Used.String(), nil
+}
+
+// pret announces the command to servers that want that (DrFTPd).
+func (l *link) pret(ctx context.Context, req request, t plan.Timers) error {
+	if _, ok := l.sess.Feature("PRET"); !ok {
+		return nil
+	}
+	r, err := l.ask(ctx, "PRET "+req.line, t.Reply)
+	var f *fault
+	switch {
+	case err == nil && !r.completed():
+		return replyError("PRET "+req.line, r)
+	case errors.As(err, &f) && f.cause == Refused && unsupported(f.reply):
+		l.note("PRET is in FEAT and not known: the server is asked without it")
+		return nil
+	case errors.As(err, &f) && f.cause == Refused:
+		// Pure-FTPd looks at the file here already. That is no fault of
+		// the mode, which was not asked for yet.
+		return replyError("PRET "+req.line, f.reply)
+	}
+	return err
+}

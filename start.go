@@ -1,0 +1,198 @@
+package ftpnat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/ftpnat/ftpnat/internal/control"
+	"github.com/ftpnat/ftpnat/internal/plan"
+)
+
+// ask sends a command of the negotiation and returns the final reply to it.
+// Anything but a positive one is a fault.
+func (l *link) ask(ctx context.Context, line string, limit time.Duration) (Reply, error) {
+	c, err := l.sess.Send(ctx, line)
+	if err != nil {
+		return Reply{}, l.lost(err)
+	}
+	for strays := 0; ; {
+		r, err := l.sess.Next(ctx, c, limit)
+		if err != nil {
+			return Reply{}, l.lost(err)
+		}
+		switch {
+		case r.Preliminary():
+		case strayReply(c.Verb, r.Code) && strays < maxStrays:
+			strays++
+			conn := l.sess.Live()
+			if conn == nil {
+				return Reply{}, l.lost(&control.LostError{Err: net.ErrClosed})
+			}
+			conn.Again(c)
+		case r.Code == 421 && !l.sess.Answers(ctx):
+			return Reply(r), &fault{cause: ControlReset, reply: Reply(r), err: replyError(line, Reply(r))}
+		case r.Code >= 400:
+			return Reply(r), &fault{cause: Refused, reply: Reply(r), err: replyError(line, Reply(r))}
+		default:
+			return Reply(r), nil
+		}
+	}
+}
+
+// maxStrays is how many replies that cannot be meant are passed over while
+// the right one is awaited.
+const maxStrays = 3
+
+// strayReply reports whether a reply belongs to an earlier command: the end of
+// a transfer that was told twice, or late.
+func strayReply(verb string, code int) bool {
+	switch verb {
+	case "EPSV", "PASV":
+		return code == 200 || code == 225 || code == 226 || code == 250
+	case "PORT", "EPRT", "REST":
+		return code == 225 || code == 226
+	}
+	return false
+}
+
+// lost says why there is no reply, and gives the control connection up.
+func (l *link) lost(err error) error {
+	l.sess.Drop(err)
+	switch {
+	case errors.Is(err, control.ErrArgument):
+		return err
+	case errors.Is(err, control.ErrSilent):
+		return &fault{cause: ControlSilent, err: err}
+	}
+	return &fault{cause: ControlReset, err: err}
+}
+
+// start sends REST where it is needed, and the command.
+func (l *link) start(ctx context.Context, req request, t plan.Timers) (*channel, error) {
+	stale := l.restLife == l.sess.Lives() && l.restLife > 0
+	if req.offset > 0 || stale && req.verb() != "APPE" {
+		// On some servers a REST stays in force: it is taken back.
+		line := fmt.Sprintf("REST %d", req.offset)
+		r, err := l.ask(ctx, line, t.Reply)
+		var f *fault
+		refused := errors.As(err, &f) && f.cause == Refused
+		switch {
+		case refused && req.offset > 0:
+			return nil, replyError(line, f.reply)
+		case err != nil && !refused:
+			return nil, err
+		case err == nil && req.offset > 0 && r.Code/100 != 3 && r.Code/100 != 2:
+			return nil, replyError(line, r)
+		}
+		l.restLife = 0
+		if req.offset > 0 {
+			l.restLife = l.sess.Lives()
+		}
+	}
+	c, err := l.sess.Send(ctx, req.line)
+	if err != nil {
+		return nil, l.lost(err)
+	}
+	return &channel{l: l, req: req, call: c}, nil
+}
+
+// firstReply waits for the server to begin.
+func (l *link) firstReply(ctx context.Context, ch *channel, limit time.Duration) error {
+	for ch.prelim.Code == 0 {
+		r, err := l.sess.Next(ctx, ch.call, limit)
+		if err != nil {
+			return l.lost(err)
+		}
+		if err := l.judgeFirst(ctx, ch, Reply(r)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judgeFirst takes in a reply to the data command. The channel's prelim is
+// set when the server has begun.
+func (l *link) judgeFirst(ctx context.Context, ch *channel, r Reply) error {
+	switch {
+	case r.Code/100 == 1:
+		ch.prelim = r
+		return nil
+	case ch.prelim.Code != 0 && r.completed():
+		// The server has sent all before we took its connection.
+		ch.verdict = &r
+		return nil
+	case r.Code == 226 || r.Code == 250 || r.Code == 225:
+		return l.earlyEnd(ctx, ch, r)
+	case r.Code/100 == 2:
+		// An answer to something earlier.
+		if ch.strays++; ch.strays <= maxStrays {
+			if conn := l.sess.Live(); conn != nil {
+				conn.Again(ch.call)
+			}
+			return nil
+		}
+	}
+	return l.refusal(ctx, ch, r)
+}
+
+// earlyEnd tells a 226 that has come before any 150 and is the end of this
+// transfer from one that is the end of an earlier one: after that the 150
+// follows on its heels.
+func (l *link) earlyEnd(ctx context.Context, ch *channel, r Reply) error {
+	conn := l.sess.Live()
+	if conn == nil {
+		ch.prelim, ch.verdict = r, &r
+		return nil
+	}
+	conn.Again(ch.call)
+	next, err := l.sess.Next(ctx, ch.call, 100*time.Millisecond+2*conn.RTT())
+	switch {
+	case err == nil:
+		return l.judgeFirst(ctx, ch, Reply(next))
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	conn.Forget(ch.call)
+	ch.prelim, ch.verdict = r, &r
+	return nil
+}
+
+// refusal turns a negative reply to the data command into a fault of the way,
+// or into the server's last word on the file.
+func (l *link) refusal(ctx context.Context, ch *channel, r Reply) error {
+	err := replyError(ch.req.line, r)
+	if r.Code == 421 && !l.sess.Answers(ctx) {
+		return &fault{cause: ControlReset, reply: r, err: err}
+	}
+	if cause := l.dataCause(ch, r); cause != OK {
+		l.overheard(r)
+		return &fault{cause: cause, reply: r, err: err}
+	}
+	return err
+}
+
+// dataCause returns what a negative reply says of the data connection; OK
+// where it says nothing of it.
+func (l *link) dataCause(ch *channel, r Reply) Cause {
+	text := strings.ToLower(r.Text())
+	switch {
+	case r.Code == 522 && l.data != nil:
+		return TLSReuseRequired
+	case r.Code == 503 && (strings.Contains(text, "port") || strings.Contains(text, "pasv")):
+		// It does not know of the mode that it has agreed to.
+		return Refused
+	case r.Code == 421:
+		return Refused
+	case r.Code != 425 && r.Code != 426:
+		return OK
+	case l.data != nil && (strings.Contains(text, "reuse") || ch.prelim.Code != 0 && !ch.resumed):
+		return TLSReuseRequired
+	case strings.Contains(text, "bad ip") || strings.Contains(text, "security"):
+		return BadIP
+	}
+	return DataRefused
+}
