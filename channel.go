@@ -37,6 +37,11 @@ type channel struct {
 	limit time.Time // set by the caller; zero for none
 }
 
+// stall is how long a data connection may stand still before it is taken for
+// dead. A server that computes a long listing, or fetches a file from a tape,
+// is silent for a while and right.
+const stall = 2 * time.Minute
+
 // headSize is how much is read to see that a download has begun.
 const headSize = 16 << 10
 

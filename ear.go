@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
-	"time"
 )
 
 // ear is a port that waits for the server's data connection.
@@ -112,8 +111,3 @@ func (e *ear) close() {
 	e.ln.Close()
 	e.wg.Wait()
 }
-
-// stall is how long a data connection may stand still before it is taken for
-// dead. A server that computes a long listing, or fetches a file from a tape,
-// is silent for a while and right.
-const stall = 2 * time.Minute
