@@ -93,7 +93,7 @@ func program(t *testing.T, w *world) {
 	if slices.Sort(walked); !slices.Equal(walked, []string{"new/a", "new/b"}) {
 		t.Errorf("Walk: %q", walked)
 	}
-	if r, err = c.Retr("missing"); err == nil || !strings.HasPrefix(err.Error(), "550") {
+	if _, err = c.Retr("missing"); err == nil || !strings.HasPrefix(err.Error(), "550") {
 		t.Errorf("Retr of a missing file: %v", err)
 	}
 	fail("rename", c.Rename("new/a", "new/c"))

@@ -124,8 +124,11 @@ func TestMemoryOf(t *testing.T) {
 		return n
 	}
 	a, b := new(Dialer), new(Dialer)
-	if memoryOf(a) != memoryOf(a) || memoryOf(a) == memoryOf(b) || memoryOf(&globalDialer) != memoryOf(&globalDialer) {
-		t.Error("a memory is shared or lost")
+	of := map[*Dialer]*MemoryMap{a: memoryOf(a), b: memoryOf(b), &globalDialer: memoryOf(&globalDialer)}
+	for d, m := range of {
+		if memoryOf(d) != m || d != a && m == of[a] {
+			t.Error("a memory is shared or lost")
+		}
 	}
 	runtime.KeepAlive(a)
 	runtime.KeepAlive(b)

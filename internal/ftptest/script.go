@@ -11,7 +11,7 @@ const Greeting = "greeting"
 // Any is the name by which a Step refers to every command.
 const Any = "*"
 
-// None, as the text of a reply in a Step, leaves that reply out.
+// None leaves a reply out where it is the text of one in a Step.
 const None = "-"
 
 // Step overrides how the server answers a command. Of several steps that match,

@@ -21,31 +21,6 @@ func spell(steps []Step) string {
 	return strings.Join(words, " ")
 }
 
-// parseSteps is the other way about.
-func parseSteps(t testing.TB, text string) []Step {
-	t.Helper()
-	var steps []Step
-	for _, word := range strings.Fields(text) {
-		mode, source, _ := strings.Cut(word, ":")
-		var s Step
-		for m, name := range modeNames {
-			if name == mode {
-				s.Mode = m
-			}
-		}
-		for o, name := range sourceNames {
-			if name == source {
-				s.Source = o
-			}
-		}
-		if s.Mode == 0 || s.Source == 0 {
-			t.Fatalf("no such step: %q", word)
-		}
-		steps = append(steps, s)
-	}
-	return steps
-}
-
 // path returns the input for a control connection from local to server.
 func path(local, server string, change ...func(*Input)) Input {
 	in := Input{Local: netip.MustParseAddr(local), Server: netip.MustParseAddr(server)}
