@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/ftpnat/ftpnat/internal/ftptest"
+	"github.com/ftpnat/ftpnat/internal/listing"
+	"github.com/ftpnat/ftpnat/internal/memnet"
 )
 
 // TestFileReader runs the checks of testing/iotest.
@@ -430,4 +432,54 @@ func openLoopback(t testing.TB, srv *ftptest.Server, d *Dialer) *FS {
 	}
 	t.Cleanup(func() { fsys.Close() })
 	return fsys
+}
+
+// TestIdleNAT has a NAT forget the control connection during a transfer, so
+// that the server's last word never comes: a fresh connection settles it.
+func TestIdleNAT(t *testing.T) {
+	s := setup{
+		near: []memnet.Box{memnet.NAT{Public: natAddr, IdleTimeout: 8 * time.Second}},
+		ftp:  func(srv *ftptest.Server) { srv.Rate = 10_000 },
+	}
+	inBubble(t, s, func(t *testing.T, w *world) {
+		fsys := w.openFS(t, "pub")
+		f, err := fsys.Open("file.bin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		got, err := io.ReadAll(f)
+		if err != nil || !bytes.Equal(got, content) {
+			t.Errorf("read %d bytes, %v", len(got), err)
+		}
+		if err := fsys.WriteFile("up", content, 0o666); err != nil {
+			t.Error(err)
+		}
+		w.has(t, "pub/up", string(content))
+		if _, err := fsys.Upload("up2", bytes.NewReader(content)); err != nil {
+			t.Error(err)
+		}
+		w.has(t, "pub/up2", string(content))
+		w.left(t, "pub", "file.bin", "up", "up2")
+	})
+}
+
+// TestUnreadableLine names the line of a listing that cannot be understood,
+// and takes no part of the listing for all of it.
+func TestUnreadableLine(t *testing.T) {
+	inBubble(t, setup{}, func(t *testing.T, w *world) {
+		if err := w.srv.Tree.WriteFile("d/a", nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		// Of a name with a line end, LIST makes two lines.
+		if err := w.srv.Tree.WriteFile("d/evil\nname", nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		fsys := w.openFS(t, "")
+		list, err := fsys.ReadDir("d")
+		var unread *listing.LineError
+		if !errors.As(err, &unread) || !strings.Contains(err.Error(), "name") {
+			t.Errorf("ReadDir = %v, %v", list, err)
+		}
+	})
 }

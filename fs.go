@@ -53,14 +53,25 @@ func openFS(ctx context.Context, cfg *config, dir string) (*FS, error) {
 	if err != nil {
 		p.close()
 		if verbOf(err) == "CWD" {
-			var refused *ReplyError
-			errors.As(err, &refused)
-			err = &fs.PathError{Op: "open", Path: dir, Err: guess(err, refused.Reply)}
+			err = &fs.PathError{Op: "open", Path: dir, Err: whyNoDir(ctx, cfg, dir, err)}
 		}
 		return nil, err
 	}
 	ls.release()
 	return &FS{p: p, ctx: context.Background()}, nil
+}
+
+// whyNoDir finds out, from the login directory, why a directory cannot be
+// entered.
+func whyNoDir(ctx context.Context, cfg *config, dir string, err error) error {
+	p := newPool(cfg, "")
+	defer p.close()
+	ls, lerr := p.acquire(ctx)
+	if lerr != nil {
+		return errors.Join(err, lerr)
+	}
+	defer ls.release()
+	return ls.whyNoList(ctx, path.Clean(dir), err)
 }
 
 // WithContext returns the same file system under another context, which then

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -386,100 +385,3 @@ func TestCloseFS(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
-
-// TestNames refuses what cannot be a name.
-func TestNames(t *testing.T) {
-	inBubble(t, setup{}, func(t *testing.T, w *world) {
-		fsys := w.openFS(t, "")
-		for _, name := range []string{"", "/x", "x/", "a//b", "../x", "a/../b", "./x", "a\nb", "a\rb", "a\x00b"} {
-			for op, err := range map[string]error{
-				"Open": second(fsys.Open(name)), "ReadDir": second(fsys.ReadDir(name)), "Stat": second(fsys.Stat(name)),
-				"ReadFile": second(fsys.ReadFile(name)), "Sub": second(fsys.Sub(name)), "Create": second(fsys.Create(name)),
-				"Mkdir": fsys.Mkdir(name, 0o777), "Remove": fsys.Remove(name), "Rename": fsys.Rename(name, "x"), "Rename to": fsys.Rename("x", name),
-				"Upload": second(fsys.Upload(name, strings.NewReader(""))), "CopyFS": fsys.CopyFS(name, fstest.MapFS{}),
-			} {
-				if !errors.Is(err, fs.ErrInvalid) {
-					t.Errorf("%s(%q) = %v", op, name, err)
-				}
-			}
-		}
-	})
-}
-
-// TestRawNames has names that are not UTF-8 go to the server as they came.
-func TestRawNames(t *testing.T) {
-	const raw = "caf\xe9 \xff"
-	for _, p := range []ftptest.Personality{ftptest.ProFTPD(), ftptest.Ancient()} {
-		inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Personality = p; srv.Personality.Telnet = true }}, func(t *testing.T, w *world) {
-			if err := w.srv.Tree.WriteFile("d/"+raw, []byte("raw"), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			fsys := w.openFS(t, "")
-			list, err := fsys.ReadDir("d")
-			if err != nil || len(list) != 1 || list[0].Name() != raw {
-				t.Fatalf("ReadDir = %q, %v", list, err)
-			}
-			mustRead(t, fsys, "d/"+raw, "raw")
-		})
-	}
-}
-
-// TestConfirmed tells what a 550 means.
-func TestConfirmed(t *testing.T) {
-	for _, p := range ftptest.Personalities() {
-		t.Run(p.Name, func(t *testing.T) {
-			s := setup{ftp: func(srv *ftptest.Server) {
-				srv.Personality = p
-				// A file that is there and cannot be read.
-				srv.Script = []ftptest.Step{{On: "RETR", Nth: 1, Reply: "550 Failed to open file."}}
-			}}
-			inBubble(t, s, func(t *testing.T, w *world) {
-				fsys := w.openFS(t, "")
-				var pe *fs.PathError
-				var refused *ReplyError
-				_, err := fsys.ReadFile("pub/file.bin")
-				if !errors.Is(err, fs.ErrPermission) || !errors.As(err, &pe) || !errors.As(err, &refused) {
-					t.Errorf("a file that may not be read: %v", err)
-				}
-				for name, err := range map[string]error{
-					"Open": second(fsys.Open("no")), "Stat": second(fsys.Stat("pub/no")), "ReadFile": second(fsys.ReadFile("no")),
-					"ReadDir": second(fsys.ReadDir("no")), "deep": second(fsys.Stat("no/no/no")), "under a file": second(fsys.Stat("empty/x")),
-					"Remove": fsys.Remove("no"), "Rename": fsys.Rename("no", "yes"), "Mkdir": fsys.Mkdir("no/no", 0o777),
-				} {
-					if !errors.Is(err, fs.ErrNotExist) {
-						t.Errorf("%s of what is not there: %v", name, err)
-					}
-				}
-				if _, err := fsys.ReadDir("empty"); !errors.Is(err, errNotDir) {
-					t.Errorf("ReadDir of a file: %v", err)
-				}
-				if _, err := fsys.ReadFile("pub"); !errors.Is(err, errIsDir) {
-					t.Errorf("ReadFile of a directory: %v", err)
-				}
-				if err := fsys.Mkdir("pub", 0o777); !errors.Is(err, fs.ErrExist) {
-					t.Errorf("Mkdir of what is there: %v", err)
-				}
-			})
-		})
-	}
-}
-
-// TestPRET has a server that refuses the file, and not a mode, at PRET; and
-// one that does not know PRET.
-func TestPRET(t *testing.T) {
-	for _, reply := range []string{"550 Sorry, but that file doesn't exist", "500 What?"} {
-		s := setup{ftp: func(srv *ftptest.Server) {
-			srv.Personality = ftptest.PureFTPd()
-			srv.Script = []ftptest.Step{{On: "PRET", Nth: 1, Reply: reply}}
-		}}
-		inBubble(t, s, func(t *testing.T, w *world) {
-			fsys := w.openFS(t, "")
-			if _, err := fsys.ReadFile("no"); !errors.Is(err, fs.ErrNotExist) || isNegotiate(err) {
-				t.Errorf("%s: %v", reply, err)
-			}
-			if n := w.srv.Counters().Commands["PASV"]; n > 0 {
-				t.Errorf("%s: another mode was tried", reply)
-			}
-		})
-	}
-}
