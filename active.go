@@ -49,8 +49,14 @@ func (l *link) invite(ctx context.Context, req request, ear *ear, t plan.Timers,
 		return nil, nil, err
 	}
 	nc, err := l.meet(ctx, ch, ear, t, a.Advertised)
-	for _, from := range ear.strangers() {
+	strangers := ear.strangers()
+	for _, from := range strangers {
 		l.note("a connection from %v, which is not the server, was turned away", from)
+	}
+	var f *fault
+	if errors.As(err, &f) && len(strangers) > 0 {
+		// Perhaps the server has more than one address.
+		f.cause, f.err = OtherAddress, fmt.Errorf("%w; %v connected", f.err, strangers[0])
 	}
 	return ch, nc, err
 }

@@ -147,7 +147,11 @@ func (c *Conn) Retrieve(ctx context.Context, path string, offset int64) (io.Read
 	if offset < 0 {
 		return nil, fmt.Errorf("ftpnat: retrieve %s: the offset %d is negative", path, offset)
 	}
-	return c.download(ctx, request{line: "RETR " + path, offset: offset})
+	d, err := c.download(ctx, request{line: "RETR " + path, offset: offset})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // download opens a transfer toward us.

@@ -66,6 +66,9 @@ const (
 	TLSReuseRequired
 	// TLSFailed: the TLS handshake on the data connection failed.
 	TLSFailed
+	// OtherAddress: somebody connected from an address that is not the
+	// server's, and was turned away.
+	OtherAddress
 	// ListenFailed: no port could be opened for the server to connect to.
 	ListenFailed
 	// NoAddress: no address is known that the server could connect to.
@@ -86,6 +89,7 @@ var causes = [...]struct{ name, happened, advice string }{
 	BadIP:            {"BadIP", "the server saw another address", "The data connection leaves your network from another address than the control connection (several uplinks, a pool of NAT addresses, or a proxy for one of the two): both have to take the same way, or the server has to allow it (vsftpd: pasv_promiscuous=YES)."},
 	TLSReuseRequired: {"TLSReuseRequired", "the server requires TLS session reuse", "The server wants the data connection to resume the control connection's TLS session and did not take the one that was offered: allow TLS 1.3 on the server, or switch the requirement off there (vsftpd: require_ssl_reuse=NO; ProFTPD: TLSOptions NoSessionReuseRequired)."},
 	TLSFailed:        {"TLSFailed", "TLS handshake failed", "The data connection opened but could not be secured; the network is not at fault. The error beside it names the reason."},
+	OtherAddress:     {"OtherAddress", "the connection came from another address than the server's", "Somebody connected from an address that is not the one of the control connection, and was turned away. If that is the server, which may have several addresses, let Dialer.TrustDataAddr allow it; or use passive mode."},
 	ListenFailed:     {"ListenFailed", "no port to listen on", "No local port could be opened for active mode: Dialer.ListenPorts may all be in use, or the system forbids it."},
 	NoAddress:        {"NoAddress", "no public address is known", "This machine's address means nothing to the server and its public address is not known: set Dialer.PublicAddr (with Dialer.ListenPorts forwarded to this machine), or Dialer.Mapper."},
 }
@@ -172,6 +176,9 @@ func (a Attempt) what() string {
 		return a.Cause.String()
 	}
 	what := a.Cause.String()
+	if a.Cause == OtherAddress {
+		return what + " (" + a.Err.Error() + ")"
+	}
 	if a.Reply.Code >= 400 {
 		return what + " (" + a.Reply.String() + ")"
 	}

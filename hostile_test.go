@@ -301,6 +301,69 @@ func TestStranger(t *testing.T) {
 	})
 }
 
+// TestForgottenConnection has a NAT forget the control connection between two
+// transfers: that is not held against the mode.
+func TestForgottenConnection(t *testing.T) {
+	for _, reset := range []bool{false, true} {
+		nat := homeNAT
+		nat.IdleTimeout, nat.IdleReset = 8*time.Second, reset
+		inBubble(t, setup{near: []memnet.Box{nat}}, func(t *testing.T, w *world) {
+			dial := w.d.DialContext
+			w.d.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				nc, err := dial(ctx, network, addr)
+				return struct{ net.Conn }{nc}, err // has no keepalive
+			}
+			c := w.dial()
+			defer c.Close()
+			if err := w.fetch(c); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute) // virtual
+			start := time.Now()
+			if err := w.fetch(c); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(start); took > 4*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			if got := causesOf(c.Report().Attempts); len(got) != 2 || got[1] != "EPSV OK" {
+				t.Errorf("attempts %q, want EPSV to be tried again", got)
+			}
+			if err := w.fetch(c); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := causesOf(c.Report().Attempts), []string{"EPSV OK"}; !slices.Equal(got, want) {
+				t.Errorf("then attempts %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// TestOtherAddress has the server connect from an address that is not its own,
+// and says what would help.
+func TestOtherAddress(t *testing.T) {
+	other := netip.MustParseAddr("198.51.100.11")
+	s := setup{dialer: func(d *Dialer) { d.Modes = []Mode{PORT} }}
+	inBubble(t, s, func(t *testing.T, w *world) {
+		second := w.net.Host("other", other)
+		w.srv.Dial = func(ctx context.Context, _ netip.AddrPort, network, addr string) (net.Conn, error) {
+			return second.DialFrom(ctx, netip.AddrPort{}, network, addr)
+		}
+		c := w.dial()
+		_, err := c.Retrieve(w.ctx, "pub/file.bin", 0)
+		if err == nil || !strings.Contains(err.Error(), "198.51.100.11") || !strings.Contains(err.Error(), "TrustDataAddr") {
+			t.Errorf("err = %v", err)
+		}
+		c.Close()
+		w.d.TrustDataAddr = func(control, data netip.Addr) bool { return data == other }
+		c = w.dial()
+		defer c.Close()
+		if err := w.fetch(c); err != nil {
+			t.Errorf("trusted: %v", err)
+		}
+	})
+}
+
 // TestHostileServer wants a clear error in bounded time and memory.
 func TestHostileServer(t *testing.T) {
 	cases := []struct {

@@ -68,17 +68,30 @@ func (l *link) roundTrip() time.Duration {
 	return l.rtt
 }
 
+// idleDoubt is how long a control connection may have been idle and not be
+// doubted. NATs are known to forget one after 5 s.
+const idleDoubt = 4 * time.Second
+
+// idle returns for how long nothing came on the control connection.
+func (l *link) idle() time.Duration {
+	if conn := l.sess.Live(); conn != nil {
+		return conn.Idle()
+	}
+	return 0
+}
+
 // pass tries the steps in order until one works. It returns those that met
 // silence, and after them those that were left out because of it; the last
 // pass leaves none out.
 func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.Timers, last bool) (ch *channel, silent []plan.Step, err error) {
 	var left []plan.Step
-	badIP := false
+	badIP, stale := false, false
 	for i := 0; i < len(steps); i++ {
 		step := steps[i]
 		if err := l.ready(ctx); err != nil {
 			return nil, nil, l.gaveUp(ctx, err)
 		}
+		idle := l.idle()
 		ch, a, err := l.attempt(ctx, req, step, t)
 		switch {
 		case err != nil:
@@ -92,6 +105,13 @@ func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.
 		if a.Cause == OK {
 			l.learn(step)
 			return ch, nil, nil
+		}
+		if a.Cause.lethal() && idle > idleDoubt && !stale {
+			// More likely a NAT had forgotten the connection, or the server
+			// had: the mode is not to blame before it failed on a fresh one.
+			stale = true
+			i--
+			continue
 		}
 		l.unlearn(step, a.Cause.lethal() || a.Cause == Refused)
 		switch {

@@ -80,6 +80,7 @@ type Conn struct {
 	secrets []string // of the last command that had any
 	err     error
 	rtt     time.Duration
+	heard   time.Time // when the last reply came
 
 	done    chan struct{} // closed when err is set
 	readers sync.WaitGroup
@@ -90,7 +91,7 @@ type Conn struct {
 // is raw itself or implicit TLS over it. The returned call stands for the
 // greeting.
 func NewConn(raw, nc net.Conn, rtt time.Duration) (*Conn, *Call) {
-	c := &Conn{raw: raw, nc: nc, rtt: rtt, done: make(chan struct{})}
+	c := &Conn{raw: raw, nc: nc, rtt: rtt, heard: time.Now(), done: make(chan struct{})}
 	greeting := c.newCall("", nil)
 	c.pending = append(c.pending, greeting)
 	c.startReader(nc)
@@ -138,6 +139,7 @@ func (c *Conn) startReader(nc net.Conn) {
 func (c *Conn) deliver(r Reply, buffered int) (stop bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.heard = time.Now()
 	if len(c.pending) == 0 {
 		// Nobody asked: a 421 at the idle limit, or one reply too many.
 		// Kept for whoever looks why the connection ends.
@@ -206,6 +208,13 @@ func (c *Conn) RTT() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.rtt
+}
+
+// Idle returns how long ago the last reply came.
+func (c *Conn) Idle() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Since(c.heard)
 }
 
 // Stray takes the replies that nobody asked for.

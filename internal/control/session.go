@@ -19,9 +19,10 @@ type Config struct {
 	// for each connection, which has sessions of its own to resume.
 	TLS      func() *tls.Config
 	Implicit bool
-	// Limit is how long a greeting, a TLS handshake or a dial may take.
+	// Limit is how long a dial or a TLS handshake may take.
 	Limit time.Duration
-	// ReplyLimit is how long the server may take to answer a command.
+	// ReplyLimit is how long the server may take to answer a command, and to
+	// greet: many look up our name first, and wait for one that is not there.
 	ReplyLimit time.Duration
 	// RetryFor is how long a lost connection is tried to be replaced; not
 	// above zero means one try.
@@ -155,10 +156,10 @@ func limitError(ctx context.Context, err error, limit time.Duration) error {
 
 // welcome reads the greeting and secures the connection.
 func (s *Session) welcome(ctx context.Context, greeting *Call) error {
-	r, err := s.next(ctx, greeting, s.cfg.Limit)
+	r, err := s.next(ctx, greeting, s.cfg.ReplyLimit)
 	if err == nil && r.Preliminary() {
 		// 120 Service ready in nnn minutes: one more wait, not minutes.
-		r, err = s.next(ctx, greeting, s.cfg.Limit)
+		r, err = s.next(ctx, greeting, s.cfg.ReplyLimit)
 	}
 	if err != nil {
 		if ctx.Err() == nil {
