@@ -2,6 +2,7 @@ package portmap
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 
 	"github.com/libp2p/go-netroute"
@@ -19,6 +20,9 @@ var faraway = [2]netip.Addr{
 func findGateway(local netip.Addr) (netip.Addr, error) {
 	if local.IsLoopback() {
 		return netip.Addr{}, fmt.Errorf("%w for %v, which is a loopback address", ErrNoGateway, local)
+	}
+	if interfaceOf(local) == nil {
+		return netip.Addr{}, fmt.Errorf("%w for %v, which is not an address of this machine", ErrNoGateway, local)
 	}
 	dst := faraway[0]
 	if local.Is6() {
@@ -44,4 +48,24 @@ func findGateway(local netip.Addr) (netip.Addr, error) {
 		return netip.Addr{}, fmt.Errorf("%w for %v: %v is of the other family", ErrNoGateway, local, gateway)
 	}
 	return gateway, nil
+}
+
+// interfaceOf returns the interface that has the address, or nil.
+func interfaceOf(local netip.Addr) *net.Interface {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return nil
+	}
+	for _, ifi := range interfaces {
+		addrs, err := ifi.Addrs()
+		if err != nil {
+			continue
+		}
+		for _, a := range addrs {
+			if p, ok := a.(*net.IPNet); ok && p.IP.Equal(local.AsSlice()) {
+				return &ifi
+			}
+		}
+	}
+	return nil
 }

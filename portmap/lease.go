@@ -30,11 +30,11 @@ type lease struct {
 	timeout time.Duration // of a renewal
 	observe func(grant)   // is told of each renewal
 
-	req     request // asks for what was granted
-	granted grant
-	wake    chan struct{} // the gateway has forgotten its mappings
-	done    chan struct{}
-	err     error // what went wrong; to be read after done
+	req      request       // asks for what was granted
+	lifetime time.Duration // as granted the last time
+	wake     chan struct{} // the gateway has forgotten its mappings
+	done     chan struct{}
+	err      error // what went wrong; to be read after done
 }
 
 // run keeps the mapping until the context ends, or the mapping by itself, and
@@ -42,14 +42,14 @@ type lease struct {
 func (l *lease) run(ctx context.Context) {
 	defer close(l.done)
 	err := l.keep(ctx)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(l.timeout, releaseTimeout))
 	defer cancel()
 	l.err = errors.Join(err, l.client.unmap(ctx, l.req))
 }
 
 // keep renews the mapping. The error says why it is of no more use.
 func (l *lease) keep(ctx context.Context) error {
-	ends := time.Now().Add(l.granted.lifetime)
+	ends := time.Now().Add(l.lifetime)
 	for {
 		if !l.waitToRenew(ctx, time.Until(ends)) {
 			return nil
@@ -59,7 +59,7 @@ func (l *lease) keep(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case err == nil:
-			ends = time.Now().Add(l.granted.lifetime)
+			ends = time.Now().Add(l.lifetime)
 		case errors.Is(err, errMoved):
 			return err
 		case time.Until(ends) <= renewFloor:
@@ -72,7 +72,7 @@ func (l *lease) keep(ctx context.Context) error {
 // ended.
 func (l *lease) waitToRenew(ctx context.Context, left time.Duration) bool {
 	var due <-chan time.Time
-	if l.granted.lifetime > 0 {
+	if l.lifetime > 0 {
 		timer := time.NewTimer(renewIn(left))
 		defer timer.Stop()
 		due = timer.C
@@ -97,10 +97,10 @@ func (l *lease) renew(ctx context.Context) error {
 		return err
 	}
 	l.observe(g)
-	if g.public != l.granted.public {
-		return fmt.Errorf("%w from %v to %v", errMoved, l.granted.public, g.public)
+	if g.public != l.req.public {
+		return fmt.Errorf("%w from %v to %v", errMoved, l.req.public, g.public)
 	}
-	l.granted = g
+	l.lifetime = g.lifetime
 	return nil
 }
 

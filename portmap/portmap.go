@@ -32,7 +32,7 @@ type Mapper struct {
 	Lifetime time.Duration
 
 	// Timeout bounds the try of one protocol. Zero means 1 s for PCP and
-	// NAT-PMP and 4 s for UPnP.
+	// NAT-PMP and 4 s for UPnP. A release is given as long but 1 s at most.
 	Timeout time.Duration
 
 	mu      sync.Mutex
@@ -83,11 +83,12 @@ func (m *Mapper) Map(ctx context.Context, local netip.AddrPort) (ftpnat.Mapping,
 	if err != nil {
 		return ftpnat.Mapping{}, err
 	}
-	return ftpnat.Mapping{Public: l.granted.public, Release: l.release}, nil
+	return ftpnat.Mapping{Public: l.req.public, Release: l.release}, nil
 }
 
 // Close ends the calls of Map that are under way, gives all mappings back and
-// waits for that, a second at most. The error joins what gateways said to it.
+// waits for that: a second at most, and for datagrams of NAT-PMP that nobody
+// has answered twice their timeout. The error joins what gateways said to it.
 func (m *Mapper) Close() error {
 	m.mu.Lock()
 	m.closed = true
@@ -226,14 +227,14 @@ func (m *Mapper) ask(ctx context.Context, p Protocol, c client, r request) (*lea
 	defer cancel()
 	g, err := c.mapPort(limited, r)
 	if errors.Is(err, errNoAnswer) {
-		m.giveBack(c, r)
+		m.giveBack(p, c, r)
 	}
 	if err != nil {
 		return nil, err
 	}
 	r.public = g.public
 	if !public(g.public.Addr()) {
-		m.giveBack(c, r)
+		m.giveBack(p, c, r)
 		return nil, &NotPublicError{g.public.Addr()}
 	}
 	m.observe(source{r.gateway, p}, g)
@@ -241,9 +242,9 @@ func (m *Mapper) ask(ctx context.Context, p Protocol, c client, r request) (*lea
 }
 
 // giveBack gives back what may have been mapped, without waiting for it.
-func (m *Mapper) giveBack(c client, r request) {
+func (m *Mapper) giveBack(p Protocol, c client, r request) {
 	m.wg.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), min(m.timeout(p), releaseTimeout))
 		defer cancel()
 		c.unmap(ctx, r) // nobody is left to hear of an error
 	})
@@ -253,18 +254,18 @@ func (m *Mapper) giveBack(c client, r request) {
 func (m *Mapper) start(ctx context.Context, p Protocol, c client, r request, g grant) (*lease, error) {
 	from := source{r.gateway, p}
 	l := &lease{
-		from:    from,
-		client:  c,
-		timeout: m.timeout(p),
-		observe: func(g grant) { m.observe(from, g) },
-		req:     r,
-		granted: g,
-		wake:    make(chan struct{}, 1),
-		done:    make(chan struct{}),
+		from:     from,
+		client:   c,
+		timeout:  m.timeout(p),
+		observe:  func(g grant) { m.observe(from, g) },
+		req:      r,
+		lifetime: g.lifetime,
+		wake:     make(chan struct{}, 1),
+		done:     make(chan struct{}),
 	}
 	keep, end, err := m.begin(context.WithoutCancel(ctx), l)
 	if err != nil {
-		m.giveBack(c, r)
+		m.giveBack(p, c, r)
 		return nil, err
 	}
 	go func() {

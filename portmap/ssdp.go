@@ -79,25 +79,6 @@ func joinGroup(conn *net.UDPConn, local netip.Addr) bool {
 	return pc.SetMulticastInterface(ifi) == nil && pc.SetMulticastTTL(1) == nil
 }
 
-func interfaceOf(local netip.Addr) *net.Interface {
-	interfaces, err := net.Interfaces()
-	if err != nil {
-		return nil
-	}
-	for _, ifi := range interfaces {
-		addrs, err := ifi.Addrs()
-		if err != nil {
-			continue
-		}
-		for _, a := range addrs {
-			if p, ok := a.(*net.IPNet); ok && p.IP.Equal(local.AsSlice()) {
-				return &ifi
-			}
-		}
-	}
-	return nil
-}
-
 // sendSearch asks for gateways of both versions. Those of version 2 should
 // answer to 1 as well, and not all do.
 func sendSearch(conn *net.UDPConn, targets []netip.AddrPort) error {
