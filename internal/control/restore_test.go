@@ -34,7 +34,7 @@ func TestRetry(t *testing.T) {
 		for i := 3; i < len(fm.dials); i++ {
 			// 250 ms, times 1.5, plus or minus half: never at once, never
 			// more than 5 s and a half of it beside the time it waited.
-			if gap := fm.dials[i] - fm.dials[i-1]; gap < 125*time.Millisecond || gap > 7500*time.Millisecond+connectLimit {
+			if gap := fm.dials[i] - fm.dials[i-1]; gap < 125*time.Millisecond || gap > 7500*time.Millisecond+replyLimit {
 				t.Errorf("%v between two connections: %v", gap, fm.dials)
 			}
 		}

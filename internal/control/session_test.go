@@ -19,9 +19,9 @@ func TestOpen(t *testing.T) {
 	}{
 		{"220", "S: 220 ready", "", 0},
 		{"120, then 220", "S: 120 soon\nwait: 4s\nS: 220 ready", "", 4 * time.Second},
-		{"slow", "wait: 4s\nS: 220 ready", "", 4 * time.Second},
-		{"nothing", "silence:", "greeting: no reply within 5s", connectLimit},
-		{"120, then nothing", "S: 120 soon\nsilence:", "greeting: no reply within 5s", connectLimit},
+		{"slow", "wait: 19s\nS: 220 ready", "", 19 * time.Second},
+		{"nothing", "silence:", "greeting: no reply within 20s", replyLimit},
+		{"120, then nothing", "S: 120 soon\nsilence:", "greeting: no reply within 20s", replyLimit},
 		{"120 twice", "S: 120 soon\nS: 120 later\nsilence:", "the server refused the connection: 120 later", 0},
 		{"421", "S: 421 too many", "the server refused the connection: 421 too many", 0},
 		{"554", "S: 554 go away", "the server refused the connection: 554 go away", 0},
