@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Large buffers for bulk data: with the 32 KiB of io.Copy a fast network costs
@@ -16,75 +17,126 @@ const bulkSize = 256 << 10
 
 var bulk = sync.Pool{New: func() any { b := make([]byte, bulkSize); return &b }}
 
-// writeTo hands all that the server sends to w. A file gets it from the
-// kernel, which moves the bytes itself.
-func (ch *channel) writeTo(w io.Writer) (n int64, err error) {
-	_, toFile := w.(*os.File)
+// pieceMost and pieceFor bound what crosses in one go on the kernel's path:
+// others wait for a connection no longer than that takes, and progress can be
+// told.
+const (
+	pieceMost = 4 << 20
+	pieceFor  = 250 * time.Millisecond
+)
+
+// moveTo hands a piece of what the server sends to w. A file gets it from the
+// kernel, which moves the bytes itself. An error of w is in werr.
+func (ch *channel) moveTo(w io.Writer, buf []byte) (n int64, err, werr error) {
+	file, isFile := w.(*os.File)
 	tcp, plain := ch.nc.(*net.TCPConn)
-	if toFile && plain {
-		return ch.splice(w, tcp)
+	if isFile && plain && len(ch.head) == 0 && !ch.eof && ch.err == nil && !ch.closed {
+		return ch.splice(file, tcp)
 	}
+	m, err := ch.Read(buf)
+	if m == 0 {
+		return 0, err, nil
+	}
+	k, werr := w.Write(buf[:m])
+	if werr == nil && k < m {
+		werr = io.ErrShortWrite
+	}
+	return int64(k), err, werr
+}
+
+// writeTo hands all that the server sends to w. err is io.EOF at its end, and
+// werr an error of w.
+func (ch *channel) writeTo(w io.Writer) (n int64, err, werr error) {
 	buf := bulk.Get().(*[]byte)
 	defer bulk.Put(buf)
-	for {
-		m, rerr := ch.Read(*buf)
-		if m > 0 {
-			k, werr := w.Write((*buf)[:m])
-			n += int64(k)
-			if werr == nil && k < m {
-				werr = io.ErrShortWrite
-			}
-			if werr != nil {
-				return n, &writerError{werr}
-			}
+	for err == nil && werr == nil {
+		var m int64
+		m, err, werr = ch.moveTo(w, *buf)
+		n += m
+	}
+	return n, err, werr
+}
+
+// splice copies a piece from the socket to a file in the kernel.
+func (ch *channel) splice(file *os.File, tcp *net.TCPConn) (n int64, err, werr error) {
+	lr := &io.LimitedReader{R: tcp, N: pieceMost}
+	n, err = ch.piece(func() (int64, error) {
+		n, err := file.ReadFrom(lr)
+		if err == nil && lr.N > 0 {
+			err = io.EOF
 		}
-		if rerr != nil {
-			return n, rerr
+		return n, err
+	})
+	switch {
+	case err == io.EOF:
+		ch.eof = true
+	case err != nil && isNetwork(err):
+		ch.err = err
+	case err != nil:
+		return n, nil, err
+	}
+	return n, err, nil
+}
+
+// piece lets the kernel copy for a while. It has moved something when it
+// returns without an error. The limit is on standing still, not on size.
+func (ch *channel) piece(move func() (int64, error)) (n int64, err error) {
+	for start := time.Now(); ; {
+		ch.windFor(pieceFor)
+		n, err = move()
+		ch.n += n
+		switch {
+		case !isTimeout(err):
+			return n, err
+		case n > 0:
+			return n, nil
+		case ch.overdue() || time.Since(start) >= stall:
+			return 0, ch.stalled(err)
 		}
 	}
 }
 
-// writerError is an error of the caller's writer, to tell it from one of the
-// network.
-type writerError struct{ err error }
-
-func (e *writerError) Error() string { return e.err.Error() }
-func (e *writerError) Unwrap() error { return e.err }
-
-// splice copies from the socket to a file in the kernel. In pieces, so that
-// the limit is on standing still and not on size.
-func (ch *channel) splice(w io.Writer, tcp *net.TCPConn) (n int64, err error) {
-	for len(ch.head) > 0 || ch.eof || ch.err != nil || ch.closed {
-		// What Read has to say first.
-		var small [4096]byte
-		m, rerr := ch.Read(small[:])
-		if m > 0 {
-			k, werr := w.Write(small[:m])
-			n += int64(k)
-			if werr != nil {
-				return n, &writerError{werr}
-			}
-		}
-		if rerr != nil {
-			return n, rerr
-		}
+// moveFrom sends a piece of what r has. A file goes from the kernel's cache to
+// the socket. An error of r, its io.EOF too, is in rerr.
+func (ch *channel) moveFrom(r io.Reader, buf []byte) (n int64, err, rerr error) {
+	file, isFile := r.(*os.File)
+	tcp, plain := ch.nc.(*net.TCPConn)
+	if isFile && plain && !ch.closed {
+		return ch.sendfile(tcp, file)
 	}
-	for {
-		ch.wind()
-		m, err := io.Copy(w, io.LimitReader(tcp, bulkSize))
-		n += m
-		ch.n += m
-		switch {
-		case err != nil && isNetwork(err):
-			ch.err = ch.stalled(err)
-			return n, ch.err
-		case err != nil:
-			return n, &writerError{err}
-		case m < bulkSize:
-			ch.eof = true
-			return n, io.EOF
-		}
+	m, rerr := r.Read(buf)
+	if m > 0 {
+		m, err = ch.Write(buf[:m])
 	}
+	return int64(m), err, rerr
+}
+
+// readFrom sends all that r has. rerr is an error of r.
+func (ch *channel) readFrom(r io.Reader) (err, rerr error) {
+	buf := bulk.Get().(*[]byte)
+	defer bulk.Put(buf)
+	for err == nil && rerr == nil {
+		_, err, rerr = ch.moveFrom(r, *buf)
+	}
+	if rerr == io.EOF {
+		rerr = nil
+	}
+	return err, rerr
+}
+
+// sendfile copies a piece from a file to the socket in the kernel.
+func (ch *channel) sendfile(tcp *net.TCPConn, file *os.File) (n int64, err, rerr error) {
+	lr := &io.LimitedReader{R: file, N: pieceMost}
+	n, err = ch.piece(func() (int64, error) { return tcp.ReadFrom(lr) })
+	switch {
+	case err != nil && isNetwork(err):
+		return n, err, nil
+	case err != nil:
+		return n, nil, err
+	case n == 0:
+		return 0, nil, io.EOF
+	}
+	return n, nil, nil
 }
 
 // isNetwork reports whether an error of a copy between a socket and a file is
@@ -103,46 +155,4 @@ func isNetwork(err error) bool {
 	}
 	var pe *fs.PathError
 	return !errors.As(err, &pe)
-}
-
-// readFrom sends all that r has. A file goes from the kernel's cache to the
-// socket. fromSource says that the error is one of r.
-func (ch *channel) readFrom(r io.Reader) (fromSource bool, err error) {
-	file, isFile := r.(*os.File)
-	tcp, plain := ch.nc.(*net.TCPConn)
-	if isFile && plain && !ch.closed {
-		return ch.sendfile(tcp, file)
-	}
-	buf := bulk.Get().(*[]byte)
-	defer bulk.Put(buf)
-	for {
-		n, rerr := r.Read(*buf)
-		if n > 0 {
-			if _, err := ch.Write((*buf)[:n]); err != nil {
-				return false, err
-			}
-		}
-		if rerr == io.EOF {
-			return false, nil
-		}
-		if rerr != nil {
-			return true, rerr
-		}
-	}
-}
-
-func (ch *channel) sendfile(tcp *net.TCPConn, file *os.File) (fromSource bool, err error) {
-	for {
-		ch.wind()
-		n, err := tcp.ReadFrom(io.LimitReader(file, bulkSize))
-		ch.n += n
-		switch {
-		case err != nil && isNetwork(err):
-			return false, ch.stalled(err)
-		case err != nil:
-			return true, err
-		case n == 0:
-			return false, nil
-		}
-	}
 }

@@ -19,12 +19,13 @@ type channel struct {
 	l       *link
 	req     request
 	call    *control.Call
-	raw     net.Conn // the socket
-	nc      net.Conn // the socket, or TLS over it
-	release func()   // gives the NAT's mapping back; nil without one
-	prelim  Reply    // the 150; zero until it came
-	verdict *Reply   // the closing reply; nil until it came
-	resumed bool     // the TLS session of the control connection was resumed
+	raw     net.Conn  // the socket
+	nc      net.Conn  // the socket, or TLS over it
+	tail    *tailConn // between the two; nil in clear text
+	release func()    // gives the NAT's mapping back; nil without one
+	prelim  Reply     // the 150; zero until it came
+	verdict *Reply    // the closing reply; nil until it came
+	resumed bool      // the TLS session of the control connection was resumed
 	strays  int
 
 	head   []byte // read already
@@ -65,12 +66,14 @@ func (ch *channel) begin(ctx context.Context) error {
 // secure makes the TLS handshake. The client is the TLS client in active mode
 // too: RFC 4217, 7.
 func (ch *channel) secure(ctx context.Context) error {
-	tc := tls.Client(ch.raw, ch.l.data)
+	ch.tail = &tailConn{Conn: ch.raw}
+	tc := tls.Client(ch.tail, ch.l.data)
 	hctx, cancel := context.WithTimeout(ctx, ch.l.cfg.attempt)
 	defer cancel()
 	err := tc.HandshakeContext(hctx)
 	if err == nil {
 		ch.nc, ch.resumed = tc, tc.ConnectionState().DidResume
+		ch.l.resumed = found(ch.resumed)
 		return nil
 	}
 	if ctx.Err() != nil {
@@ -83,7 +86,9 @@ func (ch *channel) secure(ctx context.Context) error {
 		ch.l.sess.Drop(rerr)
 		return &fault{cause: TLSFailed, err: err}
 	}
-	if cause := ch.l.dataCause(ch, r); cause != OK {
+	var stranger *tls.CertificateVerificationError
+	cause := ch.l.dataCause(ch, r)
+	if cause == TLSReuseRequired || r.Code == 425 && !errors.As(err, &stranger) {
 		return &fault{cause: cause, reply: r, err: replyError(ch.req.line, r)}
 	}
 	return &fault{cause: TLSFailed, reply: r, err: err}
@@ -173,9 +178,27 @@ func (ch *channel) emptyStart(ctx context.Context, err error) error {
 	return nil
 }
 
-// cutShort reports whether a TLS peer ended without close_notify. Many FTP
-// servers do: whether all bytes are there is told by the closing reply.
+// cutShort reports whether a TLS peer ended in the middle of a record. Whether
+// all bytes are there is told by the closing reply.
 func cutShort(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) }
+
+// tailConn notes the end of a connection, which crypto/tls takes for that of
+// TLS as long as no record is cut.
+type tailConn struct {
+	net.Conn
+	ended bool
+}
+
+// Read reads.
+func (c *tailConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.ended = err == io.EOF
+	return n, err
+}
+
+// unsigned reports whether a TLS peer ended without a close_notify. Many FTP
+// servers do, and so can anybody on the way.
+func (ch *channel) unsigned() bool { return ch.tail != nil && ch.tail.ended }
 
 // discard throws the channel of a failed attempt away.
 func (ch *channel) discard() {
@@ -196,21 +219,28 @@ func (ch *channel) setDeadline(t time.Time) error {
 }
 
 // wind gives the data connection the time that it may stand still.
-func (ch *channel) wind() {
+func (ch *channel) wind() { ch.windFor(stall) }
+
+func (ch *channel) windFor(d time.Duration) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	t := time.Now().Add(stall)
+	t := time.Now().Add(d)
 	if !ch.limit.IsZero() && ch.limit.Before(t) {
 		t = ch.limit
 	}
 	ch.nc.SetDeadline(t)
 }
 
-// stalled turns the end of that time into an error that says so.
-func (ch *channel) stalled(err error) error {
+// overdue reports whether the caller's limit has passed.
+func (ch *channel) overdue() bool {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if !isTimeout(err) || !ch.limit.IsZero() && !time.Now().Before(ch.limit) {
+	return !ch.limit.IsZero() && !time.Now().Before(ch.limit)
+}
+
+// stalled turns the end of that time into an error that says so.
+func (ch *channel) stalled(err error) error {
+	if !isTimeout(err) || ch.overdue() {
 		return err
 	}
 	return fmt.Errorf("%w for %v", ErrStalled, stall)

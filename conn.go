@@ -2,10 +2,10 @@ package ftpnat
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -209,12 +209,11 @@ func (d *download) WriteTo(w io.Writer) (int64, error) {
 		return 0, eofIsNil(d.err)
 	}
 	stop := d.ch.guard(d.op.ctx)
-	n, err := d.ch.writeTo(w)
+	n, err, werr := d.ch.writeTo(w)
 	stop()
-	var we *writerError
-	if errors.As(err, &we) {
+	if werr != nil {
 		// The rest is lost to the caller, and of no use to read.
-		d.err = we.err
+		d.err = werr
 		d.ch.abandon(d.op.ctx)
 	} else {
 		d.err = d.op.result(d.end(err))
@@ -246,8 +245,40 @@ func (d *download) end(err error) error {
 		return verr
 	case !r.completed():
 		return replyError(d.ch.req.line, r)
+	case err == io.EOF && d.ch.unsigned():
+		return d.count(ctx)
 	}
 	return err
+}
+
+// count compares what came with the size of the file where TLS ended without
+// a close_notify. It returns io.EOF when nothing is known to be missing.
+func (d *download) count(ctx context.Context) error {
+	name, ok := strings.CutPrefix(d.ch.req.line, "RETR ")
+	if !ok {
+		return io.EOF
+	}
+	size, err := d.c.l.size(ctx, name)
+	switch got := d.ch.req.offset + d.ch.n; {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrNoVerdict, err)
+	case got < size:
+		return fmt.Errorf("%w: %d of %d", ErrShort, got, size)
+	}
+	return io.EOF
+}
+
+// size asks for the size of a file; -1 where the server does not tell.
+func (l *link) size(ctx context.Context, name string) (int64, error) {
+	r, err := l.do(ctx, "SIZE "+name)
+	if err != nil {
+		return 0, err
+	}
+	n, perr := strconv.ParseInt(strings.TrimSpace(r.Text()), 10, 64)
+	if r.Code != 213 || perr != nil {
+		return -1, nil
+	}
+	return n, nil
 }
 
 // Close ends the transfer. Closing before the end of the data is not an error.
@@ -290,18 +321,18 @@ func (c *Conn) upload(ctx context.Context, req request, r io.Reader) (int64, err
 // send copies r to the server and returns what became of it.
 func (ch *channel) send(ctx context.Context, r io.Reader) (int64, error) {
 	stop := ch.guard(ctx)
-	fromSource, err := ch.readFrom(r)
+	err, rerr := ch.readFrom(r)
 	stop()
 	if ctx.Err() != nil {
 		ch.closeData()
 		ch.l.sess.Drop(ctx.Err())
 		return ch.n, ctx.Err()
 	}
-	if fromSource {
+	if rerr != nil {
 		// The file must not look complete: a reset, not an end.
 		linger(ch.raw, 0)
 		ch.abandon(ctx)
-		return ch.n, err
+		return ch.n, rerr
 	}
 	reply, verr := ch.finish(ctx)
 	switch {

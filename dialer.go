@@ -3,6 +3,7 @@ package ftpnat
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -28,6 +29,19 @@ type Dialer struct {
 	TLSConfig *tls.Config
 	// ImplicitTLS means TLS from the first byte, as ftps:// does.
 	ImplicitTLS bool
+	// AuthSSL allows AUTH SSL, the command's name before RFC 4217, where the
+	// server refuses AUTH TLS as unknown. It is TLS all the same.
+	AuthSSL bool
+	// ClearData leaves data connections in clear text beside control
+	// connections under TLS (PROT C: RFC 4217, 9). Without TLS it means
+	// nothing.
+	ClearData bool
+	// ClearCommands ends TLS on control connections after the login, by CCC
+	// (RFC 4217, 5), so that the FTP helper of a NAT can read PORT again, and
+	// anybody on the way can read, and forge, commands and replies. Where the
+	// server refuses, they stay under TLS. Data connections are not
+	// concerned.
+	ClearCommands bool
 
 	// Modes are the modes that may be used, in the order in which they are
 	// tried. Nil means EPSV, PASV, then active (PORT, EPRT).
@@ -62,7 +76,9 @@ type Dialer struct {
 
 	// DialContext opens the control connection and passive data connections.
 	// Nil means a [net.Dialer] with TCP keepalive every 3 s, which outlives
-	// the shortest idle timers of NATs.
+	// the shortest idle timers of NATs. The same keepalive is set on control
+	// connections of a DialContext that have a SetKeepAliveConfig method, as
+	// [net.TCPConn] has.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Listen opens the port for active mode. Nil means [net.ListenConfig].
 	Listen func(ctx context.Context, network, addr string) (net.Listener, error)
@@ -170,7 +186,7 @@ func (d *Dialer) fill(addr string) (*config, error) {
 		return nil, err
 	}
 	if d.ProxyURL != nil {
-		dial, err := proxyDial(d.ProxyURL, c.dial)
+		dial, err := proxyDial(d.ProxyURL, keptAlive(c.dial))
 		if err != nil {
 			return nil, err
 		}
@@ -230,16 +246,32 @@ func hasPort(addr string) bool {
 	return err == nil && port != ""
 }
 
-// The keepalive of our own sockets. NATs are known to forget a connection that
+// keepalive is that of our own sockets. NATs are known to forget a connection that
 // is idle for 5 s and more; with net.Dialer.KeepAlive alone the system's
 // interval of 15 s stays in force.
-func keepaliveDialer() *net.Dialer {
-	return &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
-		Enable:   true,
-		Idle:     3 * time.Second,
-		Interval: 3 * time.Second,
-		Count:    20,
-	}}
+var keepalive = net.KeepAliveConfig{
+	Enable:   true,
+	Idle:     3 * time.Second,
+	Interval: 3 * time.Second,
+	Count:    20,
+}
+
+func keepaliveDialer() *net.Dialer { return &net.Dialer{KeepAliveConfig: keepalive} }
+
+// keptAlive is dial with that keepalive on the connections that have one.
+func keptAlive(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		nc, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		if k, ok := nc.(interface {
+			SetKeepAliveConfig(net.KeepAliveConfig) error
+		}); ok {
+			k.SetKeepAliveConfig(keepalive)
+		}
+		return nc, nil
+	}
 }
 
 // Dial opens a control connection to addr (host, or host:port; 21 is the
@@ -274,7 +306,7 @@ func (d *Dialer) parseURL(rawURL string) (*config, string, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		// The error of url.Parse repeats the URL, password and all.
-		if ue, ok := err.(*url.Error); ok {
+		if ue := (*url.Error)(nil); errors.As(err, &ue) {
 			err = ue.Err
 		}
 		return nil, "", fmt.Errorf("ftpnat: the URL cannot be read: %w", err)

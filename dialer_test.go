@@ -226,32 +226,6 @@ func TestTrace(t *testing.T) {
 	})
 }
 
-// TestReport can be written as JSON and as text.
-func TestReport(t *testing.T) {
-	inBubble(t, setup{near: []memnet.Box{homeNAT}, ftp: func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "EPSV", Reply: "502 no"}} }}, func(t *testing.T, w *world) {
-		c := w.dial()
-		defer c.Close()
-		if err := w.fetch(c); err != nil {
-			t.Fatal(err)
-		}
-		r := c.Report()
-		data, err := json.Marshal(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, want := range []string{`"mode":"PASV"`, `"rtt":50000000`, `"Mode":"EPSV"`, `"Cause":"Refused"`, `"local":"10.0.0.2"`} {
-			if !strings.Contains(string(data), want) {
-				t.Errorf("no %s in %s", want, data)
-			}
-		}
-		for _, want := range []string{"server  ftp.example.com:21 (198.51.100.10)", "round trip 50ms", "the server refused (502 no)", "PASV works."} {
-			if !strings.Contains(r.String(), want) {
-				t.Errorf("no %q in\n%v", want, r)
-			}
-		}
-	})
-}
-
 // TestMapper uses the mapping of a NAT and gives it back.
 func TestMapper(t *testing.T) {
 	s := setup{near: []memnet.Box{memnet.NAT{Public: natAddr, Filtering: memnet.AddressAndPortDependent,

@@ -3,9 +3,11 @@ package ftpnat
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 )
@@ -57,12 +59,11 @@ func (l *link) listenIn(ctx context.Context, ports [2]uint16) (net.Listener, err
 	if ports == [2]uint16{} {
 		return open(0)
 	}
-	n := int(ports[1]) - int(ports[0]) + 1
-	first := rand.IntN(n)
 	var err error
-	for i := range n {
+	for port := range l.order(int(ports[0]), int(ports[1])) {
 		var ln net.Listener
-		if ln, err = open(int(ports[0]) + (first+i)%n); err == nil {
+		if ln, err = open(port); err == nil {
+			l.lately = append(l.lately, port)
 			return ln, nil
 		}
 		if ctx.Err() != nil {
@@ -70,6 +71,32 @@ func (l *link) listenIn(ctx context.Context, ports [2]uint16) (net.Listener, err
 		}
 	}
 	return nil, fmt.Errorf("no port of %d-%d could be opened: %w", ports[0], ports[1], err)
+}
+
+// maxLately bounds how many ports are remembered as used lately.
+const maxLately = 64
+
+// order returns the ports of a range in the order in which they are to be
+// tried: those used lately last. The server comes from one and the same port,
+// so that it cannot connect to a port again while it still tries to, or holds
+// the last connection in TIME_WAIT.
+func (l *link) order(lo, hi int) iter.Seq[int] {
+	n := hi - lo + 1
+	l.lately = l.lately[max(len(l.lately)-min(n/2, maxLately), 0):]
+	lately := slices.Clone(l.lately)
+	first := rand.IntN(n)
+	return func(yield func(int) bool) {
+		for i := range n {
+			if port := lo + (first+i)%n; !slices.Contains(lately, port) && !yield(port) {
+				return
+			}
+		}
+		for _, port := range lately {
+			if !yield(port) {
+				return
+			}
+		}
+	}
 }
 
 // accept hands over the first connection from an address that may be the

@@ -73,6 +73,8 @@ const (
 	ListenFailed
 	// NoAddress: no address is known that the server could connect to.
 	NoAddress
+	// ProxyRefused: the proxy answered that it did not open the connection.
+	ProxyRefused
 )
 
 var causes = [...]struct{ name, happened, advice string }{
@@ -92,6 +94,7 @@ var causes = [...]struct{ name, happened, advice string }{
 	OtherAddress:     {"OtherAddress", "the connection came from another address than the server's", "Somebody connected from an address that is not the one of the control connection, and was turned away. If that is the server, which may have several addresses, let Dialer.TrustDataAddr allow it; or use passive mode."},
 	ListenFailed:     {"ListenFailed", "no port to listen on", "No local port could be opened for active mode: Dialer.ListenPorts may all be in use, or the system forbids it."},
 	NoAddress:        {"NoAddress", "no public address is known", "This machine's address means nothing to the server and its public address is not known: set Dialer.PublicAddr (with Dialer.ListenPorts forwarded to this machine), or Dialer.Mapper."},
+	ProxyRefused:     {"ProxyRefused", "the proxy did not connect", "The proxy did not open the data connection. Where it says that it may not, its administrator has to allow connections (CONNECT) to the server's passive ports, which are above 1023; where it tried and failed, the server's administrator has to open these ports."},
 }
 
 // String says what happened, in a few words.
@@ -182,7 +185,7 @@ func (a Attempt) what() string {
 	if a.Reply.Code >= 400 {
 		return what + " (" + a.Reply.String() + ")"
 	}
-	if a.Err != nil && (a.Cause == DialFailed || a.Cause == TLSFailed || a.Cause == ListenFailed || a.Cause == BadAddress || a.Cause == NoAddress) {
+	if a.Err != nil && (a.Cause == DialFailed || a.Cause == TLSFailed || a.Cause == ProxyRefused || a.Cause == ListenFailed || a.Cause == BadAddress || a.Cause == NoAddress) {
 		return what + " (" + a.Err.Error() + ")"
 	}
 	return what

@@ -22,6 +22,7 @@ func TestFigures(t *testing.T) {
 		limit time.Duration
 	}{
 		{"nothing in the way", setup{ftp: func(s *ftptest.Server) { s.Personality = ftptest.ProFTPD() }}, 12 * rtt},
+		{"nothing in the way, vsftpd", setup{}, 12 * rtt},
 		{"229 dropped", setup{near: []memnet.Box{memnet.ReplyBox{Code: "229", Port: 3001}}, far: []memnet.Box{dropPort(3001)}}, 3 * time.Second},
 		{"EPSV swallowed", setup{near: []memnet.Box{homeNAT, on("EPSV", memnet.Swallow)}}, 4 * time.Second},
 		{"passive dropped", setup{far: []memnet.Box{activeOnly}}, 6 * time.Second},
@@ -150,10 +151,10 @@ func TestActiveSmall(t *testing.T) {
 // TestAdvice says what helps, and nothing of what was mended on the way.
 func TestAdvice(t *testing.T) {
 	refusedThenTaken := []Attempt{{Mode: EPSV, Cause: DialTimeout}, {Mode: PORT, Cause: Refused}, {Mode: PORT, Cause: AcceptTimeout}}
-	if got := strings.Join(advise(refusedThenTaken), "\n"); strings.Contains(got, Refused.Advice()) || !strings.Contains(got, AcceptTimeout.Advice()) {
+	if got := strings.Join(advise(refusedThenTaken, Unknown), "\n"); strings.Contains(got, Refused.Advice()) || !strings.Contains(got, AcceptTimeout.Advice()) {
 		t.Errorf("got %q", got)
 	}
-	if got := advise([]Attempt{{Mode: PORT, Cause: Refused}, {Mode: PORT, Cause: NoAddress}}); !slices.Equal(got, []string{Refused.Advice(), NoAddress.Advice()}) {
+	if got := advise([]Attempt{{Mode: PORT, Cause: Refused}, {Mode: PORT, Cause: NoAddress}}, Unknown); !slices.Equal(got, []string{Refused.Advice(), NoAddress.Advice()}) {
 		t.Errorf("got %q", got)
 	}
 }

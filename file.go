@@ -2,6 +2,7 @@ package ftpnat
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -30,11 +31,15 @@ type File struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	info fileInfo // reading: as it was found by Open
-	list []listing.Entry
-	size atomic.Int64 // reading: by the latest that is known; -1 when it is not
+	found   listing.Entry // reading: by Open
+	glanced bool          // found is a size and no more, of what is likely a file
+	size    atomic.Int64  // reading: by the latest that is known; -1 when it is not
 
-	use    turn  // guards what follows
+	use    turn     // guards what follows
+	info   fileInfo // reading: found, or what was asked for since
+	asked  bool     // info is not what Open glanced at
+	list   []listing.Entry
+	listed bool  // list is what is in the directory
 	off    int64 // of the next Read, or of the next entry
 	in     stream
 	out    *sink // writing
@@ -62,7 +67,7 @@ func (f *File) open(at string) {
 	f.use, f.useAt = newTurn(), newTurn()
 	f.in.f, f.random.f = f, f
 	f.in.end, f.random.end = -1, -1
-	f.size.Store(f.info.e.Size)
+	f.size.Store(f.found.Size)
 }
 
 // fail makes an error of what went wrong; io.EOF stays bare.
@@ -102,7 +107,8 @@ func (f *File) begin(op string, reading bool) error {
 
 func (f *File) isDir() bool { return f.out == nil && f.info.IsDir() }
 
-// Stat returns what Open found. For a file that is open for writing it is the
+// Stat returns what Open found; where that was only that there is a file, the
+// server is asked for the rest. For a file that is open for writing it is the
 // number of bytes so far.
 func (f *File) Stat() (fs.FileInfo, error) {
 	f.use.take()
@@ -113,7 +119,44 @@ func (f *File) Stat() (fs.FileInfo, error) {
 	if f.out != nil {
 		return fileInfo{listing.Entry{Name: baseName(f.name), Type: listing.TypeFile, Size: f.out.size()}}, nil
 	}
+	if err := f.complete(); err != nil {
+		return nil, f.fail("stat", err)
+	}
 	return f.info, nil
+}
+
+// complete looks up what Open has left open.
+func (f *File) complete() error {
+	if !f.glanced || f.asked {
+		return nil
+	}
+	var e listing.Entry
+	err := f.look("stat", func(ctx context.Context, ls *lease, at string) (err error) {
+		e, err = ls.stat(ctx, at, true)
+		if !errors.Is(err, errMissing) {
+			return err
+		}
+		// The listing has it under another name, with other cases, or hides
+		// it; or it is gone.
+		e = f.found
+		return ls.touched(ctx, at, &e)
+	})
+	if err != nil {
+		return err
+	}
+	e.Name = f.found.Name
+	f.info, f.asked = fileInfo{e}, true
+	return nil
+}
+
+// look asks the server about the file, without the name in the error.
+func (f *File) look(op string, fn func(ctx context.Context, ls *lease, at string) error) error {
+	err := f.fs.ask(op, f.name, fn)
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
 }
 
 // Read reads on from where the file stands.
@@ -207,11 +250,12 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 	if err := f.begin("read", true); err != nil {
 		return 0, err
 	}
-	f.use.give()
 	if file, ok := regular(w); ok {
+		defer f.use.give()
 		n, err := f.toSystem(file)
 		return n, f.fail("read", err)
 	}
+	f.use.give()
 	buf := bulk.Get().(*[]byte)
 	defer bulk.Put(buf)
 	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{f}, *buf)
@@ -230,13 +274,10 @@ func regular(v any) (*os.File, bool) {
 
 // toSystem copies to a file of the system on the kernel's own path.
 func (f *File) toSystem(file *os.File) (n int64, err error) {
-	f.use.take()
-	defer f.use.give()
+	buf := bulk.Get().(*[]byte)
+	defer bulk.Put(buf)
 	for {
-		if f.closed {
-			return n, fs.ErrClosed
-		}
-		m, err := f.in.copyTo(f.ctx, file, f.off)
+		m, err := f.in.copyTo(f.ctx, file, *buf, f.off)
 		n, f.off = n+m, f.off+m
 		switch {
 		case err == io.EOF:
@@ -255,8 +296,8 @@ func (f *File) ReadDir(n int) ([]fs.DirEntry, error) {
 	if f.closed {
 		return nil, &fs.PathError{Op: "readdir", Path: f.name, Err: fs.ErrClosed}
 	}
-	if !f.isDir() {
-		return nil, &fs.PathError{Op: "readdir", Path: f.name, Err: &kindError{kind: errNotDir}}
+	if err := f.enter(); err != nil {
+		return nil, f.fail("readdir", err)
 	}
 	rest := f.list[f.off:]
 	if n > 0 {
@@ -267,6 +308,25 @@ func (f *File) ReadDir(n int) ([]fs.DirEntry, error) {
 	}
 	f.off += int64(len(rest))
 	return f.fs.entries(f.name, rest), nil
+}
+
+// enter sees to the list of a directory. Open has it but where the server
+// passed the directory off as a file.
+func (f *File) enter() error {
+	if err := f.complete(); err != nil {
+		return err
+	}
+	if !f.isDir() {
+		return &kindError{kind: errNotDir}
+	}
+	if f.listed {
+		return nil
+	}
+	return f.look("readdir", func(ctx context.Context, ls *lease, at string) (err error) {
+		f.list, err = ls.list(ctx, at)
+		f.listed = err == nil
+		return err
+	})
 }
 
 // Write appends p to what was written. What the server makes of it is known
@@ -286,13 +346,12 @@ func (f *File) ReadFrom(r io.Reader) (int64, error) {
 	if err := f.begin("write", false); err != nil {
 		return 0, err
 	}
-	f.use.give()
-	if file, ok := regular(r); ok {
-		f.use.take()
+	if _, ok := regular(r); ok {
 		defer f.use.give()
-		n, err := f.out.sendFile(f.ctx, file)
+		n, err := f.out.readFrom(f.ctx, r)
 		return n, f.fail("write", err)
 	}
+	f.use.give()
 	buf := bulk.Get().(*[]byte)
 	defer bulk.Put(buf)
 	return io.CopyBuffer(struct{ io.Writer }{f}, struct{ io.Reader }{r}, *buf)

@@ -153,12 +153,8 @@ func TestResume(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%d", p.Name, kind), func(t *testing.T) {
 				s := setup{ftp: func(srv *ftptest.Server) {
 					srv.Personality = p
-					first := 0
-					if _, listed := map[string]bool{"vsftpd": true}[p.Name]; listed {
-						first = 1 // the listing
-					}
 					for i := 1; i <= 3; i++ {
-						srv.Faults = append(srv.Faults, ftptest.Fault{On: ftptest.Data, Conn: first + i, After: 40_000, Kind: kind})
+						srv.Faults = append(srv.Faults, ftptest.Fault{On: ftptest.Data, Conn: i, After: 40_000, Kind: kind})
 					}
 				}}
 				inBubble(t, s, func(t *testing.T, w *world) {
@@ -442,6 +438,7 @@ func TestIdleNAT(t *testing.T) {
 		ftp:  func(srv *ftptest.Server) { srv.Rate = 10_000 },
 	}
 	inBubble(t, s, func(t *testing.T, w *world) {
+		w.d.DialContext = noKeepalive(w.d.DialContext)
 		fsys := w.openFS(t, "pub")
 		f, err := fsys.Open("file.bin")
 		if err != nil {

@@ -133,7 +133,7 @@ func (f *FS) ask(op, name string, fn func(ctx context.Context, ls *lease, name s
 
 // Open opens a file for reading, or a directory. A file is looked up on the
 // server; its content is not asked for before the first Read. A directory is
-// listed.
+// listed. Both cost a few round trips, on most servers one for a file.
 func (f *FS) Open(name string) (fs.File, error) {
 	file, err := f.openRead(name)
 	if err != nil {
@@ -145,16 +145,19 @@ func (f *FS) Open(name string) (fs.File, error) {
 func (f *FS) openRead(name string) (*File, error) {
 	file := &File{fs: f, name: name}
 	err := f.ask("open", name, func(ctx context.Context, ls *lease, at string) error {
-		e, err := ls.stat(ctx, at, true)
+		e, glanced, err := ls.glance(ctx, at)
+		if err == nil && !glanced {
+			e, err = ls.stat(ctx, at, true)
+		}
 		if err != nil {
 			return err
 		}
 		e.Name = baseName(slashed(name))
-		file.info = fileInfo{e}
-		if e.Type != listing.TypeDir {
-			return nil
+		file.found, file.info, file.glanced = e, fileInfo{e}, glanced
+		if e.Type == listing.TypeDir {
+			file.list, err = ls.list(ctx, at)
+			file.listed = err == nil
 		}
-		file.list, err = ls.list(ctx, at)
 		return err
 	})
 	if err != nil {
@@ -193,9 +196,7 @@ func (f *FS) Stat(name string) (fs.FileInfo, error) {
 
 // Lstat describes a file, without following a symbolic link.
 func (f *FS) Lstat(name string) (fs.FileInfo, error) {
-	return f.describe("lstat", name, func(ctx context.Context, ls *lease, at string) (listing.Entry, error) {
-		return ls.lstat(ctx, at, false)
-	})
+	return f.describe("lstat", name, func(ctx context.Context, ls *lease, at string) (listing.Entry, error) { return ls.unfollowed(ctx, at) })
 }
 
 func (f *FS) describe(op, name string, fn func(context.Context, *lease, string) (listing.Entry, error)) (fs.FileInfo, error) {
@@ -214,7 +215,7 @@ func (f *FS) describe(op, name string, fn func(context.Context, *lease, string) 
 // ReadLink returns where a symbolic link points, where the server tells.
 func (f *FS) ReadLink(name string) (string, error) {
 	info, err := f.describe("readlink", name, func(ctx context.Context, ls *lease, at string) (listing.Entry, error) {
-		e, err := ls.lstat(ctx, at, false)
+		e, err := ls.unfollowed(ctx, at)
 		if err != nil || e.Type == listing.TypeLink && e.Target != "" {
 			return e, err
 		}

@@ -153,6 +153,26 @@ func TestFSConformance(t *testing.T) {
 	}
 }
 
+// TestLinkBehindMLST has a server that follows links in MLST and shows them in
+// MLSD.
+func TestLinkBehindMLST(t *testing.T) {
+	s := setup{ftp: func(srv *ftptest.Server) {
+		srv.Personality = ftptest.ProFTPD()
+		srv.Script = []ftptest.Step{{On: "MLST", Reply: "250-Start\n type=dir;modify=20240101000000;UNIX.mode=0777; /dirlink\n250 End"}}
+	}}
+	inBubble(t, s, func(t *testing.T, w *world) {
+		plant(t, w.srv.Tree)
+		plantLinks(t, w.srv.Tree)
+		fsys := w.openFS(t, "")
+		if info, err := fsys.Lstat("dirlink"); err != nil || info.Mode().Type() != fs.ModeSymlink {
+			t.Errorf("Lstat = %v, %v", info, err)
+		}
+		if info, err := fsys.Stat("dirlink"); err != nil || !info.IsDir() {
+			t.Errorf("Stat = %v, %v", info, err)
+		}
+	})
+}
+
 // mustRead reads a file by ReadFile and compares it.
 func mustRead(t testing.TB, fsys fs.FS, name, want string) {
 	t.Helper()

@@ -31,6 +31,9 @@ type link struct {
 	local    netip.Addr // our end of the last control connection
 	peer     netip.Addr // its other end; invalid behind a proxy
 	rtt      time.Duration
+	version  string  // of TLS on the control connection
+	resumed  Finding // whether the last TLS data connection resumed its session
+	lately   []int   // ports of ListenPorts that were opened, the last one last
 }
 
 // replyLimits is how many times the patience for one attempt the server has
@@ -41,13 +44,15 @@ const replyLimits = 4
 func newLink(cfg *config) *link {
 	l := &link{cfg: cfg, trace: new(Trace)}
 	cc := control.Config{
-		Dial:       func(ctx context.Context) (net.Conn, error) { return cfg.dial(ctx, "tcp", cfg.addr) },
+		Dial:       func(ctx context.Context) (net.Conn, error) { return keptAlive(cfg.dial)(ctx, "tcp", cfg.addr) },
 		Implicit:   cfg.implicit,
 		Limit:      cfg.attempt,
 		ReplyLimit: replyLimits * cfg.attempt,
 		RetryFor:   cfg.retryFor,
 	}
 	if cfg.tls != nil {
+		d := cfg.Dialer
+		cc.AuthSSL, cc.ClearData, cc.ClearCommands = d.AuthSSL, d.ClearData, d.ClearCommands
 		cc.TLS = func() *tls.Config {
 			var c *tls.Config
 			c, l.data = cfg.connectionTLS()
@@ -194,7 +199,7 @@ func (l *link) input() plan.Input {
 	in := plan.Input{
 		Local:     l.local,
 		Server:    l.peer,
-		TLS:       l.cfg.tls != nil,
+		TLS:       l.sealed(),
 		Proxy:     l.cfg.Dialer.ProxyURL != nil || !l.local.IsValid() || !l.peer.IsValid(),
 		Trust:     l.cfg.Dialer.TrustDataAddr != nil || l.verified(),
 		HasPublic: l.cfg.Dialer.PublicAddr.IsValid() || l.cfg.Dialer.Mapper != nil,
@@ -211,7 +216,16 @@ func (l *link) input() plan.Input {
 
 // verified reports whether the server proves itself on every connection.
 func (l *link) verified() bool {
-	return l.cfg.tls != nil && !l.cfg.tls.InsecureSkipVerify
+	return l.cfg.tls != nil && !l.cfg.tls.InsecureSkipVerify && !l.cfg.Dialer.ClearData
+}
+
+// sealed reports whether no box on the way can read the commands.
+func (l *link) sealed() bool {
+	if conn := l.sess.Live(); conn != nil {
+		_, ok := conn.TLS()
+		return ok
+	}
+	return l.cfg.tls != nil && !l.cfg.Dialer.ClearCommands
 }
 
 // trusts reports whether a data connection may have the other end addr.
@@ -244,12 +258,18 @@ func public(addr netip.Addr) bool {
 }
 
 // publicAddr returns the address to advertise where the local one does not
-// do: configured, or what the server lets slip in a refusal, its greeting or
-// its STAT. Invalid when it is not to be had.
+// do: configured, or under which the server sees us. Invalid when it is not to
+// be had.
 func (l *link) publicAddr(ctx context.Context, limit time.Duration) (netip.Addr, error) {
 	if a := l.cfg.Dialer.PublicAddr; a.IsValid() {
 		return a.Unmap(), nil
 	}
+	return l.seenAddr(ctx, limit)
+}
+
+// seenAddr returns our address as the server sees it: what it lets slip in a
+// refusal, its greeting or its STAT.
+func (l *link) seenAddr(ctx context.Context, limit time.Duration) (netip.Addr, error) {
 	if l.lesson.Public.IsValid() {
 		return l.lesson.Public, nil
 	}

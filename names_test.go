@@ -47,6 +47,25 @@ func TestRawNames(t *testing.T) {
 	}
 }
 
+// TestKept has servers that cut a blank off the end of names, in silence. That
+// is an error which has the name.
+func TestKept(t *testing.T) {
+	s := setup{ftp: func(srv *ftptest.Server) {
+		srv.Script = []ftptest.Step{{On: "STOR", As: "STOR x"}, {On: "SIZE", As: "SIZE x"}, {On: "MKD", As: "MKD d"}, {On: "RNTO", As: "RNTO y"}}
+	}}
+	inBubble(t, s, func(t *testing.T, w *world) {
+		fsys := w.openFS(t, "")
+		for op, err := range map[string]error{
+			"WriteFile": fsys.WriteFile("x ", content, 0o666), "Mkdir": fsys.Mkdir("d\t", 0o777),
+			"Rename": fsys.Rename("empty", "\xffy"), "Upload": second(fsys.Upload("y ", strings.NewReader("y"))),
+		} {
+			if !errors.Is(err, errors.ErrUnsupported) {
+				t.Errorf("%s = %v", op, err)
+			}
+		}
+	})
+}
+
 // TestConfirmed tells what a 550 means.
 func TestConfirmed(t *testing.T) {
 	for _, p := range ftptest.Personalities() {

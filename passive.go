@@ -41,7 +41,10 @@ func (l *link) passive(ctx context.Context, req request, step plan.Step, t plan.
 }
 
 func dialCause(err error) Cause {
+	var refused *proxyError
 	switch {
+	case errors.As(err, &refused):
+		return ProxyRefused
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return DialRefused
 	case isTimeout(err) || errors.Is(err, syscall.ETIMEDOUT):

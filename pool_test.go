@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jlaffaye/ftp"
 
@@ -16,46 +16,66 @@ import (
 )
 
 // TestManySmallFiles reads many files with more goroutines than connections.
+// What that takes in memory does not grow with their number.
 func TestManySmallFiles(t *testing.T) {
 	srv := &ftptest.Server{Tree: ftptest.NewTree(), Personality: ftptest.ProFTPD()}
-	const files = 400
-	for i := range files {
-		if err := srv.Tree.WriteFile(fmt.Sprint(i), content[i:i+1000], 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	const files, rounds = 500, 4
+	plantSmall(t, srv.Tree, files)
+	before := runtime.NumGoroutine()
 	fsys := openLoopback(t, srv, nil)
-	next := make(chan int)
-	var group sync.WaitGroup
-	for range 16 {
-		group.Go(func() {
-			for i := range next {
-				mustRead(t, fsys, fmt.Sprint(i), string(content[i:i+1000]))
+	var heap [rounds]uint64
+	for round := range rounds {
+		share(t, files, 16, func(_, i int) error {
+			got, err := fsys.ReadFile(fmt.Sprint(i))
+			if err == nil && !bytes.Equal(got, content[i:i+1000]) {
+				err = fmt.Errorf("file %d has %d other bytes", i, len(got))
 			}
+			return err
 		})
+		heap[round] = heapInUse()
 	}
-	start := time.Now()
-	for i := range files {
-		next <- i
-	}
-	close(next)
-	group.Wait()
-	t.Logf("%.0f files/s", files/time.Since(start).Seconds())
 	if n := srv.Counters().Connections; n > defaultMaxConns {
 		t.Errorf("%d connections", n)
 	}
+	if err := fsys.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := srv.Close(); err != nil {
+		t.Error(err)
+	}
+	// The test server writes down each command: a few hundred bytes a file.
+	const most = 2000 * files
+	if grown := int64(heap[rounds-1]) - int64(heap[0]); grown > (rounds-1)*most {
+		t.Errorf("%d bytes more in use after %d files than after %d", grown, rounds*files, files)
+	}
+	if after := runtime.NumGoroutine(); after > before {
+		t.Errorf("%d goroutines, and %d before", after, before)
+	}
 }
 
-// BenchmarkSmallFiles reads small files with 16 goroutines over four
-// connections, and beside it over four connections of jlaffaye/ftp by hand.
-func BenchmarkSmallFiles(b *testing.B) {
-	const files = 1000
-	srv := &ftptest.Server{Tree: ftptest.NewTree(), Personality: ftptest.ProFTPD()}
+func heapInUse() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// plantSmall puts files into a server whose names are numbers.
+func plantSmall(t testing.TB, tree *ftptest.Tree, files int) {
+	t.Helper()
 	for i := range files {
-		if err := srv.Tree.WriteFile(fmt.Sprint(i), content[i:i+1000], 0o644); err != nil {
-			b.Fatal(err)
+		if err := tree.WriteFile(fmt.Sprint(i), content[i:i+1000], 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkSmallFiles reads 10,000 small files with 16 goroutines over four
+// connections, and beside it over four connections of jlaffaye/ftp by hand.
+func BenchmarkSmallFiles(b *testing.B) {
+	const files = 10_000
+	srv := &ftptest.Server{Tree: ftptest.NewTree(), Personality: ftptest.ProFTPD()}
+	plantSmall(b, srv.Tree, files)
 	ln := listenLoopback(b)
 	srv.Start(ln)
 	defer srv.Close()
@@ -67,9 +87,10 @@ func BenchmarkSmallFiles(b *testing.B) {
 		}
 		defer fsys.Close()
 		for b.Loop() {
-			share(files, 16, func(_, i int) error { return second(fsys.ReadFile(fmt.Sprint(i))) }, b)
+			share(b, files, 16, func(_, i int) error { return second(fsys.ReadFile(fmt.Sprint(i))) })
 		}
 		b.ReportMetric(float64(files*b.N)/b.Elapsed().Seconds(), "files/s")
+		b.ReportAllocs()
 	})
 	b.Run("jlaffaye", func(b *testing.B) {
 		var conns []*ftp.ServerConn
@@ -85,28 +106,28 @@ func BenchmarkSmallFiles(b *testing.B) {
 			conns = append(conns, c)
 		}
 		for b.Loop() {
-			share(files, len(conns), func(worker, i int) error {
+			share(b, files, len(conns), func(worker, i int) error {
 				r, err := conns[worker].Retr(fmt.Sprint(i))
 				if err != nil {
 					return err
 				}
 				_, err = io.ReadAll(r)
 				return errors.Join(err, r.Close())
-			}, b)
+			})
 		}
 		b.ReportMetric(float64(files*b.N)/b.Elapsed().Seconds(), "files/s")
 	})
 }
 
 // share has workers do n jobs.
-func share(n, workers int, job func(worker, i int) error, b *testing.B) {
+func share(t testing.TB, n, workers int, job func(worker, i int) error) {
 	next := make(chan int)
 	var group sync.WaitGroup
 	for w := range workers {
 		group.Go(func() {
 			for i := range next {
 				if err := job(w, i); err != nil {
-					b.Error(err)
+					t.Error(err)
 				}
 			}
 		})

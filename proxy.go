@@ -2,13 +2,17 @@ package ftpnat
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/proxy"
@@ -17,26 +21,75 @@ import (
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // proxyDial returns a function that dials through a proxy, which resolves the
-// names.
+// names. What it returns is the socket itself, with all that this can do.
 func proxyDial(u *url.URL, forward dialFunc) (dialFunc, error) {
+	ask := connect5
 	switch u.Scheme {
 	case "socks5", "socks5h":
-		var auth *proxy.Auth
-		if u.User != nil {
-			password, _ := u.User.Password()
-			auth = &proxy.Auth{User: u.User.Username(), Password: password}
-		}
-		d, err := proxy.SOCKS5("tcp", proxyAddr(u, "1080"), auth, forwarder(forward))
-		if err != nil {
-			return nil, fmt.Errorf("ftpnat: proxy %s: %w", u.Redacted(), err)
-		}
-		return d.(proxy.ContextDialer).DialContext, nil
 	case "http":
-		return func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return tunnel(ctx, u, forward, addr)
-		}, nil
+		ask = tunnel
+	default:
+		return nil, fmt.Errorf("ftpnat: the proxy %s has the scheme %q: socks5 and http are known", u.Redacted(), u.Scheme)
 	}
-	return nil, fmt.Errorf("ftpnat: the proxy %s has the scheme %q: socks5 and http are known", u.Redacted(), u.Scheme)
+	if u.Hostname() == "" {
+		return nil, fmt.Errorf("ftpnat: the proxy %s has no host", u.Redacted())
+	}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		nc, err := ask(ctx, u, forward, addr)
+		if err != nil {
+			return nil, fmt.Errorf("proxy %s: %w", u.Redacted(), contextual(ctx, err))
+		}
+		return nc, nil
+	}, nil
+}
+
+// errProxyClosed says that a proxy hung up.
+var errProxyClosed = errors.New("the proxy closed the connection without an answer")
+
+// proxyError says that a proxy answered, and did not connect.
+type proxyError struct{ said string }
+
+func (e *proxyError) Error() string { return "the proxy answered: " + e.said }
+
+// hungUp gives an end of the connection to a proxy its name.
+func hungUp(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errProxyClosed
+	}
+	return err
+}
+
+// connect5 asks a SOCKS5 proxy for a connection: RFC 1928.
+func connect5(ctx context.Context, u *url.URL, forward dialFunc, addr string) (net.Conn, error) {
+	var auth *proxy.Auth
+	if u.User != nil {
+		password, _ := u.User.Password()
+		auth = &proxy.Auth{User: u.User.Username(), Password: password}
+	}
+	var nc net.Conn // under what x/net makes of it, which cannot be half closed
+	d, err := proxy.SOCKS5("tcp", proxyAddr(u, "1080"), auth, forwarder(func(ctx context.Context, network, addr string) (c net.Conn, err error) {
+		nc, err = forward(ctx, network, addr)
+		return nc, err
+	}))
+	if err != nil {
+		return nil, err
+	}
+	_, err = d.(proxy.ContextDialer).DialContext(ctx, "tcp", addr)
+	if err == nil {
+		return nc, nil
+	}
+	var op *net.OpError
+	var errno syscall.Errno
+	switch {
+	case nc != nil && isTimeout(err):
+		err = context.DeadlineExceeded
+	case nc == nil, ctx.Err() != nil, errors.As(err, &errno), !errors.As(err, &op):
+	case hungUp(op.Err) == errProxyClosed:
+		err = errProxyClosed
+	default:
+		err = &proxyError{strings.TrimPrefix(op.Err.Error(), "unknown error ")}
+	}
+	return nil, fmt.Errorf("SOCKS5 to %s: %w", addr, err)
 }
 
 func proxyAddr(u *url.URL, port string) string {
@@ -59,84 +112,67 @@ func (f forwarder) DialContext(ctx context.Context, network, addr string) (net.C
 	return f(ctx, network, addr)
 }
 
-// tunnel opens one by HTTP's CONNECT: RFC 9110, 9.3.6.
+// tunnel asks an HTTP proxy for a connection by CONNECT: RFC 9110, 9.3.6.
 func tunnel(ctx context.Context, u *url.URL, forward dialFunc, addr string) (net.Conn, error) {
 	nc, err := forward(ctx, "tcp", proxyAddr(u, "3128"))
 	if err != nil {
-		return nil, fmt.Errorf("proxy %s: %w", u.Redacted(), err)
+		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
-	through, err := handshake(nc, u, addr)
+	err = handshake(nc, u, addr)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
 		nc.Close()
-		return nil, fmt.Errorf("proxy %s: %w", u.Redacted(), contextual(ctx, err))
+		return nil, fmt.Errorf("CONNECT %s: %w", addr, err)
 	}
-	return through, nil
+	return nc, nil
 }
 
-// maxProxyHeader bounds what a proxy may answer to CONNECT.
-const maxProxyHeader = 64 << 10
-
-func handshake(nc net.Conn, u *url.URL, addr string) (net.Conn, error) {
+func handshake(nc net.Conn, u *url.URL, addr string) error {
 	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: addr}, Host: addr, Header: make(http.Header)}
 	if u.User != nil {
 		password, _ := u.User.Password()
 		req.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password)))
 	}
 	if err := req.Write(nc); err != nil {
-		return nil, err
+		return err
 	}
-	limited := &limitedConn{nc, maxProxyHeader}
-	br := bufio.NewReader(limited)
-	resp, err := http.ReadResponse(br, req)
+	header, err := readHeader(nc)
 	if err != nil {
-		return nil, fmt.Errorf("CONNECT %s: %w", addr, err)
+		return hungUp(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(header)), req)
+	if err != nil {
+		return err
 	}
 	// The body, where there is one, goes with the connection.
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("CONNECT %s: the proxy answered %s", addr, resp.Status)
+	if resp.StatusCode/100 != 2 {
+		return &proxyError{resp.Status}
 	}
-	if br.Buffered() == 0 {
-		return nc, nil
-	}
-	// The server's greeting came in the same segment.
-	head, _ := br.Peek(br.Buffered())
-	return &prefixConn{nc, head}, nil
+	return nil
 }
 
-var errProxyHeader = errors.New("the proxy's answer is too long")
+// maxProxyHeader bounds what a proxy may answer to CONNECT.
+const maxProxyHeader = 64 << 10
 
-// limitedConn reads at most n bytes.
-type limitedConn struct {
-	nc net.Conn
-	n  int
-}
-
-// Read reads, up to the limit.
-func (l *limitedConn) Read(p []byte) (int, error) {
-	if l.n <= 0 {
-		return 0, errProxyHeader
+// readHeader reads to the empty line that ends an HTTP header, and no byte of
+// what follows: that is the server's greeting.
+func readHeader(r io.Reader) ([]byte, error) {
+	const begin = "HTTP/"
+	var header, one = make([]byte, 0, 512), make([]byte, 1)
+	for len(header) < maxProxyHeader {
+		if _, err := io.ReadFull(r, one); err != nil {
+			return nil, err
+		}
+		header = append(header, one[0])
+		switch {
+		case len(header) == len(begin) && string(header) != begin:
+			return nil, fmt.Errorf("the proxy does not speak HTTP: it begins with %q", header)
+		case bytes.HasSuffix(header, []byte("\r\n\r\n")), bytes.HasSuffix(header, []byte("\n\n")):
+			return header, nil
+		}
 	}
-	n, err := l.nc.Read(p[:min(len(p), l.n)])
-	l.n -= n
-	return n, err
-}
-
-// prefixConn returns bytes that were read already before it reads on.
-type prefixConn struct {
-	net.Conn
-	head []byte
-}
-
-// Read reads.
-func (c *prefixConn) Read(p []byte) (int, error) {
-	if len(c.head) > 0 {
-		n := copy(p, c.head)
-		c.head = c.head[n:]
-		return n, nil
-	}
-	return c.Conn.Read(p)
+	return nil, fmt.Errorf("the proxy's answer is longer than %d bytes", maxProxyHeader)
 }

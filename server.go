@@ -40,6 +40,7 @@ const (
 	hasMLSD
 	hasSIZE
 	takesDashA // LIST -a
+	showsLinks // in MLST
 )
 
 func newServer(cfg *config) *server {

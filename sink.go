@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 
 	"github.com/cenkalti/backoff/v4"
 )
@@ -43,6 +45,58 @@ func (s *sink) write(ctx context.Context, p []byte) (int, error) {
 	n, err := s.ch.Write(p)
 	stop()
 	return s.sent(ctx, n, err)
+}
+
+// readFrom sends all that r has. An error that is none of the server or the way
+// to it is one of r, and leaves s.err as it is. While r, where it is not a file
+// of the system, is read, others can have the connection.
+func (s *sink) readFrom(ctx context.Context, r io.Reader) (n int64, err error) {
+	buf := bulk.Get().(*[]byte)
+	defer bulk.Put(buf)
+	file, isFile := regular(r)
+	for {
+		var m int64
+		var rerr error
+		if isFile {
+			m, err, rerr = s.sendPiece(ctx, file, *buf)
+		} else {
+			m, err, rerr = s.copyPiece(ctx, r, *buf)
+		}
+		n += m
+		switch {
+		case err != nil:
+			return n, err
+		case rerr == io.EOF:
+			return n, nil
+		case rerr != nil:
+			return n, rerr
+		}
+	}
+}
+
+// sendPiece sends a piece of a file of the system, in the kernel where that
+// can be.
+func (s *sink) sendPiece(ctx context.Context, file *os.File, buf []byte) (n int64, err, rerr error) {
+	if s.err != nil {
+		return 0, s.err, nil
+	}
+	if err := s.ready(ctx); err != nil {
+		return 0, s.broke(err), nil
+	}
+	stop := s.ch.guard(ctx)
+	n, err, rerr = s.ch.moveFrom(file, buf)
+	stop()
+	_, err = s.sent(ctx, int(n), err)
+	return n, err, rerr
+}
+
+// copyPiece sends a piece of what r has, by way of memory.
+func (s *sink) copyPiece(ctx context.Context, r io.Reader, buf []byte) (n int64, err, rerr error) {
+	m, rerr := r.Read(buf)
+	if m > 0 {
+		m, err = s.write(ctx, buf[:m])
+	}
+	return int64(m), err, rerr
 }
 
 // sent takes in the outcome of a write.

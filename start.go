@@ -189,7 +189,10 @@ func (l *link) dataCause(ch *channel, r Reply) Cause {
 		return Refused
 	case r.Code != 425 && r.Code != 426:
 		return OK
-	case l.data != nil && (strings.Contains(text, "reuse") || ch.prelim.Code != 0 && !ch.resumed):
+	case l.data != nil && (strings.Contains(text, "reuse") || strings.Contains(text, "resum")),
+		r.Code == 425 && ch.nc != ch.raw && !ch.resumed:
+		// Said by the server, or by ProFTPD's refusal of a connection that
+		// has gone all the way through the handshake.
 		return TLSReuseRequired
 	case strings.Contains(text, "bad ip") || strings.Contains(text, "security"):
 		return BadIP

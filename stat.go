@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/ftpnat/ftpnat/internal/control"
 	"github.com/ftpnat/ftpnat/internal/listing"
@@ -76,6 +78,41 @@ func (ls *lease) probe(ctx context.Context, name string, e listing.Entry) (listi
 	return e, err
 }
 
+// glance describes a file in one round trip, by its size and, where that comes
+// along, its time. It is for servers without MLST, where all else is in the
+// parent's listing. A name that has a size is taken for a file; a few servers
+// tell one of a directory too. It reports whether there is such a file.
+func (ls *lease) glance(ctx context.Context, name string) (e listing.Entry, ok bool, err error) {
+	if ls.machine(hasMLST) == yes || name == "" || strings.TrimRight(name, " \t") != name {
+		// Some servers cut blanks off the end and tell of another file.
+		return e, false, nil
+	}
+	if _, times := ls.l.sess.Feature("MDTM"); !times {
+		// Without its time the file could not be told from a later one.
+		return e, false, nil
+	}
+	parent, _ := split(name)
+	if _, known := ls.p.server.recall(parent); known {
+		return e, false, nil
+	}
+	e = listing.Entry{Name: baseName(name), Type: listing.TypeFile}
+	if !ls.l.takesAhead() {
+		e.Size, err = ls.size(ctx, name)
+		return e, e.Size >= 0, err
+	}
+	wire, err := ls.encode(name)
+	if err != nil {
+		return e, false, err
+	}
+	size, stamp, err := ls.l.doBoth(ctx, "SIZE "+wire, "MDTM "+wire)
+	if err != nil {
+		return e, false, err
+	}
+	e.Size = sizeIn(size)
+	timeIn(stamp, &e)
+	return e, e.Size >= 0, nil
+}
+
 // touched asks for the time of a file.
 func (ls *lease) touched(ctx context.Context, name string, e *listing.Entry) error {
 	line, err := ls.line("MDTM", name)
@@ -83,14 +120,19 @@ func (ls *lease) touched(ctx context.Context, name string, e *listing.Entry) err
 		return err
 	}
 	r, err := ls.l.do(ctx, line)
-	if err != nil || r.Code != 213 {
+	if err != nil {
 		return err
 	}
+	timeIn(r, e)
+	return nil
+}
+
+// timeIn takes the time out of a reply to MDTM, where there is one.
+func timeIn(r Reply, e *listing.Entry) {
 	stamp, _, _ := strings.Cut(strings.TrimSpace(r.Text()), ".")
-	if t, err := time.ParseInLocation("20060102150405", stamp, time.UTC); err == nil {
+	if t, err := time.ParseInLocation("20060102150405", stamp, time.UTC); r.Code == 213 && err == nil {
 		e.ModTime, e.Precision, e.Absolute = t, listing.PrecisionSecond, true
 	}
-	return nil
 }
 
 // size asks for the size of a file: -1 when the server does not tell.
@@ -109,14 +151,16 @@ func (ls *lease) size(ctx context.Context, name string) (int64, error) {
 	if unsupported(r) {
 		ls.p.server.learn(hasSIZE, no)
 	}
-	if r.Code != 213 {
-		return -1, nil
-	}
+	return sizeIn(r), nil
+}
+
+// sizeIn returns the size in a reply to SIZE: -1 where there is none.
+func sizeIn(r Reply) int64 {
 	n, err := strconv.ParseInt(strings.TrimSpace(r.Text()), 10, 64)
-	if err != nil || n < 0 {
-		return -1, nil
+	if r.Code != 213 || err != nil || n < 0 {
+		return -1
 	}
-	return n, nil
+	return n
 }
 
 // lstat describes what stands under a name.
@@ -134,6 +178,21 @@ func (ls *lease) lstat(ctx context.Context, name string, recent bool) (listing.E
 		// No listing of ours names it.
 		return ls.probe(ctx, name, listing.Entry{Name: baseName(name)})
 	}
+	return ls.listed(ctx, name, recent)
+}
+
+// unfollowed is lstat for who must know a link from what it leads to: some
+// servers follow it in MLST and not in MLSD.
+func (ls *lease) unfollowed(ctx context.Context, name string) (listing.Entry, error) {
+	e, err := ls.lstat(ctx, name, false)
+	if err != nil || e.Type == listing.TypeLink || name == "" || ls.machine(hasMLST) != yes || ls.p.server.ask(showsLinks) == yes {
+		return e, err
+	}
+	return ls.listed(ctx, name, false)
+}
+
+// listed describes what stands under a name in its parent's listing.
+func (ls *lease) listed(ctx context.Context, name string, recent bool) (listing.Entry, error) {
 	parent, base := split(name)
 	if recent {
 		if entries, ok := ls.p.server.recall(parent); ok {
@@ -197,6 +256,9 @@ func (ls *lease) mlst(ctx context.Context, name string) (e listing.Entry, known 
 		ls.p.server.learn(hasMLST, no)
 		return e, false, nil
 	}
+	if e.Type == listing.TypeLink {
+		ls.p.server.learn(showsLinks, yes)
+	}
 	if e.Type == listing.TypeCurrent || e.Type == listing.TypeParent {
 		e.Type = listing.TypeDir
 	}
@@ -216,20 +278,20 @@ func (ls *lease) exists(ctx context.Context, name string) (bool, error) {
 	return err == nil, err
 }
 
-// kept checks that a name that ends in a blank came to be as it is: some
-// servers cut that off in silence, in every command, so that the listing alone
-// tells.
+// kept checks that a name with blanks at its ends, control characters or bytes
+// that are not UTF-8 came to be as it is: some servers cut those off or replace
+// them in silence, in every command, so that the listing alone tells.
 func (ls *lease) kept(ctx context.Context, name string) error {
-	if strings.TrimRight(name, " \t") == name {
+	parent, base := split(name)
+	if strings.TrimSpace(base) == base && !strings.ContainsFunc(base, unicode.IsControl) && utf8.ValidString(base) {
 		return nil
 	}
-	parent, base := split(name)
 	entries, err := ls.list(ctx, parent)
 	if err != nil {
 		return err
 	}
 	if _, ok := find(entries, base); !ok {
-		return unable("the server cuts blanks off the end of names")
+		return unable("the server gives the name another form")
 	}
 	return nil
 }

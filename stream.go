@@ -29,9 +29,11 @@ type stream struct {
 	end  int64    // of the file, by the server's verdict; -1 while it is not known
 	from int64    // where the transfer began
 
-	begun   bool  // a byte was read before
-	broken  bool  // the last transfer broke: what is known of the file may be old
-	shortAt int64 // one more than where a server said that a file was complete and it was not
+	was     listing.Entry // the file before anything was read of it
+	marked  bool          // was is known
+	begun   bool          // a byte was read before
+	broken  bool          // the last transfer broke: what is known of the file may be old
+	shortAt int64         // one more than where a server said that a file was complete and it was not
 	meter   meter
 }
 
@@ -42,18 +44,26 @@ func (s *stream) read(ctx context.Context, p []byte, off int64) (int, error) {
 }
 
 // copyTo copies a piece to a file of the system.
-func (s *stream) copyTo(ctx context.Context, w *os.File, off int64) (int64, error) {
-	var write error
+func (s *stream) copyTo(ctx context.Context, w *os.File, buf []byte, off int64) (int64, error) {
 	n, err := s.persist(ctx, func() (int, error) {
-		n, err, werr := s.splice(ctx, w, off)
-		if werr != nil {
-			write = werr
-			return max(n, 1), nil // not to be tried again
+		if s.end >= 0 && off >= s.end {
+			return 0, io.EOF
 		}
-		return n, err
+		if err := s.ready(ctx, off); err != nil {
+			return 0, err
+		}
+		stop := s.ch.guard(ctx)
+		n, err, werr := s.ch.moveTo(w, buf)
+		stop()
+		if werr != nil {
+			// What was read and not written is lost to this transfer.
+			s.drop(werr)
+			return int(n), final{werr}
+		}
+		return s.took(ctx, int(n), err)
 	})
-	if write != nil {
-		return 0, write
+	if fin, ok := err.(final); ok {
+		err = fin.error
 	}
 	return int64(n), err
 }
@@ -215,10 +225,8 @@ func (s *stream) start(ctx context.Context, off int64) error {
 // transfer sends RETR, with REST before it where it is to start in the middle.
 // The channel is nil where nothing is left to be read.
 func (s *stream) transfer(ctx context.Context, ls *lease, off int64) (*channel, error) {
-	if s.begun {
-		if err := s.same(ctx, ls); err != nil {
-			return nil, err
-		}
+	if err := s.same(ctx, ls); err != nil {
+		return nil, err
 	}
 	if size := s.f.size.Load(); off > 0 && off >= size && size >= 0 {
 		// REST to the end is refused by some. What is known of the size may
@@ -245,11 +253,14 @@ func (s *stream) transfer(ctx context.Context, ls *lease, off int64) (*channel, 
 
 // same checks that the file is the one that was read before.
 func (s *stream) same(ctx context.Context, ls *lease) error {
-	now, err := ls.stat(ctx, s.f.at, !s.broken)
+	if !s.begun {
+		return s.mark(ctx, ls)
+	}
+	now, err := s.look(ctx, ls)
 	if err != nil {
 		return err
 	}
-	was := s.f.info.e
+	was := s.was
 	if now.Size < 0 || was.Size < 0 {
 		now.Size = was.Size
 	}
@@ -257,6 +268,37 @@ func (s *stream) same(ctx context.Context, ls *lease) error {
 		return fmt.Errorf("%w: %d bytes of %v, and before %d bytes of %v", ErrChanged, now.Size, now.ModTime, was.Size, was.ModTime)
 	}
 	return nil
+}
+
+// mark takes down what the file is before anything was read of it.
+func (s *stream) mark(ctx context.Context, ls *lease) error {
+	if s.marked {
+		return nil
+	}
+	s.was = s.f.found
+	if s.f.glanced && s.was.Precision == listing.PrecisionNone {
+		if err := ls.touched(ctx, s.f.at, &s.was); err != nil {
+			return err
+		}
+	}
+	s.marked = true
+	return nil
+}
+
+// look describes the file by what Open asked for.
+func (s *stream) look(ctx context.Context, ls *lease) (listing.Entry, error) {
+	if !s.f.glanced {
+		return ls.stat(ctx, s.f.at, !s.broken)
+	}
+	e := s.f.found
+	var err error
+	if e.Size, err = ls.size(ctx, s.f.at); err != nil {
+		return e, err
+	}
+	if e.Size < 0 {
+		return ls.stat(ctx, s.f.at, false)
+	}
+	return e, ls.touched(ctx, s.f.at, &e)
 }
 
 // sameTime compares two times by what both are exact to: LIST drops the

@@ -48,7 +48,8 @@ type forData struct{ *sessions }
 func (forData) Put(string, *tls.ClientSessionState) {}
 
 // connectionTLS returns the configuration of one control connection, and that
-// of the data connections beside it, which resume its sessions.
+// of the data connections beside it, which resume its sessions; nil for clear
+// text.
 func (c *config) connectionTLS() (control, data *tls.Config) {
 	if c.tls == nil {
 		return nil, nil
@@ -56,6 +57,9 @@ func (c *config) connectionTLS() (control, data *tls.Config) {
 	s := new(sessions)
 	control = c.tls.Clone()
 	control.ClientSessionCache = s
+	if c.Dialer.ClearData {
+		return control, nil
+	}
 	data = c.tls.Clone()
 	data.ClientSessionCache = forData{s}
 	return control, data

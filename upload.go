@@ -2,18 +2,12 @@ package ftpnat
 
 import (
 	"context"
-	"crypto/md5"
 	"crypto/rand"
-	"crypto/sha1"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
-	"hash/crc32"
 	"io"
 	"io/fs"
-	"regexp"
 	"strings"
 	"time"
 
@@ -147,21 +141,12 @@ func (u *upload) sendFrom(ctx context.Context, from int64) error {
 	}
 	s := &sink{fs: u.fs, name: u.name, at: u.temp, total: u.size, base: from, resumed: from > 0}
 	u.made = true
-	buf := make([]byte, bulkSize)
-	for {
-		n, rerr := u.src.Read(buf)
-		if n > 0 {
-			if _, err := s.write(ctx, buf[:n]); err != nil {
-				return err
-			}
+	if _, err := s.readFrom(ctx, u.src); err != nil {
+		if s.err != nil {
+			return err
 		}
-		if rerr == io.EOF {
-			break
-		}
-		if rerr != nil {
-			s.abort(ctx)
-			return final{rerr}
-		}
+		s.abort(ctx)
+		return final{err}
 	}
 	if err := s.close(ctx); err != nil {
 		return err
@@ -225,69 +210,28 @@ func (u *upload) tidy(ctx context.Context, ls *lease) error {
 	return nil
 }
 
-// hashes are the commands that have a server hash a file, the best first.
-var hashes = []struct {
-	verb string
-	make func() hash.Hash
-}{
-	{"XSHA256", sha256.New},
-	{"XSHA1", sha1.New},
-	{"XMD5", md5.New},
-	{"XCRC", func() hash.Hash { return crc32.NewIEEE() }},
-}
-
-var hexRun = regexp.MustCompile(`[0-9A-Fa-f]+`)
-
 // verify compares the hash where the server tells one. The size was compared
 // when the file was closed.
 func (u *upload) verify(ctx context.Context, ls *lease) error {
-	for _, h := range hashes {
-		if u.verified {
-			break
-		}
-		if _, ok := ls.l.sess.Feature(h.verb); !ok {
-			continue
-		}
-		line, err := ls.line(h.verb, u.temp)
-		if err != nil {
-			return err
-		}
-		r, err := ls.l.do(ctx, line)
-		if err != nil {
-			return err
-		}
-		sum := h.make()
-		theirs := hexDigest(r, 2*sum.Size())
-		if !r.completed() || theirs == "" {
-			continue
-		}
-		if _, err := u.src.Seek(0, io.SeekStart); err != nil {
-			return err
-		}
-		if _, err := io.Copy(sum, u.src); err != nil {
-			return err
-		}
-		if ours := hex.EncodeToString(sum.Sum(nil)); !strings.EqualFold(ours, theirs) {
-			return fmt.Errorf("%w: its %s is %s, and that of the source %s", ErrMismatch, h.verb[1:], theirs, ours)
-		}
-		u.verified = true
+	if u.verified {
+		return nil
 	}
+	theirs, ok, err := ls.digest(ctx, u.temp)
+	if err != nil || !ok {
+		return err
+	}
+	if _, err := u.src.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	ours := theirs.algorithm.make()
+	if _, err := io.Copy(ours, u.src); err != nil {
+		return err
+	}
+	if sum := hex.EncodeToString(ours.Sum(nil)); !strings.EqualFold(sum, theirs.sum) {
+		return fmt.Errorf("%w: its %s is %s, and that of the source %s", ErrMismatch, theirs.algorithm.name, theirs.sum, sum)
+	}
+	u.verified = true
 	return nil
-}
-
-// hexDigest finds the one run of n hexadecimal digits in a reply.
-func hexDigest(r Reply, n int) string {
-	found := ""
-	for _, s := range hexRun.FindAllString(r.Text(), -1) {
-		if len(s) != n {
-			continue
-		}
-		if found != "" {
-			return ""
-		}
-		found = s
-	}
-	return found
 }
 
 // cleanLimit is how long the removal of a temporary file may take when the

@@ -199,7 +199,10 @@ func (ls *lease) rename(ctx context.Context, from, to string) error {
 		return err
 	}
 	err = ls.command(ctx, "RNTO", to)
-	if err == nil || !refusedAt(err) || isTemporary(err) {
+	if err == nil {
+		return ls.kept(ctx, to)
+	}
+	if !refusedAt(err) || isTemporary(err) {
 		return err
 	}
 	return ls.whyNotMade(ctx, to, err)

@@ -3,7 +3,6 @@ package ftpnat
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -309,31 +308,6 @@ func TestUploadNoReplace(t *testing.T) {
 		}
 		w.left(t, "", "empty", "pub", "up")
 	})
-}
-
-// TestUploadHash compares the hash where the server has one.
-func TestUploadHash(t *testing.T) {
-	for _, wrong := range []bool{false, true} {
-		s := setup{ftp: func(srv *ftptest.Server) {
-			srv.Personality = ftptest.Plain()
-			if wrong {
-				srv.Script = []ftptest.Step{{On: "XSHA256", Reply: fmt.Sprintf("250 %x", sha256.Sum256(nil))}}
-			}
-		}}
-		inBubble(t, s, func(t *testing.T, w *world) {
-			fsys := w.openFS(t, "")
-			_, err := fsys.Upload("up", bytes.NewReader(content))
-			if wrong != errors.Is(err, ErrMismatch) {
-				t.Errorf("Upload = %v", err)
-			}
-			if w.srv.Counters().Commands["XSHA256"] != 1 {
-				t.Error("the hash was not asked for")
-			}
-			if wrong {
-				w.left(t, "", "empty", "pub")
-			}
-		})
-	}
 }
 
 // TestUploadCancelled removes what an upload leaves behind.

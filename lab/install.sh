@@ -1,15 +1,16 @@
 #!/bin/sh
 # Installs what the laboratory needs on Debian and its relatives: tools and
-# pyftpdlib as packages, the three servers that exclude each other as packages
-# (and whose installation would start a daemon on port 21) unpacked side by
-# side into a cache folder. Runs again in a moment when everything is there.
+# pyftpdlib as packages, and daemons unpacked side by side into a cache folder.
+# The FTP servers among these exclude each other as packages, and the
+# installation of any would start it on this machine. Runs again in a moment
+# when everything is there.
 #
 #   FTPNAT_LAB_CACHE  the cache folder, /var/cache/ftpnat-lab if unset
 set -eu
 
 cache=${FTPNAT_LAB_CACHE:-/var/cache/ftpnat-lab}
-tools="iproute2 nftables perl-base python3 python3-pyftpdlib util-linux"
-servers="vsftpd proftpd-core pure-ftpd"
+tools="iproute2 nftables perl-base python3 python3-pyftpdlib python3-openssl util-linux"
+daemons="vsftpd proftpd-core proftpd-mod-crypto pure-ftpd dante-server tinyproxy-bin tayga miniupnpd-nftables"
 
 export DEBIAN_FRONTEND=noninteractive
 updated=
@@ -70,15 +71,19 @@ fetch() {
 	done
 }
 
-binary() { # package: its server, inside its folder
+binary() { # package: what it is wanted for, inside its folder
 	case $1 in
 	proftpd-core) echo usr/sbin/proftpd ;;
+	proftpd-mod-crypto) echo usr/lib/proftpd/mod_tls.so ;;
+	dante-server) echo usr/sbin/danted ;;
+	tinyproxy-bin) echo usr/bin/tinyproxy ;;
+	miniupnpd-nftables) echo usr/sbin/miniupnpd ;;
 	*) echo "usr/sbin/$1" ;;
 	esac
 }
 
 unpack() { # package
-	test -x "$cache/$1/$(binary "$1")" && return 0
+	test -e "$cache/$1/$(binary "$1")" && return 0
 	say "unpacking $1 into $cache"
 	mkdir "$work/$1" "$work/$1.debs"
 	(
@@ -108,7 +113,7 @@ trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
 
 install_tools
-for p in $servers; do
+for p in $daemons; do
 	unpack "$p"
 done
 say "ready ($cache)"

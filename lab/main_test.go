@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/ftpnat/ftpnat/lab/internal/client"
+	"github.com/ftpnat/ftpnat/lab/internal/nat64"
 	"github.com/ftpnat/ftpnat/lab/internal/netns"
 	"github.com/ftpnat/ftpnat/lab/internal/servers"
 )
@@ -42,7 +43,7 @@ func fitness() error {
 	if err := netns.Check(); err != nil {
 		return err
 	}
-	if err := servers.Missing(); err != nil {
+	if err := errors.Join(servers.Missing(), nat64.Missing()); err != nil {
 		return errors.Join(errors.New("run lab/install.sh first"), err)
 	}
 	return nil

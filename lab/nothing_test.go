@@ -10,18 +10,9 @@ import (
 
 	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/lab/internal/client"
-	"github.com/ftpnat/ftpnat/lab/internal/netns"
+	"github.com/ftpnat/ftpnat/lab/internal/paths"
 	"github.com/ftpnat/ftpnat/lab/internal/servers"
 )
-
-// nothingWorks is the path on which no data connection opens: the server's side
-// lets nothing in but control connections, and the client's nothing at all.
-var nothingWorks = path{
-	name:   "nothing-works",
-	client: netns.Site{Private: true, Rules: masquerade + shut},
-	server: netns.Site{Rules: control21},
-	ways:   outcomes{client.DialTimeout, client.DialTimeout, client.DialTimeout, client.Refused, client.Refused},
-}
 
 // nothingLimit is the longest that a person should wait to hear that nothing
 // works, and why.
@@ -69,7 +60,7 @@ func TestNothingWorks(t *testing.T) {
 		for _, kind := range tt.faces {
 			t.Run(string(tt.server)+"/"+string(kind), func(t *testing.T) {
 				t.Parallel()
-				r := build(t, nothingWorks, tt.server).run(client.Job{Kind: kind})
+				r := build(t, paths.NothingWorks, tt.server).run(client.Job{Kind: kind})
 				t.Logf("after %v: %s", r.Elapsed, r.Err)
 				if r.Elapsed > nothingLimit {
 					t.Errorf("took %v, want at most %v", r.Elapsed, nothingLimit)

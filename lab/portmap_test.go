@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"maps"
 	"net/netip"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -22,18 +21,19 @@ import (
 	"github.com/ftpnat/ftpnat/lab/internal/client"
 	"github.com/ftpnat/ftpnat/lab/internal/miniupnpd"
 	"github.com/ftpnat/ftpnat/lab/internal/netns"
+	"github.com/ftpnat/ftpnat/lab/internal/paths"
 	"github.com/ftpnat/ftpnat/lab/internal/servers"
 	"github.com/ftpnat/ftpnat/portmap"
 )
 
 // mapped is a server that can be reached by active mode only, from behind a
 // router that lets in what is mapped there.
-var mapped = path{
-	name:   "active-only-mapped",
-	client: netns.Site{Private: true, Rules: masquerade + miniupnpd.Rules},
-	server: netns.Site{Rules: control21},
-	ways:   outcomes{client.DialTimeout, client.DialTimeout, client.DialTimeout, client.Refused, client.Refused},
-	tries:  []string{"EPSV DialTimeout", "PASV DialTimeout", "PORT Refused", "PORT OK"},
+var mapped = paths.Path{
+	Name:   "active-only-mapped",
+	Client: netns.Site{Private: true, Rules: paths.Masquerade + miniupnpd.Rules},
+	Server: netns.Site{Rules: paths.Control21},
+	Ways:   paths.Outcomes{client.DialTimeout, client.DialTimeout, client.DialTimeout, client.Refused, client.Refused},
+	Tries:  []string{"EPSV DialTimeout", "PASV DialTimeout", "PORT Refused", "PORT OK"},
 }
 
 var protocols = []portmap.Protocol{portmap.PCP, portmap.NATPMP, portmap.UPnP}
@@ -109,12 +109,12 @@ func (job mapJob) transfer(ctx context.Context, m *portmap.Mapper, r *client.Res
 	for _, e := range entries {
 		r.Names = append(r.Names, e.Name())
 	}
-	data, err := fs.ReadFile(fsys, "down.bin")
+	data, err := fs.ReadFile(fsys, paths.Download)
 	if err != nil {
 		return err
 	}
 	r.Downloaded = client.Sum(data)
-	return fsys.WriteFile("up.bin", client.Payload(upSeed, payloadSize), 0o644)
+	return fsys.WriteFile(paths.Upload, client.Payload(paths.UploadSeed, paths.Size), 0o644)
 }
 
 // TestPortmapObstacle shows that without a mapping there is no way, not even
@@ -127,9 +127,9 @@ func TestPortmapObstacle(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.startMiniupnpd()
-	l.path.settings.PublicAddr = outer
+	l.place.Path.Settings.PublicAddr = outer
 	r := l.run(client.Job{Kind: client.Probe})
-	want := mapped.ways.byWay()
+	want := mapped.Ways.ByWay()
 	want[client.WayPORTPublic] = client.AcceptTimeout
 	if r.Err != "" || !maps.Equal(r.Outcomes, want) {
 		t.Errorf("the ways are\n%v, want\n%v; %s", r.Outcomes, want, r.Err)
@@ -166,8 +166,7 @@ func TestPortmap(t *testing.T) {
 			if err := l.net.Client.Nft(t.Context(), fmt.Sprintf(elsewhere, l.net.ServerPublic())); err != nil {
 				t.Fatal(err)
 			}
-			u := url.URL{Scheme: "ftp", User: url.UserPassword(l.server.User, l.server.Password), Host: l.net.ServerPublic().String(), Path: "/"}
-			r := l.runMapped(mapJob{Protocol: p, URL: u.String()})
+			r := l.runMapped(mapJob{Protocol: p, URL: l.place.URL()})
 			l.checkTransfers(r, client.FS)
 			l.checkAttempts(r, client.FS, servers.Vsftpd)
 			for _, a := range r.Attempts {

@@ -4,13 +4,12 @@ package lab
 
 import (
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/ftpnat/ftpnat/lab/internal/client"
+	"github.com/ftpnat/ftpnat/lab/internal/paths"
 	"github.com/ftpnat/ftpnat/lab/internal/servers"
 )
 
@@ -19,15 +18,15 @@ import (
 // nothing.
 func TestObstacles(t *testing.T) {
 	needLab(t)
-	for _, p := range append(slices.Clone(paths), nothingWorks) {
-		t.Run(p.name, func(t *testing.T) {
+	for _, p := range append(paths.Solvable(), paths.NothingWorks) {
+		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
 			r := build(t, p, servers.Vsftpd).run(client.Job{Kind: client.Probe})
 			if r.Err != "" {
 				t.Fatal(r.Err)
 			}
-			want := p.ways.byWay()
-			if p.settings.PublicAddr.IsValid() {
+			want := p.Ways.ByWay()
+			if p.Settings.PublicAddr.IsValid() {
 				want[client.WayPORTPublic] = client.Open
 			}
 			if !maps.Equal(r.Outcomes, want) {
@@ -45,10 +44,10 @@ var ftpnatClients = []client.Kind{client.FS, client.Bridge}
 // makes a difference there.
 func TestPaths(t *testing.T) {
 	needLab(t)
-	for _, p := range paths {
-		t.Run(p.name, func(t *testing.T) {
+	for _, p := range paths.Solvable() {
+		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
-			for _, server := range p.servers {
+			for _, server := range p.Servers {
 				t.Run(string(server), func(t *testing.T) {
 					t.Parallel()
 					l := build(t, p, server)
@@ -67,10 +66,10 @@ func TestPaths(t *testing.T) {
 // is in the way, so that a failure of the bridge there is ours.
 func TestBare(t *testing.T) {
 	needLab(t)
-	for _, server := range all {
+	for _, server := range servers.Kinds() {
 		t.Run(string(server), func(t *testing.T) {
 			t.Parallel()
-			l := build(t, paths[0], server)
+			l := build(t, paths.Solvable()[0], server)
 			l.checkTransfers(l.run(client.Job{Kind: client.Jlaffaye}), client.Jlaffaye)
 		})
 	}
@@ -91,24 +90,8 @@ func (l *laboratory) checkTransfers(r *client.Result, kind client.Kind) {
 	if r.Elapsed > solvedLimit {
 		l.t.Errorf("%s: took %v, want at most %v", kind, r.Elapsed, solvedLimit)
 	}
-	names := slices.DeleteFunc(r.Names, func(n string) bool { return n == "." || n == ".." || n == "up.bin" })
-	if !slices.Equal(names, []string{"down.bin"}) {
-		l.t.Errorf("%s: listed %q, want down.bin", kind, names)
-	}
-	if want := client.Sum(client.Payload(downSeed, payloadSize)); r.Downloaded != want {
-		l.t.Errorf("%s: downloaded a file with the SHA-256 %s, want %s", kind, r.Downloaded, want)
-	}
-	up := filepath.Join(l.server.Root, "up.bin")
-	data, err := os.ReadFile(up)
-	if err != nil {
+	if err := l.place.Check(r.Names, r.Downloaded); err != nil {
 		l.t.Errorf("%s: %v", kind, err)
-		return
-	}
-	if got, want := client.Sum(data), client.Sum(client.Payload(upSeed, payloadSize)); got != want {
-		l.t.Errorf("%s: uploaded %d bytes with the SHA-256 %s, want %s", kind, len(data), got, want)
-	}
-	if err := os.Remove(up); err != nil {
-		l.t.Error(err)
 	}
 }
 
@@ -121,7 +104,7 @@ func (l *laboratory) checkAttempts(r *client.Result, kind client.Kind, server se
 		l.t.Errorf("%s: no attempt succeeded: %v", kind, r.Attempts)
 		return
 	}
-	want := l.path.tries
+	want := l.place.Path.Tries
 	got := tries(r.Attempts[:first+1])
 	if server != servers.Vsftpd {
 		got, want = got[first:], want[len(want)-1:]

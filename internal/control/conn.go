@@ -65,7 +65,7 @@ type Call struct {
 	sent    time.Time
 	rtt     time.Duration // the connection's before the final reply
 	secrets []string
-	last    bool // no byte after this reply belongs to this reader: AUTH TLS
+	last    bool // no byte after this reply belongs to this reader: AUTH, CCC
 }
 
 // Conn is one control connection. Its methods are for one goroutine at a
@@ -164,7 +164,7 @@ func (c *Conn) deliver(r Reply, buffered int) (stop bool, err error) {
 		if buffered > 0 {
 			// Text that was sent in the clear and would be read as if it
 			// had come over TLS: the STARTTLS injection of CVE-2011-0411.
-			return false, &ProtocolError{"more text after the reply to AUTH", ""}
+			return false, &ProtocolError{"more text after the reply to " + call.Verb, ""}
 		}
 		return true, nil
 	}
@@ -366,10 +366,11 @@ func (c *Conn) Forget(call *Call) {
 	}
 }
 
-// StartTLS sends AUTH TLS and, where the server agrees, goes on over TLS. The
-// reply is returned as it is where the server does not agree.
-func (c *Conn) StartTLS(ctx context.Context, cfg *tls.Config, limit time.Duration) (Reply, error) {
-	call, err := c.send(ctx, "AUTH TLS", true)
+// StartTLS sends AUTH with a mechanism, TLS or SSL, and goes on over TLS where
+// the server agrees. The reply is returned as it is where the server does not
+// agree. With clear set, [Conn.EndTLS] can follow.
+func (c *Conn) StartTLS(ctx context.Context, mechanism string, cfg *tls.Config, clear bool, limit time.Duration) (Reply, error) {
+	call, err := c.send(ctx, "AUTH "+mechanism, true)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -382,7 +383,7 @@ func (c *Conn) StartTLS(ctx context.Context, cfg *tls.Config, limit time.Duratio
 	case <-c.done:
 		return r, c.Err()
 	}
-	tc := tls.Client(c.raw, cfg)
+	tc := client(c.raw, cfg, clear)
 	hctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if err := tc.HandshakeContext(hctx); err != nil {
@@ -398,10 +399,15 @@ func handshakeError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	return fmt.Errorf("TLS handshake: %w", silence(err))
+}
+
+// silence calls the end of a limit of ours by its name.
+func silence(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("TLS handshake: %w", ErrSilent)
+		return ErrSilent
 	}
-	return fmt.Errorf("TLS handshake: %w", err)
+	return err
 }
 
 // TLS returns the state of TLS on the connection, and whether there is any.

@@ -54,6 +54,8 @@ func leaked() bool {
 //	C: text      await this line
 //	wait: 3s     pause
 //	tls:         go on as a TLS server
+//	bye:         send a close_notify
+//	clear:       await one, and go on in clear text
 //	close:       end the connection
 //	silence:     read what comes and answer nothing
 //	deaf:        not even read
@@ -62,6 +64,8 @@ func leaked() bool {
 type peer struct {
 	t    *testing.T
 	nc   net.Conn
+	raw  net.Conn  // under TLS: the socket
+	tls  *tls.Conn // the last
 	br   *bufio.Reader
 	over <-chan struct{} // the test is
 }
@@ -109,11 +113,21 @@ func (p *peer) step(op, arg string) bool {
 		}
 		time.Sleep(d)
 	case "tls":
-		tc := tls.Server(p.nc, serverTLS(p.t))
+		p.raw = p.nc
+		tc := tls.Server(&recordConn{Conn: p.nc}, serverTLS(p.t))
 		if err := tc.Handshake(); err != nil {
 			return false
 		}
-		p.nc, p.br = tc, bufio.NewReader(tc)
+		p.nc, p.br, p.tls = tc, bufio.NewReader(tc), tc
+	case "bye":
+		p.tls.CloseWrite()
+		p.raw.SetWriteDeadline(time.Time{})
+	case "clear":
+		if b, err := p.br.ReadByte(); err != io.EOF {
+			p.t.Errorf("in place of the end of TLS the server got %q, %v", b, err)
+			return false
+		}
+		p.nc, p.br = p.raw, bufio.NewReader(p.raw)
 	case "silence":
 		io.Copy(io.Discard, p.br)
 		return false

@@ -116,7 +116,7 @@ func (s *Session) repeat(ctx context.Context, line string) (Reply, error) {
 	return r, err
 }
 
-// protect asks for TLS on the data connections: RFC 4217, 9.
+// protect says what TLS is for, once it is known who we are: RFC 4217, 9 and 5.
 func (s *Session) protect(ctx context.Context) error {
 	if s.cfg.TLS == nil {
 		return nil
@@ -124,6 +124,30 @@ func (s *Session) protect(ctx context.Context) error {
 	if _, err := s.once(ctx, "PBSZ 0"); err != nil {
 		return err
 	}
-	_, err := s.repeat(ctx, "PROT P")
+	level := "PROT P"
+	if s.cfg.ClearData {
+		level = "PROT C"
+	}
+	if _, err := s.repeat(ctx, level); err != nil {
+		return err
+	}
+	if !s.cfg.ClearCommands {
+		return nil
+	}
+	s.sawCommand("CCC")
+	r, err := s.conn.EndTLS(ctx, s.cfg.ReplyLimit)
+	if r.Code != 0 {
+		s.Saw(r)
+	}
 	return err
+}
+
+// exposed reports whether the connection was under TLS and is not any more.
+func (s *Session) exposed() bool {
+	conn := s.Live()
+	if conn == nil || s.cfg.TLS == nil {
+		return false
+	}
+	_, sealed := conn.TLS()
+	return !sealed
 }

@@ -19,6 +19,12 @@ type Config struct {
 	// for each connection, which has sessions of its own to resume.
 	TLS      func() *tls.Config
 	Implicit bool
+	// AuthSSL has AUTH SSL follow an AUTH TLS that the server does not know.
+	AuthSSL bool
+	// ClearData asks for data connections in clear text beside it: PROT C.
+	ClearData bool
+	// ClearCommands ends TLS after the login, where the server lets it: CCC.
+	ClearCommands bool
 	// Limit is how long a dial or a TLS handshake may take.
 	Limit time.Duration
 	// ReplyLimit is how long the server may take to answer a command, and to
@@ -37,6 +43,9 @@ type Observer struct {
 	Reply   func(Reply)
 	Lost    func(err error)
 }
+
+// ErrExposed says that a password was not sent in clear text after CCC.
+var ErrExposed = errors.New("after CCC a password would go in clear text")
 
 // RefusedError is a negative reply where the session cannot go on without a
 // positive one.
@@ -117,7 +126,7 @@ func (s *Session) connect(ctx context.Context) (err error) {
 	rtt := time.Since(start)
 	nc := raw
 	if s.cfg.TLS != nil && s.cfg.Implicit {
-		tc := tls.Client(raw, s.cfg.TLS())
+		tc := client(raw, s.cfg.TLS(), s.cfg.ClearCommands)
 		if err := tc.HandshakeContext(dctx); err != nil {
 			raw.Close()
 			err = handshakeError(ctx, err)
@@ -174,15 +183,30 @@ func (s *Session) welcome(ctx context.Context, greeting *Call) error {
 	if s.cfg.TLS == nil || s.cfg.Implicit {
 		return nil
 	}
-	s.sawCommand("AUTH TLS")
-	r, err = s.conn.StartTLS(ctx, s.cfg.TLS(), s.cfg.Limit)
+	return s.secure(ctx)
+}
+
+// secure puts the connection under TLS.
+func (s *Session) secure(ctx context.Context) error {
+	r, err := s.auth(ctx, "TLS")
+	mechanism := "TLS"
+	if err == nil && r.Code/100 == 5 && s.cfg.AuthSSL {
+		mechanism = "SSL"
+		r, err = s.auth(ctx, mechanism)
+	}
+	if err == nil && r.Code/100 != 2 {
+		err = &RefusedError{Command: "AUTH " + mechanism, Reply: r}
+	}
+	return err
+}
+
+func (s *Session) auth(ctx context.Context, mechanism string) (Reply, error) {
+	s.sawCommand("AUTH " + mechanism)
+	r, err := s.conn.StartTLS(ctx, mechanism, s.cfg.TLS(), s.cfg.ClearCommands, s.cfg.Limit)
 	if r.Code != 0 {
 		s.Saw(r)
 	}
-	if err == nil && r.Code/100 != 2 {
-		err = &RefusedError{Command: "AUTH TLS", Reply: r}
-	}
-	return err
+	return r, err
 }
 
 // Do sends one command and returns the final reply to it. A connection found
@@ -195,6 +219,9 @@ func (s *Session) Do(ctx context.Context, line string) (Reply, error) {
 	for try := 0; ; try++ {
 		if err := s.Ready(ctx); err != nil {
 			return Reply{}, err
+		}
+		if s.exposed() && secretsOf(line) != nil {
+			return Reply{}, ErrExposed
 		}
 		r, err := s.once(ctx, line)
 		if err == nil && r.Code == 421 && !s.Answers(ctx) {

@@ -5,6 +5,8 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -52,15 +54,17 @@ func (job Job) store(ctx context.Context, d *ftpnat.Dialer, u *url.URL, r *Resul
 	if err != nil {
 		return err
 	}
-	n, err := conn.Store(ctx, job.Upload, bytes.NewReader(Payload(job.Seed, job.Size)))
+	for _, size := range append(job.Before, job.Size) {
+		n, serr := conn.Store(ctx, job.Upload, bytes.NewReader(Payload(job.Seed, size)))
+		if err = serr; err == nil && n != int64(size) {
+			err = fmt.Errorf("stored %d bytes of %d", n, size)
+		}
+		if err != nil {
+			break
+		}
+	}
 	r.Report = conn.Report().String()
-	if err := errors.Join(err, conn.Close()); err != nil {
-		return err
-	}
-	if n != int64(job.Size) {
-		return fmt.Errorf("stored %d bytes of %d", n, job.Size)
-	}
-	return nil
+	return errors.Join(err, conn.Close())
 }
 
 // bridge does the job with jlaffaye/ftp over ftpnat.
@@ -80,6 +84,19 @@ func (s Settings) dialer(u *url.URL) (*ftpnat.Dialer, error) {
 		PublicAddr:     s.PublicAddr,
 		ListenPorts:    s.ListenPorts,
 		AttemptTimeout: s.AttemptTimeout,
+		ImplicitTLS:    u.Scheme == "ftps",
+		ClearData:      s.ClearData,
+		ClearCommands:  s.ClearCommands,
+	}
+	if len(s.RootsPEM) > 0 {
+		d.TLSConfig = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: s.TLSVersion, MaxVersion: s.TLSVersion}
+		d.TLSConfig.RootCAs.AppendCertsFromPEM(s.RootsPEM)
+	}
+	if s.Proxy != "" {
+		var err error
+		if d.ProxyURL, err = url.Parse(s.Proxy); err != nil {
+			return nil, err
+		}
 	}
 	for _, name := range s.Modes {
 		var m ftpnat.Mode
@@ -100,7 +117,12 @@ func traced(ctx context.Context, r *Result) context.Context {
 		r.Trace = append(r.Trace, fmt.Sprintf(format, args...))
 	}
 	return ftpnat.WithTrace(ctx, &ftpnat.Trace{
-		Connect: func(e ftpnat.ConnectEvent) { add("connect %s: %v, after %v", e.Server, e.Err, e.Elapsed) },
+		Connect: func(e ftpnat.ConnectEvent) {
+			add("connect %s: %v, after %v", e.Server, e.Err, e.Elapsed)
+			mu.Lock()
+			defer mu.Unlock()
+			r.Connects = append(r.Connects, e.Elapsed)
+		},
 		Command: func(line string) { add("> %s", line) },
 		Reply:   func(reply ftpnat.Reply) { add("< %s", reply) },
 		Lost:    func(err error) { add("lost: %v", err) },

@@ -11,23 +11,18 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/jlaffaye/ftp"
 )
 
-// bareDialTimeout is jlaffaye/ftp's patience when it is alone. Its default is
-// 5 s; the laboratory's round trips are far below a millisecond.
-const bareDialTimeout = 2 * time.Second
-
-// jlaffaye does the job with jlaffaye/ftp as it is. It has no context for
-// anything after its first dial, and no limit on waiting for a reply, so its
-// control connection is closed when ctx ends.
+// jlaffaye does the job with jlaffaye/ftp as it is. It has no context and no
+// limit for anything after its first dial, so its dials end with ctx and its
+// control connection is closed then.
 func (job Job) jlaffaye(ctx context.Context, u *url.URL, r *Result) error {
 	var mu sync.Mutex
 	var control net.Conn
 	dial := func(network, addr string) (net.Conn, error) {
-		d := net.Dialer{Timeout: bareDialTimeout}
+		var d net.Dialer
 		conn, err := d.DialContext(ctx, network, addr)
 		mu.Lock()
 		defer mu.Unlock()
@@ -89,5 +84,9 @@ func hostPort(u *url.URL) string {
 	if u.Port() != "" {
 		return u.Host
 	}
-	return net.JoinHostPort(u.Hostname(), "21")
+	port := "21"
+	if u.Scheme == "ftps" {
+		port = "990"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
 }

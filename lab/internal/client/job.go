@@ -26,11 +26,13 @@ type Job struct {
 	Kind     Kind
 	URL      string
 	Settings Settings
+	Hosts    string        // in place of /etc/hosts; empty means the machine's own
 	Timeout  time.Duration // for all of it
 	Download string        // the file to read
 	Upload   string        // the file to write, with Payload(Seed, Size)
 	Seed     uint64
 	Size     int
+	Before   []int // sizes of files to write under that name first (FS)
 }
 
 // Settings are the fields of an ftpnat.Dialer that a path may need.
@@ -39,6 +41,12 @@ type Settings struct {
 	PublicAddr     netip.Addr
 	ListenPorts    [2]uint16
 	AttemptTimeout time.Duration
+
+	RootsPEM      []byte // certificates to trust; AUTH TLS where the URL does not say how
+	TLSVersion    uint16 // the only one; zero means any
+	ClearData     bool
+	ClearCommands bool
+	Proxy         string // URL
 }
 
 // Result is what a client process saw.
@@ -47,7 +55,8 @@ type Result struct {
 	Downloaded  string   // SHA-256 of what was read
 	Err         string   // the first error, "" if all succeeded
 	Negotiation *Negotiation
-	Attempts    []Attempt // of ftpnat, all that were made, in order
+	Attempts    []Attempt       // of ftpnat, all that were made, in order
+	Connects    []time.Duration // what each control connection took to open
 	Elapsed     time.Duration
 	Report      string             // ftpnat's report as text
 	Outcomes    map[string]Outcome // of a Probe, by the way that was tried

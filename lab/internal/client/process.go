@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -34,8 +35,16 @@ func Run(ctx context.Context, n *netns.Namespace, job Job) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	argv := []string{self}
+	if job.Hosts != "" {
+		var remove func()
+		if argv, remove, err = withHosts(job.Hosts, self); err != nil {
+			return nil, err
+		}
+		defer remove()
+	}
 	var stdout, stderr bytes.Buffer
-	cmd := n.Command(ctx, self)
+	cmd := n.Command(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), variable+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -46,6 +55,23 @@ func Run(ctx context.Context, n *netns.Namespace, job Job) (*Result, error) {
 		return nil, fmt.Errorf("client %s: %w\n%s", job.Kind, err, stdout.Bytes())
 	}
 	return &r, nil
+}
+
+// withHosts returns a command that runs a program in a mount namespace of its
+// own with another /etc/hosts.
+func withHosts(hosts, program string) (argv []string, remove func(), err error) {
+	f, err := os.CreateTemp("", "ftpnat-lab-hosts-")
+	if err != nil {
+		return nil, nil, err
+	}
+	remove = func() { os.Remove(f.Name()) }
+	_, err = f.WriteString(hosts)
+	if err := errors.Join(err, f.Close(), os.Chmod(f.Name(), 0o644)); err != nil {
+		remove()
+		return nil, nil, err
+	}
+	const script = `mount --bind "$1" /etc/hosts && exec "$2"`
+	return []string{"unshare", "--mount", "--", "sh", "-c", script, "sh", f.Name(), program}, remove, nil
 }
 
 // Main does the job and ends the process, if this process is a client.

@@ -5,6 +5,7 @@ package servers
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 )
 
@@ -24,7 +25,7 @@ ServerName lab
 DefaultAddress %s
 SocketBindTight on
 Port 21
-UseIPv6 off
+UseIPv6 %s
 UseReverseDNS off
 WtmpLog off
 User nobody
@@ -44,7 +45,12 @@ PassivePorts %d %d
 <IfModule mod_delay.c>
 DelayEngine off
 </IfModule>
-`, o.Addr, s.path("users"), s.path("pid"), s.path("scoreboard"), s.path("proftpd.log"), o.PassivePorts[0], o.PassivePorts[1])
+`, o.Addr, onOff(o.Addr.Is6()), s.path("users"), s.path("pid"), s.path("scoreboard"), s.path("proftpd.log"), o.PassivePorts[0], o.PassivePorts[1])
+	b.WriteString(o.proftpdTLS(s))
+	if o.Digest {
+		modules, _ := unpacked("proftpd-core", "usr/lib/proftpd")
+		b.WriteString("ModulePath " + filepath.Clean(modules) + "\nLoadModule mod_digest.c\n")
+	}
 	if o.RefuseEPSV {
 		b.WriteString("<Limit EPSV>\nDenyAll\n</Limit>\n")
 	}
@@ -62,4 +68,11 @@ DelayEngine off
 	}
 	path, env := unpacked(ProFTPD.files())
 	return &program{argv: []string{path, "-n", "-c", s.path("proftpd.conf")}, env: env}, nil
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
 }

@@ -31,6 +31,7 @@ func (o Options) pureftpd(ctx context.Context, s *Server) (*program, error) {
 		"--altlog", "clf:" + s.path("transfers.log"),
 		"--umask", "133:022",
 	}
+	argv = append(argv, o.pureftpdTLS(s)...)
 	if o.PassiveAddr.IsValid() {
 		argv = append(argv, "--forcepassiveip", o.PassiveAddr.String())
 	}

@@ -6,7 +6,7 @@ import os
 import sys
 
 from pyftpdlib.authorizers import DummyAuthorizer
-from pyftpdlib.handlers import FTPHandler, ThrottledDTPHandler
+from pyftpdlib.handlers import FTPHandler, ThrottledDTPHandler, TLS_FTPHandler
 from pyftpdlib.servers import FTPServer
 
 o = json.loads(sys.argv[1])
@@ -15,7 +15,10 @@ authorizer = DummyAuthorizer()
 authorizer.add_user(o["user"], o["password"], o["root"], perm="elradfmwMT")
 
 
-class Handler(FTPHandler):
+Base = TLS_FTPHandler if o["certificate"] else FTPHandler
+
+
+class Handler(Base):
     pass
 
 
@@ -26,7 +29,11 @@ Handler.passive_ports = range(first, last + 1)
 if o["passive_addr"]:
     Handler.masquerade_address = o["passive_addr"]
 if o["refuse_epsv"]:
-    Handler.proto_cmds = {k: v for k, v in FTPHandler.proto_cmds.items() if k != "EPSV"}
+    Handler.proto_cmds = {k: v for k, v in Base.proto_cmds.items() if k != "EPSV"}
+if o["certificate"]:
+    Handler.certfile = o["certificate"]
+    Handler.tls_control_required = Handler.tls_data_required = True
+    Handler.get_ssl_context()  # while it can be read
 if o["rate"]:
 
     class Throttled(ThrottledDTPHandler):

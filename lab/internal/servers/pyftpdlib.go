@@ -15,6 +15,10 @@ func (o Options) pyftpdlib(s *Server) (*program, error) {
 	if o.PassiveAddr.IsValid() {
 		passive = o.PassiveAddr.String()
 	}
+	certificate := ""
+	if o.TLS != nil {
+		certificate = s.path(certificateFile)
+	}
 	settings, err := json.Marshal(map[string]any{
 		"addr":           o.Addr,
 		"user":           o.User,
@@ -26,6 +30,7 @@ func (o Options) pyftpdlib(s *Server) (*program, error) {
 		"passive_ports":  o.PassivePorts,
 		"max_per_client": o.MaxPerClient,
 		"rate":           o.Rate,
+		"certificate":    certificate,
 	})
 	if err != nil {
 		return nil, err

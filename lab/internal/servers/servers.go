@@ -29,7 +29,13 @@ const (
 	Pyftpdlib Kind = "pyftpdlib"
 )
 
-// Kinds returns all of them.
+// The proxies that it has.
+const (
+	Danted    Kind = "danted"    // SOCKS5, with a login
+	Tinyproxy Kind = "tinyproxy" // CONNECT, with a login
+)
+
+// Kinds returns the FTP servers.
 func Kinds() []Kind { return []Kind{Vsftpd, ProFTPD, PureFTPd, Pyftpdlib} }
 
 // Options says how a server behaves. Of the zero value only Kind, Namespace and
@@ -37,14 +43,46 @@ func Kinds() []Kind { return []Kind{Vsftpd, ProFTPD, PureFTPd, Pyftpdlib} }
 type Options struct {
 	Kind           Kind
 	Namespace      *netns.Namespace
-	Addr           netip.Addr // it listens here, on port 21
+	Addr           netip.Addr // it listens here, on Port
 	User, Password string     // the one account; empty means lab and secret
 
+	// These are for proxies: the interface through which danted dials, the
+	// ports that tinyproxy's CONNECT may go to, nil meaning all, and the
+	// hosts(5) by which they find names.
+	Outside      string
+	ConnectPorts []uint16
+	Hosts        string
+
+	// These are for FTP servers.
+	TLS          *TLS       // nil means clear text
+	Digest       bool       // HASH is there (ProFTPD, in clear text)
 	RefuseEPSV   bool       // EPSV is answered by an error (not on pure-ftpd)
 	PassiveAddr  netip.Addr // 227 names this address in place of Addr
 	PassivePorts [2]uint16  // inclusive; zero means DefaultPassivePorts
 	MaxPerClient int        // control connections from one address; zero means no limit
 	Rate         int        // bytes per second of a download; zero means no limit
+}
+
+// TLS has a server refuse what is not under TLS: with vsftpd also a session
+// that is not resumed and an upload that ends without a close_notify.
+type TLS struct {
+	CertPEM, KeyPEM []byte
+	Implicit        bool // from the first byte, on port 990 (vsftpd)
+	ClearCommands   bool // CCC is taken (ProFTPD)
+	ClearData       bool // data connections in clear text are taken (vsftpd)
+}
+
+// Port returns the port on which the server listens.
+func (o Options) Port() uint16 {
+	switch {
+	case o.Kind == Danted:
+		return 1080
+	case o.Kind == Tinyproxy:
+		return 8888
+	case o.TLS != nil && o.TLS.Implicit:
+		return 990
+	}
+	return 21
 }
 
 // DefaultPassivePorts is where the servers listen for data connections. Rules
@@ -80,7 +118,7 @@ type program struct {
 // Missing reports the kinds of server whose programs are not on this machine.
 func Missing() error {
 	var errs []error
-	for _, k := range Kinds() {
+	for _, k := range append(Kinds(), Danted, Tinyproxy) {
 		if err := k.missing(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", k, err))
 		}
@@ -104,6 +142,9 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if err := s.makeFolders(); err != nil {
 		return nil, err
 	}
+	if err := o.writeCertificate(s); err != nil {
+		return nil, err
+	}
 	p, err := o.configure(ctx, s)
 	if err != nil {
 		return nil, err
@@ -111,7 +152,7 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if err := s.run(o.Namespace, p); err != nil {
 		return nil, err
 	}
-	return s, s.waitListening(ctx)
+	return s, s.waitListening(ctx, o.Port())
 }
 
 func (o Options) withDefaults() Options {
@@ -134,6 +175,10 @@ func (o Options) configure(ctx context.Context, s *Server) (*program, error) {
 		return o.pureftpd(ctx, s)
 	case Pyftpdlib:
 		return o.pyftpdlib(s)
+	case Danted:
+		return o.danted(ctx, s)
+	case Tinyproxy:
+		return o.tinyproxy(s)
 	}
 	return nil, fmt.Errorf("no such server: %q", o.Kind)
 }
@@ -199,13 +244,13 @@ func (s *Server) run(n *netns.Namespace, p *program) error {
 }
 
 // waitListening returns when the server has its socket.
-func (s *Server) waitListening(ctx context.Context) error {
+func (s *Server) waitListening(ctx context.Context, port uint16) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
-		if listening(s.cmd.Process.Pid) {
+		if listening(s.cmd.Process.Pid, port) {
 			return nil
 		}
 		select {
@@ -218,19 +263,22 @@ func (s *Server) waitListening(ctx context.Context) error {
 	}
 }
 
-// listening reports whether port 21 is open for connections in the network
-// namespace of a process. It looks at the kernel's table, since a connection
+// listening reports whether a port is open for connections in the network
+// namespace of a process. It looks at the kernel's tables, since a connection
 // would count against the server's limits.
-func listening(pid int) bool {
-	const port21, listen = ":0015", "0A"
-	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", pid))
-	if err != nil {
-		return false
-	}
-	for line := range strings.Lines(string(table)) {
-		f := strings.Fields(line)
-		if len(f) > 3 && strings.HasSuffix(f[1], port21) && f[3] == listen {
-			return true
+func listening(pid int, port uint16) bool {
+	const listen = "0A"
+	suffix := fmt.Sprintf(":%04X", port)
+	for _, name := range []string{"tcp", "tcp6"} {
+		table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, name))
+		if err != nil {
+			return false
+		}
+		for line := range strings.Lines(string(table)) {
+			f := strings.Fields(line)
+			if len(f) > 3 && strings.HasSuffix(f[1], suffix) && f[3] == listen {
+				return true
+			}
 		}
 	}
 	return false

@@ -34,8 +34,8 @@ func unpacked(pkg, program string) (path string, env []string) {
 func (k Kind) missing() error {
 	switch k {
 	case Pyftpdlib:
-		if err := exec.Command(systemPython, "-I", "-c", "import pyftpdlib").Run(); err != nil {
-			return fmt.Errorf("%s has no pyftpdlib: %w", systemPython, err)
+		if err := exec.Command(systemPython, "-I", "-c", "import pyftpdlib, OpenSSL").Run(); err != nil {
+			return fmt.Errorf("%s has no pyftpdlib with OpenSSL: %w", systemPython, err)
 		}
 		return nil
 	default:
@@ -53,6 +53,10 @@ func (k Kind) files() (pkg, program string) {
 		return "proftpd-core", "usr/sbin/proftpd"
 	case PureFTPd:
 		return "pure-ftpd", "usr/sbin/pure-ftpd"
+	case Danted:
+		return "dante-server", "usr/sbin/danted"
+	case Tinyproxy:
+		return "tinyproxy-bin", "usr/bin/tinyproxy"
 	default:
 		return "vsftpd", "usr/sbin/vsftpd"
 	}

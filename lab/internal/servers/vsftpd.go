@@ -19,9 +19,13 @@ func (o Options) vsftpd(ctx context.Context, s *Server) (*program, error) {
 		return nil, err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `listen=YES
-listen_address=%s
-listen_port=21
+	listen := fmt.Sprintf("listen=YES\nlisten_address=%s\n", o.Addr)
+	if o.Addr.Is6() {
+		listen = fmt.Sprintf("listen=NO\nlisten_ipv6=YES\nlisten_address6=%s\n", o.Addr)
+	}
+	b.WriteString(listen)
+	b.WriteString(o.vsftpdTLS(s))
+	fmt.Fprintf(&b, `listen_port=%d
 background=NO
 seccomp_sandbox=NO
 isolate_network=NO
@@ -41,7 +45,7 @@ xferlog_enable=YES
 xferlog_std_format=NO
 log_ftp_protocol=YES
 vsftpd_log_file=%s
-`, o.Addr, s.path("empty"), o.PassivePorts[0], o.PassivePorts[1], o.MaxPerClient, o.Rate, s.path("vsftpd.log"))
+`, o.Port(), s.path("empty"), o.PassivePorts[0], o.PassivePorts[1], o.MaxPerClient, o.Rate, s.path("vsftpd.log"))
 	if o.RefuseEPSV {
 		b.WriteString("cmds_denied=EPSV\n")
 	}

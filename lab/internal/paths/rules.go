@@ -1,13 +1,13 @@
 //go:build linux
 
-package lab
+package paths
 
 // Rules of routers, in the language of nft(8). Each may stand beside the
 // others: it has a table of its own. The first four bytes of a TCP payload are
 // @ih,0,32.
 
-// masquerade is the NAT of a home router.
-const masquerade = `
+// Masquerade is the NAT of a home router.
+const Masquerade = `
 table ip nat {
 	chain postrouting {
 		type nat hook postrouting priority srcnat
@@ -16,9 +16,9 @@ table ip nat {
 }
 `
 
-// shut makes a home router silent to strangers instead of answering them that
+// Shut makes a home router silent to strangers instead of answering them that
 // a port is closed.
-const shut = `
+const Shut = `
 table ip shut {
 	chain input {
 		type filter hook input priority filter
@@ -27,9 +27,9 @@ table ip shut {
 }
 `
 
-// helper assigns the kernel's FTP helper, which no kernel does by itself any
+// Helper assigns the kernel's FTP helper, which no kernel does by itself any
 // more.
-const helper = `
+const Helper = `
 table ip helper {
 	ct helper ftp-standard {
 		type "ftp" protocol tcp
@@ -41,8 +41,8 @@ table ip helper {
 }
 `
 
-// forwarded sends a range of the router's ports to the host behind it.
-const forwarded = `
+// Forwarded sends a range of the router's ports to the host behind it.
+const Forwarded = `
 table ip forwarded {
 	chain prerouting {
 		type nat hook prerouting priority dstnat
@@ -51,9 +51,9 @@ table ip forwarded {
 }
 `
 
-// resetPORT is a router that takes PORT and EPRT for an attack: it resets the
+// ResetPORT is a router that takes PORT and EPRT for an attack: it resets the
 // connection toward the client at once and toward the server when that speaks.
-const resetPORT = `
+const ResetPORT = `
 table ip resetting {
 	chain forward {
 		type filter hook forward priority filter
@@ -63,8 +63,8 @@ table ip resetting {
 }
 `
 
-// resetEPSV does the same at EPSV.
-const resetEPSV = `
+// ResetEPSV does the same at EPSV.
+const ResetEPSV = `
 table ip resetting {
 	chain forward {
 		type filter hook forward priority filter
@@ -74,8 +74,8 @@ table ip resetting {
 }
 `
 
-// swallowEPSV drops the packet, and each time that it is sent again.
-const swallowEPSV = `
+// SwallowEPSV drops the packet, and each time that it is sent again.
+const SwallowEPSV = `
 table ip swallow {
 	chain forward {
 		type filter hook forward priority filter
@@ -84,9 +84,9 @@ table ip swallow {
 }
 `
 
-// blind229 is a firewall that opens the ports named by 227, and does not know
+// Blind229 is a firewall that opens the ports named by 227, and does not know
 // that 229 names one as well. It remembers which of the two it saw last.
-const blind229 = `
+const Blind229 = `
 table ip blind {
 	set extended {
 		type ipv4_addr
@@ -102,9 +102,9 @@ table ip blind {
 }
 `
 
-// control21 is a firewall in front of a server that lets nothing in but
+// Control21 is a firewall in front of a server that lets nothing in but
 // control connections.
-const control21 = `
+const Control21 = `
 table ip firewall {
 	chain forward {
 		type filter hook forward priority filter; policy drop
@@ -115,9 +115,9 @@ table ip firewall {
 }
 `
 
-// serverDNAT is a server's router that forwards the control connection and the
+// ServerDNAT is a server's router that forwards the control connection and the
 // passive range, and touches no reply.
-const serverDNAT = masquerade + `
+const ServerDNAT = Masquerade + `
 table ip portmap {
 	chain prerouting {
 		type nat hook prerouting priority dstnat

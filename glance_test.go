@@ -1,0 +1,151 @@
+package ftpnat
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ftpnat/ftpnat/internal/ftptest"
+)
+
+// TestGlance opens a file on servers without MLST: one round trip, and no
+// listing before one is needed.
+func TestGlance(t *testing.T) {
+	for _, p := range []ftptest.Personality{ftptest.VSFTPD(), ftptest.IIS()} {
+		t.Run(p.Name, func(t *testing.T) {
+			inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Personality = p }}, func(t *testing.T, w *world) {
+				fsys := w.openFS(t, "pub")
+				start := time.Now()
+				f, err := fsys.Open("file.bin")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer f.Close()
+				if took := time.Since(start); took != rtt {
+					t.Errorf("Open took %v, want %v", took, rtt)
+				}
+				if got, err := io.ReadAll(f); err != nil || !bytes.Equal(got, content) {
+					t.Errorf("%d bytes, %v", len(got), err)
+				}
+				if n := w.srv.Counters().Commands["LIST"]; n != 0 {
+					t.Errorf("%d listings to read a file", n)
+				}
+				info, err := f.Stat()
+				if err != nil || info.Size() != int64(len(content)) {
+					t.Fatalf("Stat = %v, %v", info, err)
+				}
+				list, err := fsys.ReadDir(".")
+				if err != nil || len(list) != 1 {
+					t.Fatalf("ReadDir = %v, %v", list, err)
+				}
+				listed, err := list[0].Info()
+				if err != nil || !listed.ModTime().Equal(info.ModTime()) || listed.Mode() != info.Mode() {
+					t.Errorf("ReadDir has %v, and Stat %v, %v", listed, info, err)
+				}
+				if _, err := f.(fs.ReadDirFile).ReadDir(-1); !errors.Is(err, errNotDir) {
+					t.Errorf("ReadDir of a file = %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestSizedDirectory has servers that tell a size of directories too.
+func TestSizedDirectory(t *testing.T) {
+	for _, p := range []ftptest.Personality{ftptest.VSFTPD(), ftptest.IIS()} {
+		t.Run(p.Name, func(t *testing.T) {
+			s := setup{ftp: func(srv *ftptest.Server) {
+				srv.Personality = p
+				srv.Script = []ftptest.Step{{On: "SIZE", Reply: "213 4096"}, {On: "MDTM", Reply: "213 20240101000000"}}
+			}}
+			inBubble(t, s, func(t *testing.T, w *world) {
+				open := func() *File {
+					t.Helper()
+					f, err := w.openFS(t, "").openRead("pub")
+					if err != nil {
+						t.Fatal(err)
+					}
+					return f
+				}
+				f := open()
+				list, err := f.ReadDir(-1)
+				if err != nil || len(list) != 1 || list[0].Name() != "file.bin" {
+					t.Errorf("ReadDir = %v, %v", list, err)
+				}
+				if info, err := f.Stat(); err != nil || !info.IsDir() {
+					t.Errorf("Stat = %v, %v", info, err)
+				}
+				if err := f.Close(); err != nil {
+					t.Error(err)
+				}
+				f = open() // of another FS, which has not seen a listing
+				if f.isDir() {
+					t.Error("the directory was not glanced at")
+				}
+				if n, err := f.Read(make([]byte, 10)); n != 0 || !errors.Is(err, errIsDir) {
+					t.Errorf("Read = %d, %v", n, err)
+				}
+				if err := f.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// TestHiddenFile has a file that SIZE finds and the listing does not show, as
+// where names differ in their cases.
+func TestHiddenFile(t *testing.T) {
+	s := setup{ftp: func(srv *ftptest.Server) {
+		srv.Script = []ftptest.Step{{On: "SIZE", Reply: "213 7"}, {On: "MDTM", Reply: "213 20240101000000"}}
+	}}
+	inBubble(t, s, func(t *testing.T, w *world) {
+		f, err := w.openFS(t, "").Open("EMPTY")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil || info.Name() != "EMPTY" || info.Size() != 7 || !info.ModTime().Equal(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)) {
+			t.Errorf("Stat = %v, %v", info, err)
+		}
+	})
+}
+
+// TestChangedTime has the file replaced by one of the same size while it is
+// read.
+func TestChangedTime(t *testing.T) {
+	other := slices.Clone(content)
+	slices.Reverse(other)
+	for _, p := range ftptest.Personalities() {
+		if p.Name == "Ancient" {
+			continue // it has no way to start in the middle
+		}
+		t.Run(p.Name, func(t *testing.T) {
+			inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Personality = p }}, func(t *testing.T, w *world) {
+				f, err := w.openFS(t, "").openRead("pub/file.bin")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer f.Close()
+				if _, err := io.ReadFull(f, make([]byte, 30_000)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Hour)
+				if err := w.srv.Tree.WriteFile("pub/file.bin", other, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := f.Seek(10_000, io.SeekStart); err != nil {
+					t.Fatal(err)
+				}
+				if n, err := io.Copy(io.Discard, f); !errors.Is(err, ErrChanged) {
+					t.Errorf("read %d bytes, %v", n, err)
+				}
+			})
+		})
+	}
+}

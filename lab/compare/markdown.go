@@ -1,0 +1,98 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"os"
+	"strings"
+)
+
+// saidWidth is how much of what a client said has room in a cell.
+const saidWidth = 28
+
+var escape = strings.NewReplacer("|", `\|`, "*", `\*`, "_", `\_`, "`", "'", "<", "&lt;", ">", "&gt;")
+
+// markdown prints the table with the picture above it, if there is one.
+func (r *report) markdown(w io.Writer, picture string) error {
+	var b strings.Builder
+	if picture != "" {
+		fmt.Fprintf(&b, "![which client gets through on which path](%s)\n\n", picture)
+	}
+	fmt.Fprintf(&b, "Seconds until a directory is listed, 1 MiB downloaded and 1 MiB uploaded, with both files' SHA-256 right. Each\n"+
+		"client has its defaults and at most %s. Server: vsftpd. %s, %s.\n"+
+		"`sudo go run ./lab/compare -readme README.md` made this.\n\n",
+		r.limit(), r.Date.Format("2006-01-02"), escape.Replace(r.System))
+	r.markdownTable(&b)
+	for _, s := range r.remarks() {
+		fmt.Fprintf(&b, "\n%s\n", escape.Replace(s))
+	}
+	if quotes := r.quotes(); len(quotes) > 0 {
+		b.WriteString("\n<details><summary>What they said</summary>\n\n| path | client | |\n|---|---|---|\n")
+		for _, q := range quotes {
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", q.Path, q.Client, escape.Replace(q.Said))
+		}
+		b.WriteString("\n</details>\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (r *report) markdownTable(b *strings.Builder) {
+	b.WriteString("| path |")
+	for _, c := range r.Clients {
+		fmt.Fprintf(b, " %s<br>%s |", c.Name, html.EscapeString(c.Version))
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(r.Clients)) + "\n")
+	for _, row := range r.Rows {
+		fmt.Fprintf(b, "| **%s**<br>%s |", escape.Replace(row.title()), escape.Replace(row.About))
+		for _, c := range row.Cells {
+			fmt.Fprintf(b, " %s |", c.markdown())
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("| **gets through** |")
+	for i := range r.Clients {
+		fmt.Fprintf(b, " **%s** |", r.sum(i))
+	}
+	b.WriteString("\n")
+}
+
+func (c cell) markdown() string {
+	if c.Said == "" {
+		return c.verdict()
+	}
+	return c.verdict() + "<br>" + escape.Replace(clip(c.Said, saidWidth))
+}
+
+// The lines of a file between which a table is put.
+const (
+	beginMark = "<!-- compare:begin -->\n"
+	endMark   = "<!-- compare:end -->\n"
+)
+
+// insert puts text between the marks of the file.
+func insert(name string, text []byte) error {
+	old, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	updated, err := between(old, text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return os.WriteFile(name, updated, 0o644)
+}
+
+func between(old, text []byte) ([]byte, error) {
+	before, rest, begun := bytes.Cut(old, []byte(beginMark))
+	_, after, ended := bytes.Cut(rest, []byte(endMark))
+	if !begun || !ended {
+		return nil, errors.New("no lines " + strings.TrimSpace(beginMark) + " and " + strings.TrimSpace(endMark))
+	}
+	return bytes.Join([][]byte{before, []byte(beginMark), text, []byte(endMark), after}, nil), nil
+}
