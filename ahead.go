@@ -25,6 +25,7 @@ func (l *link) doBoth(ctx context.Context, first, second string) (a, b Reply, er
 	var replies [2]control.Reply
 	for i, line := range []string{first, second} {
 		if calls[i], err = l.sess.Send(ctx, line); err != nil {
+			l.sess.Drop(err)
 			return a, b, contextual(ctx, replied(line, err))
 		}
 	}

@@ -17,7 +17,7 @@ const bulkSize = 256 << 10
 
 var bulk = sync.Pool{New: func() any { b := make([]byte, bulkSize); return &b }}
 
-// pieceMost and pieceFor bound what crosses in one go on the kernel's path:
+// pieceMost and pieceFor bound what the kernel moves to a file in one go:
 // others wait for a connection no longer than that takes, and progress can be
 // told.
 const (
@@ -78,7 +78,7 @@ func (ch *channel) splice(file *os.File, tcp *net.TCPConn) (n int64, err, werr e
 	return n, err, nil
 }
 
-// piece lets the kernel copy for a while. It has moved something when it
+// piece lets the kernel receive for a while. It has moved something when it
 // returns without an error. The limit is on standing still, not on size.
 func (ch *channel) piece(move func() (int64, error)) (n int64, err error) {
 	for start := time.Now(); ; {
@@ -99,7 +99,8 @@ func (ch *channel) piece(move func() (int64, error)) (n int64, err error) {
 // moveFrom sends a piece of what r has. A file goes from the kernel's cache to
 // the socket. An error of r, its io.EOF too, is in rerr.
 func (ch *channel) moveFrom(r io.Reader, buf []byte) (n int64, err, rerr error) {
-	file, isFile := r.(*os.File)
+	// Not a pipe: the socket's time would pass while one is read.
+	file, isFile := regular(r)
 	tcp, plain := ch.nc.(*net.TCPConn)
 	if isFile && plain && !ch.closed {
 		return ch.sendfile(tcp, file)
@@ -124,13 +125,15 @@ func (ch *channel) readFrom(r io.Reader) (err, rerr error) {
 	return err, rerr
 }
 
-// sendfile copies a piece from a file to the socket in the kernel.
+// sendfile copies a piece from a file to the socket in the kernel. The piece is
+// small, as not every system can tell how much has gone when the time is up.
 func (ch *channel) sendfile(tcp *net.TCPConn, file *os.File) (n int64, err, rerr error) {
-	lr := &io.LimitedReader{R: file, N: pieceMost}
-	n, err = ch.piece(func() (int64, error) { return tcp.ReadFrom(lr) })
+	ch.wind()
+	n, err = tcp.ReadFrom(io.LimitReader(file, bulkSize))
+	ch.n += n
 	switch {
 	case err != nil && isNetwork(err):
-		return n, err, nil
+		return n, ch.stalled(err), nil
 	case err != nil:
 		return n, nil, err
 	case n == 0:

@@ -128,6 +128,27 @@ func TestBulkErrors(t *testing.T) {
 	}
 }
 
+// TestRegular keeps pipes off the kernel's path: the time of a socket would
+// pass while nobody writes into one.
+func TestRegular(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	file, err := os.Create(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for v, want := range map[any]bool{r: false, w: false, file: true, new(bytes.Buffer): false} {
+		if _, got := regular(v); got != want {
+			t.Errorf("regular(%T %v) = %v", v, v, got)
+		}
+	}
+}
+
 // BenchmarkBulk moves 1 GiB over loopback and reports the time as a ratio to
 // that of a bare TCP connection, measured in the same run.
 func BenchmarkBulk(b *testing.B) {

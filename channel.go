@@ -317,6 +317,9 @@ func (ch *channel) finish(ctx context.Context) (Reply, error) {
 			ch.l.note("the end of the upload could not be sent: %v", err)
 		}
 	}
+	if ch.unsigned() && !ch.req.upload() {
+		ch.l.note("the data ended without a close_notify")
+	}
 	ch.closeData()
 	r, err := ch.closing(ctx, ch.l.verdictLimit())
 	if err == nil && r.Code == 421 {

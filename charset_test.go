@@ -2,6 +2,7 @@ package ftpnat
 
 import (
 	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +83,29 @@ func TestServerZone(t *testing.T) {
 		facts, ok := info.Sys().(*Facts)
 		if !ok || facts.Zoned || facts.Precision != time.Minute || !facts.Mode {
 			t.Errorf("facts: %+v", facts)
+		}
+	})
+}
+
+// TestModTime asks for exact times where the listing has minutes.
+func TestModTime(t *testing.T) {
+	everyServer(t, func(t *testing.T, w *world, fsys *FS) {
+		want := time.Date(1999, 12, 20, 12, 30, 40, 0, time.UTC)
+		if err := w.srv.Tree.Chtimes("empty", want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := fsys.ModTime("empty")
+		if w.srv.Personality.Name == "Ancient" {
+			if !errors.Is(err, errors.ErrUnsupported) {
+				t.Errorf("ModTime = %v, %v", got, err)
+			}
+			return
+		}
+		if err != nil || !got.Equal(want) {
+			t.Errorf("ModTime = %v, %v; want %v", got, err, want)
+		}
+		if _, err := fsys.ModTime("no"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("ModTime of nothing: %v", err)
 		}
 	})
 }

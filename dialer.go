@@ -96,7 +96,8 @@ type Dialer struct {
 	// Zero means 4.
 	MaxConns int
 	// ServerZone is the zone of the times in LIST, which does not tell it.
-	// Nil means UTC. Servers with MLSD and MLST are not concerned.
+	// Nil means UTC. Servers with MLSD and MLST are not concerned, and
+	// [FS.ModTime] asks for the time of one file without a doubt.
 	ServerZone *time.Location
 	// Charset translates the names in an [FS] for servers without UTF-8. Nil
 	// means that names are bytes as the server has them.

@@ -45,7 +45,8 @@
 // to, and are accepted from, the address of the control connection alone,
 // unless [Dialer.TrustDataAddr] allows another. Commands with CR, LF or NUL in
 // an argument are not sent. Passwords are masked in traces and errors. TLS,
-// once asked for, is never given up.
+// once asked for, is never given up, but for what [Dialer.ClearData] and
+// [Dialer.ClearCommands] name.
 //
 // # Watching
 //

@@ -151,7 +151,7 @@ func (f *File) complete() error {
 
 // look asks the server about the file, without the name in the error.
 func (f *File) look(op string, fn func(ctx context.Context, ls *lease, at string) error) error {
-	err := f.fs.ask(op, f.name, fn)
+	err := f.fs.WithContext(f.ctx).ask(op, f.name, fn)
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
 		return pe.Err

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/ftpnat/ftpnat/internal/listing"
 )
@@ -192,6 +193,27 @@ func (f *FS) entries(dir string, list []listing.Entry) []fs.DirEntry {
 // Stat describes a file, or what a symbolic link leads to.
 func (f *FS) Stat(name string) (fs.FileInfo, error) {
 	return f.describe("stat", name, func(ctx context.Context, ls *lease, at string) (listing.Entry, error) { return ls.stat(ctx, at, false) })
+}
+
+// ModTime asks the server when a file was changed last. Unlike the time in a
+// listing, which may be exact to the minute and in a zone that is not told, it
+// is exact to the second and absolute. Servers that do not tell give an error
+// that is [errors.ErrUnsupported].
+func (f *FS) ModTime(name string) (time.Time, error) {
+	var e listing.Entry
+	err := f.ask("modtime", name, func(ctx context.Context, ls *lease, at string) (err error) {
+		if e, err = ls.stat(ctx, at, true); err != nil || e.Absolute {
+			return err
+		}
+		if err = ls.touched(ctx, at, &e); err == nil && !e.Absolute {
+			err = unable("the server does not tell the time of it")
+		}
+		return err
+	})
+	if err != nil {
+		return time.Time{}, err
+	}
+	return e.ModTime, nil
 }
 
 // Lstat describes a file, without following a symbolic link.

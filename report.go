@@ -212,7 +212,7 @@ func (a Attempt) fatal() bool {
 // one where there is none.
 func (l *link) tlsVersion() string {
 	if conn := l.sess.Live(); conn != nil {
-		if state, ok := conn.TLS(); ok {
+		if state, _ := conn.TLS(); state.Version != 0 {
 			l.version = tls.VersionName(state.Version)
 		}
 	}

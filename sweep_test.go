@@ -78,7 +78,7 @@ func TestFaultSweep(t *testing.T) {
 		var cuts []ftptest.Fault
 		for _, kind := range []ftptest.Ending{ftptest.Cut, ftptest.Reset, ftptest.Silence} {
 			for dir, total := range map[ftptest.Direction]int64{ftptest.Sent: whole.ControlSent, ftptest.Received: whole.ControlReceived} {
-				for at := int64(kind); at < total; at += sweepStep {
+				for at := int64(kind) % sweepStep; at < total; at += sweepStep {
 					cuts = append(cuts, ftptest.Fault{On: ftptest.Control, Conn: 1, Dir: dir, After: at, Kind: kind})
 				}
 			}

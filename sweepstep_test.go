@@ -4,7 +4,7 @@ package ftpnat
 
 const (
 	// sweepStep is how many bytes apart the cuts of the control dialogue are.
-	sweepStep = 3
+	sweepStep = 1
 	// sweepStride divides the offset in the data to give the next step.
 	sweepStride = 12
 )

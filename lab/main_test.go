@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	client.Main()
 	// The tests wait for timers of the network far more than they compute.
 	// The command line still has the last word.
-	flag.Set("test.parallel", "6")
+	flag.Set("test.parallel", "10")
 	if unfit = fitness(); unfit != nil {
 		os.Exit(m.Run())
 	}

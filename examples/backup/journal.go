@@ -115,10 +115,13 @@ func (v *vault) tidy() error {
 		keep.Write(append(line, '\n'))
 		kept[id] = true
 	}
-	if err := v.replace(v.at(journalFile), keep.Bytes()); err != nil {
-		return err
+	err := error(nil)
+	if len(kept) > 0 {
+		err = v.replace(v.at(journalFile), keep.Bytes())
+	} else if err = v.base.Remove(v.at(journalFile)); errors.Is(err, fs.ErrNotExist) {
+		err = nil
 	}
-	return v.sweep(kept)
+	return errors.Join(err, v.sweep(kept))
 }
 
 // sweep removes all parts but those that are to be kept.

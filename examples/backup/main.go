@@ -1,10 +1,11 @@
 // Backup copies a tree from an FTP server into a folder, a tar or a zip file.
 //
-// A second run reads only what is new or changed, by size and time. What breaks
-// off, or is interrupted with Ctrl-C, goes on where it stopped when the same
-// command is given again. A manifest in JSON has the SHA-256 of every file, and
-// -verify checks the files against it. What could not be read is listed, and
-// makes the exit code 1.
+// A second run reads what is new or changed, by size and time, and what was so
+// young that a change might not show: some servers tell the minute and no
+// seconds. What breaks off, or is interrupted with Ctrl-C, goes on where it
+// stopped when the same command is given again. A manifest in JSON has the
+// SHA-256 of every file, and -verify checks the files against it. What could not
+// be read is listed, and makes the exit code 1.
 //
 // Links are never followed. The manifest says where they point, and an archive
 // has them as links; in a folder none is made. What the server lost is kept,

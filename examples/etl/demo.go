@@ -24,9 +24,9 @@ const (
 	demoURL     = "ftp://demo:2006@" + demoHost + "/out"
 	demoColumns = "day:date,id:integer,customer,amount:real,note:text?"
 	// demoRate is what the line carries in a second.
-	demoRate = 256 << 10
+	demoRate = 128 << 10
 	// demoCut is after how many bytes a bad line breaks.
-	demoCut = 100 << 10
+	demoCut = 50 << 10
 )
 
 // written is when the files of the demonstration were last changed.
@@ -109,16 +109,16 @@ var acts = []act{
 	{title: "Four days of orders. Somebody presses Ctrl-C in the third file...", stop: "1999-11-03.csv",
 		setup: func(t *ftptest.Tree) error {
 			return errors.Join(
-				put(t, "out/1999-11-01.csv", written, orders(1, 1500)),
-				put(t, "out/1999-11-02.csv.gz", written, zipped(orders(2, 3000))),
-				put(t, "out/1999-11-03.csv", written, orders(3, 6000)),
-				put(t, "out/more/1999-11-04.csv.gz", written, zipped(orders(4, 3000))),
+				put(t, "out/1999-11-01.csv", written, orders(1, 500)),
+				put(t, "out/1999-11-02.csv.gz", written, zipped(orders(2, 1000))),
+				put(t, "out/1999-11-03.csv", written, orders(3, 3000)),
+				put(t, "out/more/1999-11-04.csv.gz", written, zipped(orders(4, 1000))),
 				put(t, "out/README", written, []byte("One file a day.\n")))
 		}},
 	{title: "... and the same command goes on: what was loaded is not loaded twice."},
-	{title: "A file has changed, and the line is bad: data connections break after 100 KiB.", cut: demoCut,
+	{title: "A file has changed, and the line is bad: data connections break after 50 KiB.", cut: demoCut,
 		setup: func(t *ftptest.Tree) error {
-			return put(t, "out/1999-11-03.csv", written.Add(24*time.Hour), orders(3, 7000))
+			return put(t, "out/1999-11-03.csv", written.Add(24*time.Hour), orders(3, 3500))
 		}},
 	{title: "Nothing has changed."},
 }

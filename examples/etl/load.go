@@ -29,7 +29,7 @@ type job struct {
 	out   *printer
 	bad   []problem
 	rows  int64
-	files int
+	files int64
 }
 
 // problem is a file or a directory that could not be loaded, and why.

@@ -4,14 +4,14 @@
 // parser into one transaction a file, in constant memory. The table loads has a
 // row for each file, with its size, time, hash and number of rows, written in
 // the same transaction: a file is loaded once, whatever interrupts the program,
-// and again only when it has changed on the server. Lines that cannot be loaded
-// are kept in the table rejects, with the reason.
+// and again only when it has changed on the server, or was so young that a change
+// might not show in its size and time. Lines that cannot be loaded are kept in
+// the table rejects, with the reason.
 //
 // Without an argument it shows all that with a server of its own:
 //
-//	cd examples/etl
-//	go run .
-//	go run . -table orders -columns day:date,id:integer,customer,amount:real ftp://user:password@ftp.example.com/out orders.db
+//	go run ./examples/etl
+//	go run ./examples/etl -table orders -columns day:date,id:integer,customer,amount:real ftp://user:password@ftp.example.com/out orders.db
 package main
 
 import (

@@ -83,7 +83,7 @@ func (p *printer) begin(found int, todo []source) {
 	for _, s := range todo {
 		p.wide = min(max(p.wide, utf8.RuneCountInString(printable(s.name))), 40)
 	}
-	p.line("  %s on the server: %d to load, %d loaded before", count(found, "file"), len(todo), found-len(todo))
+	p.line("  %s on the server: %d to load, %d loaded before", count(int64(found), "file"), len(todo), found-len(todo))
 	if len(todo) > 0 {
 		p.line("    %-*s  %9s  %8s  %8s", p.wide, "file", "size", "rows", "rejects")
 	}
@@ -101,8 +101,10 @@ func (p *printer) loaded(s source, r result) {
 
 // summary says what there is.
 func (p *printer) summary(j *job, files, rows, rejects int64) {
-	p.line("  %s with %d rows loaded in %.1f s", count(j.files, "file"), j.rows, time.Since(p.start).Seconds())
-	p.line("  the table %s has %d rows of %s; %d lines are in rejects", j.opts.table.name, rows, count(int(files), "file"), rejects)
+	if p.todo > 0 {
+		p.line("  %s with %s loaded in %.1f s", count(j.files, "file"), count(j.rows, "row"), time.Since(p.start).Seconds())
+	}
+	p.line("  the table %s has %s of %s; rejects has %s", j.opts.table.name, count(rows, "row"), count(files, "file"), count(rejects, "line"))
 	if len(j.bad) == 0 {
 		return
 	}
@@ -122,7 +124,7 @@ func because(err error) string {
 }
 
 // count returns a number and what is counted.
-func count(n int, what string) string {
+func count(n int64, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

@@ -61,7 +61,7 @@ func TestSplit(t *testing.T) {
 // TestSplitBounded feeds a quote that is never closed, in short lines and in
 // one long one.
 func TestSplitBounded(t *testing.T) {
-	short := strings.Repeat("x\n", 4<<20)
+	short := strings.Repeat("x\n", 256<<10)
 	s := newSplitter(io.MultiReader(strings.NewReader("\"open\n"), strings.NewReader(short)), ',')
 	most, records := 0, 0
 	for ; ; records++ {

@@ -80,7 +80,7 @@ func (c *Conn) EndTLS(ctx context.Context, limit time.Duration) (Reply, error) {
 		return r, c.Err()
 	}
 	c.raw.SetDeadline(time.Time{})
-	c.nc = c.raw
+	c.past, c.nc = tc.ConnectionState(), c.raw
 	c.startReader(c.raw)
 	return r, nil
 }

@@ -74,6 +74,8 @@ type Conn struct {
 	raw net.Conn // the socket
 	nc  net.Conn // the socket, or TLS over it
 
+	past tls.ConnectionState // of the TLS that CCC has ended
+
 	mu      sync.Mutex
 	pending []*Call
 	stray   []Reply
@@ -410,11 +412,12 @@ func silence(err error) error {
 	return err
 }
 
-// TLS returns the state of TLS on the connection, and whether there is any.
+// TLS returns the state of TLS on the connection, the last one where CCC has
+// ended it, and whether there is any now.
 func (c *Conn) TLS() (tls.ConnectionState, bool) {
 	tc, ok := c.nc.(*tls.Conn)
 	if !ok {
-		return tls.ConnectionState{}, false
+		return c.past, false
 	}
 	return tc.ConnectionState(), true
 }
