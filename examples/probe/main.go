@@ -7,7 +7,8 @@
 //
 //	go run ./examples/probe
 //	go run ./examples/probe ftp://user:password@ftp.example.com
-//	go run ./examples/probe -json -proxy socks5://localhost:1080 ftpes://ftp.example.com
+//	go run ./examples/probe ftpes://ftp.example.com -json -proxy socks5://localhost:1080
+//	go run ./examples/probe ftp://ftp.example.com -map
 package main
 
 import (
@@ -22,6 +23,7 @@ import (
 	"syscall"
 
 	"github.com/ftpnat/ftpnat"
+	"github.com/ftpnat/ftpnat/portmap"
 )
 
 func main() {
@@ -69,8 +71,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // errShown says that no mode works, which the report says already.
 var errShown = errors.New("see above")
 
-// probeServer probes the server of the command line.
-func probeServer(ctx context.Context, o *options, stdout io.Writer) error {
+// probeServer probes the server of the command line. Ports that it was given by
+// the router are given back before it returns.
+func probeServer(ctx context.Context, o *options, stdout io.Writer) (err error) {
+	if o.mapping {
+		m := new(portmap.Mapper)
+		o.dialer.Mapper = m
+		defer func() {
+			if cerr := m.Close(); cerr != nil && (err == nil || err == errShown) {
+				err = fmt.Errorf("a port of the router's stays open for a while: %w", cerr)
+			}
+		}()
+	}
 	if o.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.timeout)

@@ -20,28 +20,19 @@ import (
 type options struct {
 	json    bool
 	timeout time.Duration
+	mapping bool   // ask the router for ports
 	addr    string // host:port of a real server; empty means to show the boxes
 	dialer  ftpnat.Dialer
 }
 
 const usage = `usage: probe [-json]
-       probe [-json] [-proxy url] [-public addr] [-ports lo-hi] [-timeout d] url
+       probe url [-json] [-proxy url] [-map] [-public addr] [-ports lo-hi] [-timeout d]
 
 Says what is between this machine and an FTP server (ftp://user:password@host,
 or ftpes, or ftps), which modes work, and what can be done where none does. The
 server's files are not changed. Without a URL it shows what it finds behind
-each kind of box, on networks of its own.
+each kind of box, on networks of its own. Flags may also stand before the URL.
 
-`
-
-const afterUsage = `
-A router that speaks UPnP, NAT-PMP or PCP can be asked to let the server in. The
-package for that is a module of its own; in your program:
-
-	mapper := new(portmap.Mapper) // github.com/ftpnat/ftpnat/portmap
-	defer mapper.Close()
-	d := ftpnat.Dialer{Mapper: mapper}
-	report, err := d.Probe(ctx, "ftp.example.com")
 `
 
 // parse reads the command line. The help that was asked for it has printed to
@@ -53,32 +44,53 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.SetOutput(io.Discard)
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	f.StringVar(&proxy, "proxy", "", "go through the proxy at this `url`: socks5://host:port, or http://host:port")
+	f.BoolVar(&o.mapping, "map", false, "ask the router for a port by UPnP, NAT-PMP or PCP, for active mode")
 	f.TextVar(&o.dialer.PublicAddr, "public", netip.Addr{}, "the public `address` to name in active mode")
 	f.Func("ports", "the `range` to listen on in active mode: 40000-40009", o.setPorts)
 	f.DurationVar(&o.timeout, "timeout", 0, "how long it may take, such as 10s (at most 30s)")
-	err := f.Parse(args)
+	rest, err := parseAround(f, args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(stderr, usage)
 		f.SetOutput(stderr)
 		f.PrintDefaults()
-		fmt.Fprint(stderr, afterUsage)
 		return nil, err
 	case err != nil:
 		return nil, fmt.Errorf("%w (-help lists the flags)", err)
-	case f.NArg() > 1:
-		return nil, fmt.Errorf("one URL can be probed, %d arguments were given (flags come first)", f.NArg())
+	case len(rest) > 1:
+		return nil, fmt.Errorf("one URL can be probed, %d arguments were given", len(rest))
 	case o.timeout < 0:
 		return nil, fmt.Errorf("-timeout %v is not a time to wait", o.timeout)
-	case f.NArg() == 0:
+	case len(rest) == 0:
 		return o, needsURL(f)
+	}
+	if proxy != "" && o.mapping {
+		return nil, errors.New("-map is for active mode, which does not go through a -proxy")
 	}
 	if proxy != "" {
 		if o.dialer.ProxyURL, err = parseURL(proxy, "socks5", "http"); err != nil {
 			return nil, fmt.Errorf("-proxy: %w", err)
 		}
 	}
-	return o, o.setURL(f.Arg(0))
+	return o, o.setURL(rest[0])
+}
+
+// parseAround parses flags that may stand before, between and after the other
+// arguments, and returns those. What follows "--" is no flag.
+func parseAround(f *flag.FlagSet, args []string) (rest []string, err error) {
+	for {
+		if err := f.Parse(args); err != nil {
+			return nil, err
+		}
+		left := f.Args()
+		if len(left) == 0 {
+			return rest, nil
+		}
+		if parsed := len(args) - len(left); parsed > 0 && args[parsed-1] == "--" {
+			return append(rest, left...), nil
+		}
+		rest, args = append(rest, left[0]), left[1:]
+	}
 }
 
 // needsURL finds flags that mean nothing without a URL.

@@ -8,9 +8,11 @@ import (
 	"flag"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
+	"github.com/ftpnat/ftpnat/portmap"
 )
 
 var update = flag.Bool("update", false, "write the golden file")
@@ -113,7 +116,11 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"ftp://user:s3cret@exa mple.com/"}, "the URL cannot be read"},
 		{[]string{"ftp://user:s3cret@example.com:port/"}, "the URL cannot be read"},
 		{[]string{"ftp://a.example", "ftp://b.example"}, "one URL can be probed"},
-		{[]string{"ftp://joe:s3cret@a.example", "-json"}, "flags come first"},
+		{[]string{"ftp://joe:s3cret@a.example", "-bogus"}, "flag provided but not defined: -bogus"},
+		{[]string{"ftp://a.example", "-json", "ftp://b.example"}, "2 arguments were given"},
+		{[]string{"ftp://a.example", "--", "-json"}, "2 arguments were given"},
+		{[]string{"-map"}, "-map is for a real server"},
+		{[]string{"-map", "-proxy", "socks5://joe:s3cret@p.example", "ftp://a.example"}, "-map is for active mode"},
 		{[]string{"-public", "203.0.113.7"}, "-public is for a real server"},
 		{[]string{"-proxy", "socks5://joe:s3cret@a.example"}, "-proxy is for a real server"},
 		{[]string{"-public", "here", "ftp://a.example"}, "-public"},
@@ -138,31 +145,44 @@ func TestCommandLine(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	code, out, errs := program(t.Context(), "-help")
-	if code != exitOK || out != "" || !strings.HasPrefix(errs, "usage: probe") || !strings.Contains(errs, "-ports range") || !strings.Contains(errs, "portmap.Mapper") {
+	if code != exitOK || out != "" || !strings.HasPrefix(errs, "usage: probe") || !strings.Contains(errs, "-ports range") || !strings.Contains(errs, "  -map\n") {
 		t.Errorf("exit code %d, printed %q and %q", code, out, errs)
 	}
 }
 
+// optionsTest is a URL and what is read from it.
+type optionsTest struct {
+	url, addr, user, password string
+	tls, implicit             bool
+}
+
+// TestOptions puts the flags before, around and after the URL.
 func TestOptions(t *testing.T) {
-	cases := []struct {
-		url, addr, user, password string
-		tls, implicit             bool
-	}{
+	cases := []optionsTest{
 		{"ftp://a.example/dir", "a.example:21", "", "", false, false},
 		{"ftp://joe:a%40b@a.example:2121", "a.example:2121", "joe", "a@b", false, false},
 		{"ftpes://joe@[2001:db8::1]", "[2001:db8::1]:21", "joe", "", true, false},
 		{"ftps://a.example", "a.example:990", "", "", false, true},
 	}
+	flags := []string{"-public", "203.0.113.7", "-ports", "40000-40009", "-proxy", "socks5://p.example", "-timeout", "5s"}
 	for _, c := range cases {
-		o, err := parse([]string{"-public", "203.0.113.7", "-ports", "40000-40009", "-proxy", "socks5://p.example", "-timeout", "5s", c.url}, io.Discard)
-		if err != nil {
-			t.Fatal(err)
+		for at := 0; at <= len(flags); at += 2 {
+			c.check(t, slices.Insert(slices.Clone(flags), at, c.url))
 		}
-		d := &o.dialer
-		if o.addr != c.addr || d.User != c.user || d.Password != c.password || (d.TLSConfig != nil) != c.tls || d.ImplicitTLS != c.implicit ||
-			d.PublicAddr != homePublic || d.ListenPorts != [2]uint16{40000, 40009} || d.ProxyURL.Host != "p.example" || o.timeout != 5*time.Second {
-			t.Errorf("%s: %+v", c.url, o)
-		}
+		c.check(t, append(slices.Clone(flags), "--", c.url))
+	}
+}
+
+func (c optionsTest) check(t *testing.T, args []string) {
+	t.Helper()
+	o, err := parse(args, io.Discard)
+	if err != nil {
+		t.Fatalf("%q: %v", args, err)
+	}
+	d := &o.dialer
+	if o.addr != c.addr || d.User != c.user || d.Password != c.password || (d.TLSConfig != nil) != c.tls || d.ImplicitTLS != c.implicit ||
+		d.PublicAddr != homePublic || d.ListenPorts != [2]uint16{40000, 40009} || d.ProxyURL.Host != "p.example" || o.timeout != 5*time.Second {
+		t.Errorf("%q: %+v", args, o)
 	}
 }
 
@@ -181,8 +201,9 @@ func realServer(t *testing.T, script ...ftptest.Step) string {
 
 func TestURL(t *testing.T) {
 	addr := realServer(t)
-	for _, args := range [][]string{nil, {"-json"}} {
-		code, out, errs := program(t.Context(), append(args, "ftp://demo:s3cret@"+addr+"/pub")...)
+	url := "ftp://demo:s3cret@" + addr + "/pub"
+	for _, args := range [][]string{{url}, {"-json", url}, {url, "-json"}} {
+		code, out, errs := program(t.Context(), args...)
 		if code != exitOK || errs != "" {
 			t.Errorf("exit code %d, %q", code, errs)
 		}
@@ -193,6 +214,9 @@ func TestURL(t *testing.T) {
 		}
 		if strings.Contains(out, "s3cret") || t.Failed() {
 			t.Errorf("printed:\n%s", out)
+		}
+		if isJSON := json.Valid([]byte(out)); isJSON != slices.Contains(args, "-json") {
+			t.Errorf("%q: printed JSON: %t", args, isJSON)
 		}
 	}
 }
@@ -232,6 +256,30 @@ func TestURLFails(t *testing.T) {
 				t.Errorf("the password is in:\n%s\n%s", out, errs)
 			}
 		})
+	}
+}
+
+// TestMap checks that -map sets a Mapper, and that the end closes it. A loopback
+// address has no gateway, so that nothing is sent to one.
+func TestMap(t *testing.T) {
+	url := "ftp://demo:s3cret@" + realServer(t)
+	o, err := parse([]string{url, "-map"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := probeServer(t.Context(), o, &out); err != nil {
+		t.Errorf("%v, printed:\n%s", err, &out)
+	}
+	m, ok := o.dialer.Mapper.(*portmap.Mapper)
+	if !ok {
+		t.Fatalf("the Mapper is a %T", o.dialer.Mapper)
+	}
+	if _, err := m.Map(t.Context(), netip.MustParseAddrPort("127.0.0.1:50000")); !errors.Is(err, portmap.ErrClosed) {
+		t.Errorf("the Mapper is in use after the end: %v", err)
+	}
+	if o, err := parse([]string{url}, io.Discard); err != nil || o.dialer.Mapper != nil || o.mapping {
+		t.Errorf("without -map: %+v, %v", o, err)
 	}
 }
 

@@ -18,6 +18,8 @@ func (job Job) do(ctx context.Context, u *url.URL, r *Result) error {
 		return job.jlaffaye(ctx, u, r)
 	case Probe:
 		return job.probe(ctx, u, r)
+	case Report:
+		return job.report(ctx, u, r)
 	}
 	return fmt.Errorf("no such client: %q", job.Kind)
 }

@@ -19,6 +19,7 @@ const (
 	Bridge   Kind = "bridge"   // jlaffaye/ftp over ftpnat's dial function
 	Jlaffaye Kind = "jlaffaye" // jlaffaye/ftp alone
 	Probe    Kind = "probe"    // tries each way to a data connection by hand
+	Report   Kind = "report"   // ftpnat's Dialer.Probe
 )
 
 // Job is what a client process is to do: list, download a file, upload one.
@@ -60,6 +61,7 @@ type Result struct {
 	Elapsed     time.Duration
 	Report      string             // ftpnat's report as text
 	Outcomes    map[string]Outcome // of a Probe, by the way that was tried
+	Diagnosis   *Diagnosis         // of a Report
 	Trace       []string           // the dialogue, as far as the client shows it
 }
 
