@@ -94,7 +94,7 @@ func (r *report) box(c cell, x, y int) shape {
 	case c.Endless:
 		b.Class, b.Lines = "endless", []string{c.verdict(), "in " + r.limit()}
 	default:
-		b.Class, b.Lines = "fail", []string{c.verdict(), clip(c.Said, 20)}
+		b.Class, b.Lines = "fail", []string{c.verdict(), clip(c.Said, 18)}
 	}
 	b.Bar = bar(c.Elapsed, r.Limit, b.W-12)
 	return b
