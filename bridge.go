@@ -50,6 +50,7 @@ func (b *bridge) dial(_, addr string) (net.Conn, error) {
 		return nil, err
 	}
 	l := newLink(cfg)
+	l.guest = true
 	l.begin(b.ctx)
 	if _, err := l.sess.Open(b.ctx); err != nil {
 		return nil, contextual(b.ctx, replied("", err))

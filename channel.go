@@ -16,17 +16,20 @@ import (
 // channel is a data connection over which one transfer runs, together with
 // the replies to its command. It is for one goroutine at a time.
 type channel struct {
-	l       *link
-	req     request
-	call    *control.Call
-	raw     net.Conn  // the socket
-	nc      net.Conn  // the socket, or TLS over it
-	tail    *tailConn // between the two; nil in clear text
-	release func()    // gives the NAT's mapping back; nil without one
-	prelim  Reply     // the 150; zero until it came
-	verdict *Reply    // the closing reply; nil until it came
-	resumed bool      // the TLS session of the control connection was resumed
-	strays  int
+	l        *link
+	req      request
+	call     *control.Call
+	raw      net.Conn        // the socket
+	nc       net.Conn        // the socket, or TLS over it
+	tail     *tailConn       // between the two; nil in clear text
+	release  func()          // gives the NAT's mapping back; nil without one
+	prelim   Reply           // the 150; zero until it came
+	verdict  *Reply          // the closing reply; nil until it came
+	after    []*control.Call // commands that were sent with it, for after the transfer
+	behind   bool            // there are such, ours or the link's
+	patience time.Duration   // for the first reply
+	resumed  bool            // the TLS session of the control connection was resumed
+	strays   int
 
 	head   []byte // read already
 	err    error  // what Read returns after head: a kernel tells of a reset once
@@ -57,42 +60,17 @@ func (ch *channel) begin(ctx context.Context) error {
 			return err
 		}
 	}
-	if ch.req.upload() {
-		return nil
+	switch {
+	case !ch.req.upload():
+		return ch.peek(ctx)
+	case ch.prelim.Code == 0 && !ch.early():
+		return ch.l.firstReply(ctx, ch, ch.patience)
 	}
-	return ch.peek(ctx)
+	return nil
 }
 
-// secure makes the TLS handshake. The client is the TLS client in active mode
-// too: RFC 4217, 7.
-func (ch *channel) secure(ctx context.Context) error {
-	ch.tail = &tailConn{Conn: ch.raw}
-	tc := tls.Client(ch.tail, ch.l.data)
-	hctx, cancel := context.WithTimeout(ctx, ch.l.cfg.attempt)
-	defer cancel()
-	err := tc.HandshakeContext(hctx)
-	if err == nil {
-		ch.nc, ch.resumed = tc, tc.ConnectionState().DidResume
-		ch.l.resumed = found(ch.resumed)
-		return nil
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	ch.closeData()
-	// Why it failed is the server's to say: a 522 or 425 follows.
-	r, rerr := ch.closing(ctx, 2*time.Second+4*ch.l.roundTrip())
-	if rerr != nil {
-		ch.l.sess.Drop(rerr)
-		return &fault{cause: TLSFailed, err: err}
-	}
-	var stranger *tls.CertificateVerificationError
-	cause := ch.l.dataCause(ch, r)
-	if cause == TLSReuseRequired || r.Code == 425 && !errors.As(err, &stranger) {
-		return &fault{cause: cause, reply: r, err: replyError(ch.req.line, r)}
-	}
-	return &fault{cause: TLSFailed, reply: r, err: err}
-}
+// early reports whether data may be sent before the server has said 150.
+func (ch *channel) early() bool { return ch.req.early && ch.prelim.Code == 0 }
 
 // peek reads the first bytes of a download, or its end.
 func (ch *channel) peek(ctx context.Context) error {
@@ -113,7 +91,11 @@ func (ch *channel) peek(ctx context.Context) error {
 		case got = <-read:
 			waiting = false
 		case r := <-ch.repliesUntilVerdict():
-			ch.saw(r)
+			if err := ch.saw(ctx, r); err != nil {
+				ch.closeData()
+				<-read
+				return err
+			}
 			if ch.verdict != nil && ch.verdict.Code >= 400 {
 				// The server gave up. Where bytes came all the same the
 				// way is good, and the transfer is what failed.
@@ -150,11 +132,16 @@ func (ch *channel) repliesUntilVerdict() <-chan control.Reply {
 	return ch.call.Replies()
 }
 
-func (ch *channel) saw(r control.Reply) {
+// saw takes in a reply. An error says that there is no transfer.
+func (ch *channel) saw(ctx context.Context, r control.Reply) error {
 	ch.l.sess.Saw(r)
-	if !r.Preliminary() {
+	switch {
+	case ch.prelim.Code == 0:
+		return ch.l.judgeFirst(ctx, ch, Reply(r))
+	case !r.Preliminary():
 		ch.verdict = (*Reply)(&r)
 	}
+	return nil
 }
 
 // emptyStart decides about a data connection that ended, with err, before its
@@ -321,6 +308,11 @@ func (ch *channel) finish(ctx context.Context) (Reply, error) {
 		ch.l.note("the data ended without a close_notify")
 	}
 	ch.closeData()
+	if ch.early() {
+		if err := ch.l.firstReply(ctx, ch, ch.patience); err != nil {
+			return Reply{}, &unbegun{err}
+		}
+	}
 	r, err := ch.closing(ctx, ch.l.verdictLimit())
 	if err == nil && r.Code == 421 {
 		ch.l.sess.Answers(ctx)
@@ -385,15 +377,46 @@ func (ch *channel) closeData() {
 // closing waits for the closing reply.
 func (ch *channel) closing(ctx context.Context, limit time.Duration) (Reply, error) {
 	for ch.verdict == nil {
-		r, err := ch.l.sess.Next(ctx, ch.call, limit)
+		r, err := ch.nextReply(ctx, limit)
 		if err != nil {
 			return Reply{}, err
 		}
 		if !r.Preliminary() {
 			ch.verdict = (*Reply)(&r)
+		} else if ch.prelim.Code == 0 {
+			ch.prelim = Reply(r)
 		}
 	}
+	if ch.disturbed() {
+		ch.l.noQueue()
+	}
 	return *ch.verdict, nil
+}
+
+// nextReply waits for a reply, and not for long where a server has obeyed a
+// command that was sent behind the transfer before that had ended: the transfer
+// may be gone then, and nothing more come.
+func (ch *channel) nextReply(ctx context.Context, limit time.Duration) (control.Reply, error) {
+	short := 2*time.Second + 4*ch.l.roundTrip()
+	if !ch.behind || short >= limit {
+		return ch.l.sess.Next(ctx, ch.call, limit)
+	}
+	r, err := ch.l.sess.Next(ctx, ch.call, short)
+	if !errors.Is(err, control.ErrSilent) {
+		return r, err
+	}
+	if ch.disturbed() {
+		ch.l.noQueue()
+		return r, err
+	}
+	return ch.l.sess.Next(ctx, ch.call, limit-short)
+}
+
+// disturbed reports whether a command that was sent behind the transfer was
+// answered before it.
+func (ch *channel) disturbed() bool {
+	conn := ch.l.sess.Live()
+	return ch.behind && conn != nil && conn.Mixed()
 }
 
 // abandon ends a download before its end. The server's reply to that is

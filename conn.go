@@ -1,16 +1,14 @@
 package ftpnat
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/jlaffaye/ftp"
 
 	"github.com/ftpnat/ftpnat/internal/control"
 )
@@ -44,7 +42,7 @@ type operation struct {
 func dial(ctx context.Context, cfg *config) (*Conn, error) {
 	pace := cfg.pace()
 	for {
-		l, err := connect(ctx, cfg)
+		l, err := connect(ctx, cfg, "")
 		if err == nil {
 			return &Conn{l: l}, nil
 		}
@@ -52,36 +50,6 @@ func dial(ctx context.Context, cfg *config) (*Conn, error) {
 			return nil, contextual(ctx, err)
 		}
 	}
-}
-
-// connect opens a session and logs in.
-func connect(ctx context.Context, cfg *config) (*link, error) {
-	l := newLink(cfg)
-	l.begin(ctx)
-	if _, err := l.sess.Open(ctx); err != nil {
-		return nil, fmt.Errorf("ftpnat: %s: %w", cfg.addr, contextual(ctx, replied("", err)))
-	}
-	if err := l.login(ctx); err != nil {
-		l.sess.Drop(err)
-		return nil, fmt.Errorf("ftpnat: %s: %w", cfg.addr, contextual(ctx, err))
-	}
-	return l, nil
-}
-
-// login has jlaffaye/ftp log in: USER, PASS, FEAT, TYPE I and UTF-8.
-func (l *link) login(ctx context.Context) error {
-	cfg := l.cfg
-	for _, arg := range []string{cfg.user, cfg.password} {
-		if strings.ContainsAny(arg, "\r\n\x00") {
-			return fmt.Errorf("the user or the password: %w", control.ErrArgument)
-		}
-	}
-	shim := newShim(ctx, &backend{l: l})
-	verbs, err := ftp.Dial(cfg.addr, ftp.DialWithDialFunc(func(string, string) (net.Conn, error) { return shim, nil }))
-	if err == nil {
-		err = verbs.Login(cfg.user, cfg.password)
-	}
-	return replied("login as "+cfg.user, err)
 }
 
 // acquire takes the connection for one operation.
@@ -310,12 +278,36 @@ func (c *Conn) upload(ctx context.Context, req request, r io.Reader) (int64, err
 		return 0, err
 	}
 	defer c.release(op)
-	ch, err := c.l.transfer(op.ctx, req)
-	if err != nil {
-		return 0, op.result(err)
+	held := make([]byte, holdMost)
+	n, rerr := io.ReadFull(r, held)
+	held = held[:n]
+	switch {
+	case rerr == io.EOF || rerr == io.ErrUnexpectedEOF:
+		// That is all there is: it can be sent before the server's 150,
+		// and again.
+		req.early = true
+		sent, err := c.store(op.ctx, req, bytes.NewReader(held))
+		if !again(err) || op.ctx.Err() != nil {
+			return sent, op.result(err)
+		}
+		req.early = false
+		r = bytes.NewReader(held)
+	case rerr != nil:
+		return 0, rerr
+	default:
+		r = io.MultiReader(bytes.NewReader(held), r)
 	}
-	n, err := ch.send(op.ctx, r)
-	return n, op.result(err)
+	sent, err := c.store(op.ctx, req, r)
+	return sent, op.result(err)
+}
+
+// store makes one transfer of r.
+func (c *Conn) store(ctx context.Context, req request, r io.Reader) (int64, error) {
+	ch, err := c.l.transfer(ctx, req)
+	if err != nil {
+		return 0, err
+	}
+	return ch.send(ctx, r)
 }
 
 // send copies r to the server and returns what became of it.

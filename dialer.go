@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -140,6 +141,9 @@ type config struct {
 	memory   Memory
 	addr     string // host:port
 	host     string
+
+	oneByOne bool          // nothing is sent ahead: for a probe
+	crashed  *atomic.Int32 // logins in one go that were lost
 }
 
 // fill returns the Dialer's settings for the server addr with defaults put in.
@@ -155,6 +159,7 @@ func (d *Dialer) fill(addr string) (*config, error) {
 		dial:     d.DialContext,
 		listen:   d.Listen,
 		memory:   d.Memory,
+		crashed:  new(atomic.Int32),
 	}
 	if c.attempt <= 0 {
 		c.attempt = defaultAttemptTimeout

@@ -146,6 +146,7 @@ func (f *FS) Open(name string) (fs.File, error) {
 func (f *FS) openRead(name string) (*File, error) {
 	file := &File{fs: f, name: name}
 	err := f.ask("open", name, func(ctx context.Context, ls *lease, at string) error {
+		ls.eager = true
 		e, glanced, err := ls.glance(ctx, at)
 		if err == nil && !glanced {
 			e, err = ls.stat(ctx, at, true)

@@ -11,6 +11,7 @@ type lease struct {
 	p     *pool
 	l     *link
 	since time.Time // when the connection came into these hands
+	eager bool      // a transfer is likely to follow what is asked
 
 	// Of a parked lease, guarded by p.mu.
 	idleSince time.Time

@@ -34,6 +34,23 @@ type link struct {
 	version  string  // of TLS on the control connection
 	resumed  Finding // whether the last TLS data connection resumed its session
 	lately   []int   // ports of ListenPorts that were opened, the last one last
+
+	dir        string    // to change to after the login
+	guest      bool      // somebody else logs in: see DialFunc
+	program    software  // that the server is
+	identified int       // the life in which that was asked
+	ahead      *foreseen // a data connection that is opened ahead of need
+	launched   plan.Step // whose command was sent with the login
+	launchedAt time.Time
+	suspect    *Attempt  // by such a command, which may have cost the control connection
+	misses     int       // of those that could not be used
+	shortcut   shortcut  // that the attempt took
+	current    plan.Step // under way
+	plainly    bool      // the transfer is to take no shortcuts
+
+	anyGroup bool        // the data connections offer all key exchanges
+	oneGroup *tls.Config // groupOf, with the key exchange of the control connection
+	groupOf  *tls.Config
 }
 
 // replyLimits is how many times the patience for one attempt the server has
@@ -59,12 +76,18 @@ func newLink(cfg *config) *link {
 			return c
 		}
 	}
+	cc.Flight, cc.Launched = l.flight, l.launch
 	l.sess = control.NewSession(cc)
+	l.sess.Lose(int(cfg.crashed.Load()))
 	l.sess.Observer = control.Observer{
 		Connect: l.connected,
 		Command: func(line string) { call(l.trace.Command, line) },
 		Reply:   func(r control.Reply) { call(l.trace.Reply, Reply(r)) },
-		Lost:    func(err error) { call(l.trace.Lost, err) },
+		Lost: func(err error) {
+			l.dropAhead()
+			l.suspects(err)
+			call(l.trace.Lost, err)
+		},
 	}
 	return l
 }
@@ -99,6 +122,11 @@ func (l *link) note(format string, args ...any) {
 
 // do sends one command and returns its final reply, whatever it says.
 func (l *link) do(ctx context.Context, line string) (Reply, error) {
+	if l.ahead != nil {
+		if err := l.clear(ctx); err != nil {
+			return Reply{}, err
+		}
+	}
 	r, err := l.sess.Do(ctx, line)
 	if err != nil {
 		return Reply{}, contextual(ctx, replied(line, err))
@@ -320,4 +348,7 @@ func (l *link) ready(ctx context.Context) error {
 }
 
 // close ends the control connection.
-func (l *link) close(ctx context.Context) error { return l.sess.Close(ctx) }
+func (l *link) close(ctx context.Context) error {
+	l.dropAhead()
+	return l.sess.Close(ctx)
+}

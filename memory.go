@@ -24,6 +24,11 @@ type Lesson struct {
 	Public netip.Addr `json:"public,omitzero"` // under which the server sees us, where it let that slip
 	Avoid  []Mode     `json:"avoid,omitempty"` // were refused, or cost the control connection
 	Seen   time.Time  `json:"seen,omitzero"`   // when this was learnt
+
+	// What may be sent before what came earlier was answered.
+	Flight Finding `json:"flight,omitzero"` // the login, in one go
+	Queue  Finding `json:"queue,omitzero"`  // a command behind the one that transfers
+	Ahead  Finding `json:"ahead,omitzero"`  // EPSV or PASV, ahead of the command that needs it
 }
 
 // Memory keeps what worked, so that the next transfer on the same path begins

@@ -13,8 +13,10 @@ import (
 
 // request is a command that needs a data connection.
 type request struct {
-	line   string // the command, such as "RETR name"
-	offset int64  // for REST, in bytes
+	line   string   // the command, such as "RETR name"
+	offset int64    // for REST, in bytes
+	tail   []string // may be sent with it, for after the transfer
+	early  bool     // the data may be sent before the 150: it can be sent again
 }
 
 func (r request) verb() string { return control.Verb(r.line) }
@@ -43,9 +45,13 @@ func (l *link) transfer(ctx context.Context, req request) (*channel, error) {
 		return nil, err
 	}
 	l.recall()
-	l.attempts = nil
+	l.attempts, l.plainly = nil, false
+	defer func() { l.plainly = false }()
 	quick := plan.Quick(l.roundTrip(), l.cfg.attempt)
-	ch, silent, err := l.pass(ctx, req, plan.Make(l.input()), quick, false)
+	steps := plan.Make(l.input())
+	tried := l.confirm()
+	ch, silent, err := l.pass(ctx, req, slices.DeleteFunc(steps, func(s plan.Step) bool { return slices.Contains(tried, s) }), quick, false)
+	silent = append(silent, tried...)
 	patient := plan.Patient(quick, len(silent), l.cfg.attempt)
 	if ch == nil && err == nil && len(silent) > 0 && patient != quick {
 		ch, _, err = l.pass(ctx, req, silent, patient, true)
@@ -54,6 +60,22 @@ func (l *link) transfer(ctx context.Context, req request) (*channel, error) {
 		err = l.failed(nil)
 	}
 	return ch, err
+}
+
+// confirm counts what was seen at the login as an attempt. It returns the step
+// if that met silence: once with little patience is enough.
+func (l *link) confirm() (tried []plan.Step) {
+	a := l.suspect
+	if a == nil {
+		return nil
+	}
+	l.suspect = nil
+	l.attempts = append(l.attempts, *a)
+	call(l.trace.Attempt, *a)
+	if a.Cause.silent() {
+		tried = append(tried, plan.Step{Mode: plan.Mode(a.Mode), Source: plan.Peer})
+	}
+	return tried
 }
 
 func (l *link) failed(err error) error {
@@ -88,7 +110,7 @@ func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.
 	badIP, stale := false, false
 	for i := 0; i < len(steps); i++ {
 		step := steps[i]
-		if err := l.ready(ctx); err != nil {
+		if err := l.readyFor(ctx, step); err != nil {
 			return nil, nil, l.gaveUp(ctx, err)
 		}
 		idle := l.idle()
@@ -98,6 +120,13 @@ func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.
 			return nil, nil, err
 		case a.Cause == NoAddress && a.Err == errSameAddress:
 			// The step would repeat another one: nothing was tried.
+			continue
+		}
+		if l.shortcut.excuses(a) && !l.plainly {
+			// What was tried too early proves nothing of the mode.
+			l.note("%v: once more, one command at a time: %v", a.Mode, a.Err)
+			l.plainly = true
+			i--
 			continue
 		}
 		l.attempts = append(l.attempts, a)
@@ -143,6 +172,22 @@ func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.
 	return nil, append(silent, left...), nil
 }
 
+// shortcut is what an attempt did before it was known to be right.
+type shortcut uint8
+
+const (
+	none   shortcut = iota
+	opened          // the data connection was opened ahead of need
+	queued          // commands were sent with the one that transfers
+)
+
+// excuses reports whether a failure may be that of the shortcut, and not of the
+// mode. Silence on the control connection is none of a data connection's.
+// What took long took none for the shortcut either.
+func (s shortcut) excuses(a Attempt) bool {
+	return a.Cause != OK && (s == queued || s == opened && a.Cause != ControlSilent && a.Elapsed < aheadFor)
+}
+
 // splitMode tells the steps of a mode from the others.
 func splitMode(steps []plan.Step, m plan.Mode) (same, rest []plan.Step) {
 	for _, s := range steps {
@@ -184,6 +229,7 @@ var errSameAddress = errors.New("the address was tried before")
 // ends the whole negotiation.
 func (l *link) attempt(ctx context.Context, req request, step plan.Step, t plan.Timers) (*channel, Attempt, error) {
 	a := Attempt{Mode: Mode(step.Mode), Start: time.Now()}
+	l.shortcut, l.current = none, step
 	open := l.passive
 	if !step.Mode.Passive() {
 		open = l.active

@@ -14,6 +14,31 @@ import (
 
 // passive opens a data connection to the server.
 func (l *link) passive(ctx context.Context, req request, step plan.Step, t plan.Timers, a *Attempt) (*channel, error) {
+	nc, err := l.foresaw(ctx, step, t, a)
+	if nc == nil && err == nil {
+		nc, err = l.dialPassive(ctx, req, step, t, a)
+	}
+	if err != nil {
+		return nil, err
+	}
+	ch, err := l.start(ctx, req, t)
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	ch.bind(nc)
+	if l.data != nil || req.early && l.sure(step) {
+		// The handshake, or the data, need not wait for the 150.
+		return ch, nil
+	}
+	return ch, l.firstReply(ctx, ch, t.Start)
+}
+
+// sure reports whether a step has proven itself and shortcuts may be taken.
+func (l *link) sure(step plan.Step) bool { return !l.plainly && !l.cfg.oneByOne && l.proven() == step }
+
+// dialPassive asks the server for a port and opens a connection to it.
+func (l *link) dialPassive(ctx context.Context, req request, step plan.Step, t plan.Timers, a *Attempt) (net.Conn, error) {
 	if err := l.pret(ctx, req, t); err != nil {
 		return nil, err
 	}
@@ -27,17 +52,7 @@ func (l *link) passive(ctx context.Context, req request, step plan.Step, t plan.
 	if err != nil {
 		return nil, &fault{cause: dialCause(err), err: fmt.Errorf("data connection to %s: %w", target, err)}
 	}
-	ch, err := l.start(ctx, req, t)
-	if err != nil {
-		nc.Close()
-		return nil, err
-	}
-	if err := l.firstReply(ctx, ch, t.Start); err != nil {
-		nc.Close()
-		return nil, err
-	}
-	ch.bind(nc)
-	return ch, nil
+	return nc, nil
 }
 
 func dialCause(err error) Cause {
@@ -60,6 +75,12 @@ const (
 	sipsPort = 5061
 )
 
+func isSIP(port uint16) bool { return port == sipPort || port == sipsPort }
+
+func (l *link) noteSIP(port uint16) {
+	l.note("port %d belongs to SIP, which boxes on the way rewrite: another one is asked for", port)
+}
+
 // passiveAddr asks the server for a port and returns where to dial.
 func (l *link) passiveAddr(ctx context.Context, step plan.Step, t plan.Timers, a *Attempt) (string, error) {
 	for try := 0; ; try++ {
@@ -69,17 +90,13 @@ func (l *link) passiveAddr(ctx context.Context, step plan.Step, t plan.Timers, a
 			return "", err
 		}
 		target, err := l.target(step, r, a)
-		var f *fault
-		if err != nil && !errors.As(err, &f) {
-			err = &fault{cause: BadAddress, reply: r, err: err}
-		}
 		if err != nil {
-			return "", err
+			return "", badAddress(r, err)
 		}
-		if port := a.Advertised.Port(); try > 0 || port != sipPort && port != sipsPort {
+		if port := a.Advertised.Port(); try > 0 || !isSIP(port) {
 			return target, nil
 		}
-		l.note("port %d belongs to SIP, which boxes on the way rewrite: another one is asked for", a.Advertised.Port())
+		l.noteSIP(a.Advertised.Port())
 	}
 }
 
@@ -130,9 +147,16 @@ func (l *link) advertised(a *Attempt) (string, error) {
 	return a.Used.String(), nil
 }
 
+// offersPRET reports whether the server wants to be told of a command before
+// EPSV or PASV. Pure-FTPd takes PRET and does not need it.
+func (l *link) offersPRET() bool {
+	_, ok := l.sess.Feature("PRET")
+	return ok && l.software() != pureFTPd
+}
+
 // pret announces the command to servers that want that (DrFTPd).
 func (l *link) pret(ctx context.Context, req request, t plan.Timers) error {
-	if _, ok := l.sess.Feature("PRET"); !ok {
+	if !l.offersPRET() {
 		return nil
 	}
 	r, err := l.ask(ctx, "PRET "+req.line, t.Reply)

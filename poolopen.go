@@ -82,15 +82,7 @@ func tooMany(r Reply) bool {
 
 // connect opens a connection, logs in and goes to the pool's directory.
 func (p *pool) connect(ctx context.Context) (*link, error) {
-	l, err := connect(ctx, p.cfg)
-	if err != nil || p.dir == "" {
-		return l, err
-	}
-	if _, err := l.want(ctx, 2, "CWD "+p.dir); err != nil {
-		l.quit()
-		return nil, err
-	}
-	return l, nil
+	return connect(ctx, p.cfg, p.dir)
 }
 
 // reopen puts a new connection in the place of one that stands where it must

@@ -33,7 +33,7 @@ func (d *Dialer) Probe(ctx context.Context, addr string) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.retryFor = min(cfg.retryFor, probeRetry)
+	cfg.retryFor, cfg.oneByOne = min(cfg.retryFor, probeRetry), true
 	limit := probeLimit
 	if end, ok := ctx.Deadline(); ok {
 		left := time.Until(end)

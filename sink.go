@@ -20,8 +20,10 @@ type sink struct {
 	total  int64  // for progress; -1 where it is not known
 	append bool   // APPE from the start
 
-	base    int64 // size of the file before; -1 where it is not known
-	n       int64 // bytes taken
+	base    int64  // size of the file before; -1 where it is not known
+	n       int64  // bytes taken
+	held    []byte // taken and not sent yet: as long as they are all there is
+	early   bool   // the transfer was begun with all of the file in held
 	ls      *lease
 	ch      *channel
 	begun   bool  // the server has the file
@@ -38,6 +40,11 @@ func (s *sink) write(ctx context.Context, p []byte) (int, error) {
 	if s.err != nil {
 		return 0, s.err
 	}
+	if s.holds(len(p)) {
+		s.held = append(s.held, p...)
+		s.n += int64(len(p))
+		return len(p), nil
+	}
 	if err := s.ready(ctx); err != nil {
 		return 0, s.broke(err)
 	}
@@ -47,6 +54,16 @@ func (s *sink) write(ctx context.Context, p []byte) (int, error) {
 	return s.sent(ctx, n, err)
 }
 
+// holdMost is how much of a new file is held back. A file that is no larger is
+// sent in one go when it is closed: without waiting for the server's 150, and
+// again if that does not come.
+const holdMost = 64 << 10
+
+// holds reports whether n more bytes can be held back.
+func (s *sink) holds(n int) bool {
+	return !s.begun && !s.append && !s.resumed && s.ls == nil && len(s.held)+n <= holdMost
+}
+
 // readFrom sends all that r has. An error that is none of the server or the way
 // to it is one of r, and leaves s.err as it is. While r, where it is not a file
 // of the system, is read, others can have the connection.
@@ -54,6 +71,9 @@ func (s *sink) readFrom(ctx context.Context, r io.Reader) (n int64, err error) {
 	buf := bulk.Get().(*[]byte)
 	defer bulk.Put(buf)
 	file, isFile := regular(r)
+	if isFile && s.holds(left(file)) {
+		isFile = false
+	}
 	for {
 		var m int64
 		var rerr error
@@ -72,6 +92,20 @@ func (s *sink) readFrom(ctx context.Context, r io.Reader) (n int64, err error) {
 			return n, rerr
 		}
 	}
+}
+
+// left returns how many bytes of a file are still to be read, at most so many
+// that they cannot be held back.
+func left(file *os.File) int {
+	info, err := file.Stat()
+	if err != nil {
+		return holdMost + 1
+	}
+	at, err := file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return holdMost + 1
+	}
+	return int(min(info.Size()-at, holdMost+1))
 }
 
 // sendPiece sends a piece of a file of the system, in the kernel where that
@@ -189,7 +223,30 @@ func (s *sink) ready(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.start(ctx)
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	return s.sendHeld(ctx)
+}
+
+// sendHeld sends what was held back.
+func (s *sink) sendHeld(ctx context.Context) error {
+	held := s.held
+	if len(held) == 0 {
+		return nil
+	}
+	s.held = nil
+	stop := s.ch.guard(ctx)
+	_, err := s.ch.Write(held)
+	stop()
+	switch {
+	case ctx.Err() != nil:
+		s.cut(ctx.Err())
+		return ctx.Err()
+	case err != nil:
+		return s.whyBroken(ctx, err)
+	}
+	return nil
 }
 
 // start opens a transfer. Until a byte was sent it can be tried again.
@@ -267,7 +324,15 @@ func (s *sink) command(ctx context.Context, ls *lease, verb string, offset int64
 	if err != nil {
 		return nil, err
 	}
-	return ls.l.transfer(ctx, request{line: line, offset: offset})
+	req := request{line: line, offset: offset}
+	if s.early && verb == "STOR" && offset == 0 {
+		req.early = true
+		if ls.p.server.ask(hasSIZE) != no {
+			size, _ := ls.line("SIZE", s.at)
+			req.tail = []string{size}
+		}
+	}
+	return ls.l.transfer(ctx, req)
 }
 
 // abort ends the use of a file that is not to be completed.
@@ -301,15 +366,20 @@ func (s *sink) close(ctx context.Context) error {
 		}
 		return s.err
 	}
-	if s.ls == nil && !s.begun {
-		// Nothing was written: an empty file is what is asked for.
-		if err := s.start(ctx); err != nil {
+	var r Reply
+	var err error
+	whole := s.ls == nil && !s.begun
+	if whole {
+		r, err = s.store(ctx)
+		if s.ls == nil {
 			return s.broke(err)
 		}
 	}
 	var noVerdict error
 	if s.ls != nil {
-		r, err := s.ch.finish(ctx)
+		if !whole {
+			r, err = s.ch.finish(ctx)
+		}
 		line := s.ch.req.line
 		switch {
 		case err != nil:
@@ -326,6 +396,51 @@ func (s *sink) close(ctx context.Context) error {
 	return s.verify(ctx, noVerdict)
 }
 
+// store sends a file that is held back in whole, which may be empty, and returns
+// the server's verdict. There is no lease when there was no transfer.
+func (s *sink) store(ctx context.Context) (Reply, error) {
+	for s.early = true; ; s.early = false {
+		if err := s.start(ctx); err != nil {
+			return Reply{}, err
+		}
+		stop := s.ch.guard(ctx)
+		_, err := s.ch.Write(s.held)
+		stop()
+		r, verr := s.ch.finish(ctx)
+		switch {
+		case s.early && again(verr) && ctx.Err() == nil:
+			s.begun = false
+			s.release()
+			continue
+		case verr == nil && r.completed() && err != nil:
+			// It says that it has what we could not send.
+			return r, err
+		}
+		var refused *ReplyError
+		if errors.As(verr, &refused) {
+			r, verr = refused.Reply, nil
+		}
+		return r, verr
+	}
+}
+
+// sizeNow asks for the size, or takes the answer where that was asked for along
+// with the transfer.
+func (s *sink) sizeNow(ctx context.Context) (int64, error) {
+	if s.ch != nil && len(s.ch.after) > 0 && s.ls.l.sess.Live() != nil {
+		r, err := s.ls.l.sess.Final(ctx, s.ch.after[0])
+		if err == nil && (r.Code == 213 || r.Code == 550) {
+			return sizeIn(Reply(r)), nil
+		}
+		s.ls.l.noQueue()
+		if err != nil {
+			s.ls.l.sess.Drop(err)
+		}
+	}
+	s.ls.eager = true
+	return s.ls.size(ctx, s.at)
+}
+
 // verify compares the size that the server tells. Where the closing reply did
 // not come, the size alone decides.
 func (s *sink) verify(ctx context.Context, noVerdict error) error {
@@ -337,7 +452,7 @@ func (s *sink) verify(ctx context.Context, noVerdict error) error {
 		}
 		s.ls = ls
 	}
-	have, err := s.ls.size(ctx, s.at)
+	have, err := s.sizeNow(ctx)
 	if err == nil {
 		err = s.ls.kept(ctx, s.at)
 	}

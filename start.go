@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 
@@ -19,20 +18,18 @@ func (l *link) ask(ctx context.Context, line string, limit time.Duration) (Reply
 	if err != nil {
 		return Reply{}, l.lost(err)
 	}
-	for strays := 0; ; {
+	return l.hear(ctx, c, line, limit)
+}
+
+// hear returns the final reply to a command of the negotiation.
+func (l *link) hear(ctx context.Context, c *control.Call, line string, limit time.Duration) (Reply, error) {
+	for {
 		r, err := l.sess.Next(ctx, c, limit)
 		if err != nil {
 			return Reply{}, l.lost(err)
 		}
 		switch {
 		case r.Preliminary():
-		case strayReply(c.Verb, r.Code) && strays < maxStrays:
-			strays++
-			conn := l.sess.Live()
-			if conn == nil {
-				return Reply{}, l.lost(&control.LostError{Err: net.ErrClosed})
-			}
-			conn.Again(c)
 		case r.Code == 421 && !l.sess.Answers(ctx):
 			return Reply(r), &fault{cause: ControlReset, reply: Reply(r), err: replyError(line, Reply(r))}
 		case r.Code >= 400:
@@ -46,18 +43,6 @@ func (l *link) ask(ctx context.Context, line string, limit time.Duration) (Reply
 // maxStrays is how many replies that cannot be meant are passed over while
 // the right one is awaited.
 const maxStrays = 3
-
-// strayReply reports whether a reply belongs to an earlier command: the end of
-// a transfer that was told twice, or late.
-func strayReply(verb string, code int) bool {
-	switch verb {
-	case "EPSV", "PASV":
-		return code == 200 || code == 225 || code == 226 || code == 250
-	case "PORT", "EPRT", "REST":
-		return code == 225 || code == 226
-	}
-	return false
-}
 
 // lost says why there is no reply, and gives the control connection up.
 func (l *link) lost(err error) error {
@@ -93,11 +78,36 @@ func (l *link) start(ctx context.Context, req request, t plan.Timers) (*channel,
 			l.restLife = l.sess.Lives()
 		}
 	}
-	c, err := l.sess.Send(ctx, req.line)
+	return l.command(ctx, req, t)
+}
+
+// command sends the command, and in the same write what is to follow the
+// transfer where the server keeps that.
+func (l *link) command(ctx context.Context, req request, t plan.Timers) (*channel, error) {
+	ch := &channel{l: l, req: req, patience: t.Start}
+	var calls []*control.Call
+	var err error
+	switch {
+	case !l.queues() || !l.sure(l.current):
+		calls, err = l.sess.SendAll(ctx, nil, req.line)
+	default:
+		lines := append([]string{req.line}, req.tail...)
+		ch.behind = len(req.tail) > 0
+		if f := l.foresee(); f != nil {
+			f.behind, ch.behind = true, true
+			calls, err = l.sendAhead(ctx, f, lines...)
+		} else {
+			calls, err = l.sess.SendAll(ctx, nil, lines...)
+		}
+	}
 	if err != nil {
 		return nil, l.lost(err)
 	}
-	return &channel{l: l, req: req, call: c}, nil
+	ch.call, ch.after = calls[0], calls[1:]
+	if ch.behind {
+		l.shortcut = queued
+	}
+	return ch, nil
 }
 
 // firstReply waits for the server to begin.
@@ -118,6 +128,11 @@ func (l *link) firstReply(ctx context.Context, ch *channel, limit time.Duration)
 // set when the server has begun.
 func (l *link) judgeFirst(ctx context.Context, ch *channel, r Reply) error {
 	switch {
+	case ch.behind && ch.prelim.Code == 0 && (r.Code/100 == 2 || r.Code == 500 || r.Code == 502 || r.Code == 503):
+		// The end of something earlier, or of this, or the answer to what
+		// was sent behind it: only a fresh connection can tell.
+		l.noQueue()
+		return l.lost(errDisorder)
 	case r.Code/100 == 1:
 		ch.prelim = r
 		return nil
@@ -138,6 +153,9 @@ func (l *link) judgeFirst(ctx context.Context, ch *channel, r Reply) error {
 	}
 	return l.refusal(ctx, ch, r)
 }
+
+// errDisorder says that it is not known any more which reply is whose.
+var errDisorder = errors.New("a reply came that belongs to no command")
 
 // earlyEnd tells a 226 that has come before any 150 and is the end of this
 // transfer from one that is the end of an earlier one: after that the 150

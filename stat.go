@@ -104,12 +104,12 @@ func (ls *lease) glance(ctx context.Context, name string) (e listing.Entry, ok b
 	if err != nil {
 		return e, false, err
 	}
-	size, stamp, err := ls.l.doBoth(ctx, "SIZE "+wire, "MDTM "+wire)
+	replies, err := ls.l.doAll(ctx, "SIZE "+wire, "MDTM "+wire)
 	if err != nil {
 		return e, false, err
 	}
-	e.Size = sizeIn(size)
-	timeIn(stamp, &e)
+	e.Size = sizeIn(replies[0])
+	timeIn(replies[1], &e)
 	return e, e.Size >= 0, nil
 }
 
@@ -135,6 +135,14 @@ func timeIn(r Reply, e *listing.Entry) {
 	}
 }
 
+// ask sends a command that asks something.
+func (ls *lease) ask(ctx context.Context, line string) (Reply, error) {
+	if ls.eager {
+		return ls.l.doAhead(ctx, line)
+	}
+	return ls.l.do(ctx, line)
+}
+
 // size asks for the size of a file: -1 when the server does not tell.
 func (ls *lease) size(ctx context.Context, name string) (int64, error) {
 	if ls.p.server.ask(hasSIZE) == no {
@@ -144,7 +152,7 @@ func (ls *lease) size(ctx context.Context, name string) (int64, error) {
 	if err != nil {
 		return -1, err
 	}
-	r, err := ls.l.do(ctx, line)
+	r, err := ls.ask(ctx, line)
 	if err != nil {
 		return -1, err
 	}
@@ -233,7 +241,7 @@ func (ls *lease) mlst(ctx context.Context, name string) (e listing.Entry, known 
 	if err != nil {
 		return e, false, err
 	}
-	r, err := ls.l.do(ctx, line)
+	r, err := ls.ask(ctx, line)
 	switch {
 	case err != nil:
 		return e, false, err

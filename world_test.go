@@ -159,6 +159,19 @@ func (w *world) close() {
 	}
 }
 
+// plain has a Dialer send nothing ahead.
+func plain(d *Dialer) { d.Memory = oneByOne{new(MemoryMap)} }
+
+// oneByOne is a memory in which nothing may be sent ahead of a reply.
+type oneByOne struct{ *MemoryMap }
+
+// Recall returns what was learnt, and that.
+func (m oneByOne) Recall(p Path) (Lesson, bool) {
+	l, _ := m.MemoryMap.Recall(p)
+	l.Flight, l.Queue, l.Ahead = No, No, No
+	return l, true
+}
+
 // dial logs in or fails the test.
 func (w *world) dial() *Conn {
 	w.t.Helper()

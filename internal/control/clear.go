@@ -58,7 +58,7 @@ func (c *Conn) EndTLS(ctx context.Context, limit time.Duration) (Reply, error) {
 	if !ok {
 		return Reply{}, errors.New("the connection was not made for the end of TLS")
 	}
-	call, err := c.send(ctx, "CCC", true)
+	call, err := c.sendLast(ctx, "CCC")
 	if err != nil {
 		return Reply{}, err
 	}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -59,13 +58,15 @@ func (e *LostError) Unwrap() error { return e.Err }
 // Call is a command that was sent and the replies it got so far.
 type Call struct {
 	Verb    string // in capital letters
+	line    string
 	conn    *Conn
 	replies chan Reply
 	got     int // replies so far
 	sent    time.Time
 	rtt     time.Duration // the connection's before the final reply
 	secrets []string
-	last    bool // no byte after this reply belongs to this reader: AUTH, CCC
+	last    bool        // no byte after this reply belongs to this reader: AUTH, CCC
+	heard   func(Reply) // called by the reader; nil for nobody
 }
 
 // Conn is one control connection. Its methods are for one goroutine at a
@@ -83,6 +84,7 @@ type Conn struct {
 	err     error
 	rtt     time.Duration
 	heard   time.Time // when the last reply came
+	mixed   bool      // a reply overtook that to an earlier command
 
 	done    chan struct{} // closed when err is set
 	readers sync.WaitGroup
@@ -94,14 +96,11 @@ type Conn struct {
 // greeting.
 func NewConn(raw, nc net.Conn, rtt time.Duration) (*Conn, *Call) {
 	c := &Conn{raw: raw, nc: nc, rtt: rtt, heard: time.Now(), done: make(chan struct{})}
-	greeting := c.newCall("", nil)
+	greeting := c.newCall("")
+	greeting.sent = c.heard
 	c.pending = append(c.pending, greeting)
 	c.startReader(nc)
 	return c, greeting
-}
-
-func (c *Conn) newCall(verb string, secrets []string) *Call {
-	return &Call{Verb: verb, conn: c, replies: make(chan Reply, maxReplies), sent: time.Now(), secrets: secrets}
 }
 
 // take gives the call a reply. Because it counts them there is always room.
@@ -111,6 +110,9 @@ func (c *Call) take(r Reply) error {
 		return &ProtocolError{"too many replies to one command", r.head()}
 	}
 	c.replies <- r
+	if c.heard != nil {
+		c.heard(r)
+	}
 	return nil
 }
 
@@ -135,42 +137,6 @@ func (c *Conn) startReader(nc net.Conn) {
 			}
 		}
 	})
-}
-
-// deliver hands a reply to the oldest command that waits for one.
-func (c *Conn) deliver(r Reply, buffered int) (stop bool, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.heard = time.Now()
-	if len(c.pending) == 0 {
-		// Nobody asked: a 421 at the idle limit, or one reply too many.
-		// Kept for whoever looks why the connection ends.
-		r = mask(r, c.secrets)
-		if c.stray = append(c.stray, r); len(c.stray) > maxStray {
-			return false, &ProtocolError{"more replies than commands", r.head()}
-		}
-		return false, nil
-	}
-	call := c.pending[0]
-	if !r.Preliminary() {
-		c.pending = slices.Delete(c.pending, 0, 1)
-		call.rtt = c.rtt
-		if rtt := time.Since(call.sent); call.Verb != "" && (c.rtt == 0 || rtt < c.rtt) {
-			c.rtt = rtt
-		}
-	}
-	if err := call.take(r); err != nil {
-		return false, err
-	}
-	if call.last && r.Code/100 == 2 {
-		if buffered > 0 {
-			// Text that was sent in the clear and would be read as if it
-			// had come over TLS: the STARTTLS injection of CVE-2011-0411.
-			return false, &ProtocolError{"more text after the reply to " + call.Verb, ""}
-		}
-		return true, nil
-	}
-	return false, nil
 }
 
 // fail records why the connection ended; the first reason stays.
@@ -246,62 +212,6 @@ func Verb(line string) string {
 	return strings.ToUpper(verb)
 }
 
-// Send writes one command and returns the call that its replies go to. When
-// ctx has ended before, nothing is written and the connection is as good as
-// it was.
-func (c *Conn) Send(ctx context.Context, line string) (*Call, error) {
-	return c.send(ctx, line, false)
-}
-
-func (c *Conn) send(ctx context.Context, line string, last bool) (*Call, error) {
-	if err := CheckCommand(line); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	call := c.newCall(Verb(line), secretsOf(line))
-	call.last = last
-	c.mu.Lock()
-	if c.err != nil {
-		defer c.mu.Unlock()
-		return nil, c.err
-	}
-	c.pending = append(c.pending, call)
-	if len(call.secrets) > 0 {
-		c.secrets = call.secrets
-	}
-	c.mu.Unlock()
-
-	c.nc.SetWriteDeadline(time.Now().Add(writeLimit))
-	stop := context.AfterFunc(ctx, func() { c.nc.SetWriteDeadline(time.Unix(1, 0)) })
-	_, err := c.nc.Write(telnetEscape(line))
-	if !stop() || ctx.Err() != nil {
-		// Part of the line may be on its way: the connection is of no
-		// more use to anybody.
-		c.fail(context.Cause(ctx))
-		return nil, ctx.Err()
-	}
-	if err != nil {
-		c.fail(err)
-		return nil, c.Err()
-	}
-	return call, nil
-}
-
-// telnetEscape doubles the byte 0xFF, which begins a Telnet command (RFC 854)
-// on servers that speak Telnet on the control connection, and ends the line.
-func telnetEscape(line string) []byte {
-	b := make([]byte, 0, len(line)+2)
-	for i := range len(line) {
-		if line[i] == 0xff {
-			b = append(b, 0xff)
-		}
-		b = append(b, line[i])
-	}
-	return append(b, '\r', '\n')
-}
-
 // Next returns the next reply to the call: it waits at most limit, which is
 // ErrSilent, and not beyond ctx. Neither takes the reply away: a later Next
 // can still return it.
@@ -325,6 +235,9 @@ func (c *Conn) Next(ctx context.Context, call *Call, limit time.Duration) (Reply
 	}
 }
 
+// Lost is closed when the connection that the call was sent on has ended.
+func (c *Call) Lost() <-chan struct{} { return c.conn.done }
+
 // Replies is the channel that Next reads, for those who wait for something
 // else too; Done tells when nothing more will come on it.
 func (c *Call) Replies() <-chan Reply { return c.replies }
@@ -338,45 +251,11 @@ func (c *Conn) lastWords(call *Call) (Reply, error) {
 	}
 }
 
-// Again puts a call back to the head of the queue: the final reply it got was
-// not its own (a late 226, say), and the next one is awaited.
-func (c *Conn) Again(call *Call) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.rtt = call.rtt // that reply was on its way before the command
-	for len(c.stray) > 0 {
-		// What came meanwhile found nobody to belong to.
-		r := c.stray[0]
-		c.stray = c.stray[1:]
-		if err := call.take(r); err != nil {
-			c.failLocked(err)
-			return
-		}
-		if !r.Preliminary() {
-			return
-		}
-	}
-	c.pending = slices.Insert(c.pending, 0, call)
-}
-
-// Forget takes a call out of the queue again: nothing more is expected for it.
-func (c *Conn) Forget(call *Call) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if i := slices.Index(c.pending, call); i >= 0 {
-		c.pending = slices.Delete(c.pending, i, i+1)
-	}
-}
-
-// StartTLS sends AUTH with a mechanism, TLS or SSL, and goes on over TLS where
-// the server agrees. The reply is returned as it is where the server does not
-// agree. With clear set, [Conn.EndTLS] can follow.
-func (c *Conn) StartTLS(ctx context.Context, mechanism string, cfg *tls.Config, clear bool, limit time.Duration) (Reply, error) {
-	call, err := c.send(ctx, "AUTH "+mechanism, true)
-	if err != nil {
-		return Reply{}, err
-	}
-	r, err := c.Next(ctx, call, limit)
+// startTLS goes on over TLS where the server agrees to the AUTH of a call,
+// within limit; the handshake has its own. The reply is returned as it is where
+// the server does not agree. With clear set, [Conn.EndTLS] can follow.
+func (c *Conn) startTLS(ctx context.Context, auth *Call, cfg *tls.Config, clear bool, limit, handshake time.Duration) (Reply, error) {
+	r, err := c.Next(ctx, auth, limit)
 	if err != nil || r.Code/100 != 2 {
 		return r, err
 	}
@@ -386,7 +265,7 @@ func (c *Conn) StartTLS(ctx context.Context, mechanism string, cfg *tls.Config, 
 		return r, c.Err()
 	}
 	tc := client(c.raw, cfg, clear)
-	hctx, cancel := context.WithTimeout(ctx, limit)
+	hctx, cancel := context.WithTimeout(ctx, handshake)
 	defer cancel()
 	if err := tc.HandshakeContext(hctx); err != nil {
 		c.fail(err)

@@ -315,3 +315,12 @@ func open(t *testing.T, s *Session) {
 		t.Fatalf("Open = %v, %v", r, err)
 	}
 }
+
+// startTLS sends AUTH and goes on over TLS.
+func startTLS(ctx context.Context, c *Conn, mechanism string, cfg *tls.Config, clear bool, limit time.Duration) (Reply, error) {
+	call, err := c.sendLast(ctx, "AUTH "+mechanism)
+	if err != nil {
+		return Reply{}, err
+	}
+	return c.startTLS(ctx, call, cfg, clear, limit, limit)
+}

@@ -65,11 +65,14 @@ func (s *Session) revive(ctx context.Context) error {
 	if err := s.connect(ctx); err != nil {
 		return err
 	}
-	if err := s.restore(ctx); err != nil {
-		s.Drop(err)
-		return err
+	err := s.restore(ctx)
+	if err == nil && s.state.LoggedIn() {
+		_, err = s.Land(ctx)
 	}
-	return nil
+	if err != nil {
+		s.Drop(err)
+	}
+	return err
 }
 
 // restore repeats what the server must know.
@@ -121,14 +124,10 @@ func (s *Session) protect(ctx context.Context) error {
 	if s.cfg.TLS == nil {
 		return nil
 	}
-	if _, err := s.once(ctx, "PBSZ 0"); err != nil {
+	if _, err := s.once(ctx, pbsz); err != nil {
 		return err
 	}
-	level := "PROT P"
-	if s.cfg.ClearData {
-		level = "PROT C"
-	}
-	if _, err := s.repeat(ctx, level); err != nil {
+	if _, err := s.repeat(ctx, s.level()); err != nil {
 		return err
 	}
 	if !s.cfg.ClearCommands {
@@ -140,6 +139,17 @@ func (s *Session) protect(ctx context.Context) error {
 		s.Saw(r)
 	}
 	return err
+}
+
+// pbsz is for form's sake; PROT has to follow it.
+const pbsz = "PBSZ 0"
+
+// level is the command that sets what data connections are.
+func (s *Session) level() string {
+	if s.cfg.ClearData {
+		return "PROT C"
+	}
+	return "PROT P"
 }
 
 // exposed reports whether the connection was under TLS and is not any more.

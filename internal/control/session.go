@@ -25,6 +25,10 @@ type Config struct {
 	ClearData bool
 	// ClearCommands ends TLS after the login, where the server lets it: CCC.
 	ClearCommands bool
+	// Flight, where not nil, is asked for each connection whether the login may
+	// be sent in one go, and Launched told when it is on its way.
+	Flight   func() (Flight, bool)
+	Launched func(ctx context.Context)
 	// Limit is how long a dial or a TLS handshake may take.
 	Limit time.Duration
 	// ReplyLimit is how long the server may take to answer a command, and to
@@ -73,6 +77,13 @@ type Session struct {
 	greeting Reply
 	features map[string]string
 	lives    int // control connections opened so far
+
+	flown    []flown // sent, and not taken in yet
+	answered bool    // a reply to the flight has come
+	flying   bool    // the connection began with a flight that has not landed
+	patient  bool    // the server is known to take a flight
+	lost     int     // flights that were
+	said     map[string]string
 }
 
 // NewSession returns a session that has no connection yet.
@@ -91,6 +102,10 @@ func (s *Session) Lives() int { return s.lives }
 
 // State returns the state that a new connection is brought to.
 func (s *Session) State() *State { return &s.state }
+
+// Said returns the text of the reply to USER, PASS, TYPE or FEAT; empty where
+// the command was not sent.
+func (s *Session) Said(verb string) string { return s.said[verb] }
 
 // Greeting returns the reply that the last connection began with.
 func (s *Session) Greeting() Reply { return s.greeting }
@@ -139,11 +154,37 @@ func (s *Session) connect(ctx context.Context) (err error) {
 	var greeting *Call
 	s.conn, greeting = NewConn(raw, nc, rtt)
 	s.lives++
-	if err := s.welcome(ctx, greeting); err != nil {
+	if err := s.begin(ctx, greeting); err != nil {
 		s.Drop(err)
 		return err
 	}
 	return nil
+}
+
+// begin reads the greeting, secures the connection and sends the login as far
+// as that may be sent ahead. The password waits for TLS.
+func (s *Session) begin(ctx context.Context, greeting *Call) (err error) {
+	flight := s.flight()
+	var auth *Call
+	explicit := s.cfg.TLS != nil && !s.cfg.Implicit
+	switch {
+	case explicit && flight != nil:
+		s.flying = true
+		s.sawCommand(authTLS)
+		auth, err = s.conn.sendLast(ctx, authTLS)
+	case !explicit:
+		err = s.launch(ctx, flight)
+	}
+	if err == nil {
+		err = s.welcome(ctx, greeting)
+	}
+	if err == nil && explicit {
+		err = s.secure(ctx, auth)
+		if err == nil {
+			err = s.launch(ctx, flight)
+		}
+	}
+	return err
 }
 
 func (s *Session) sawConnect(local, remote net.Addr, took time.Duration, err error) {
@@ -163,7 +204,7 @@ func limitError(ctx context.Context, err error, limit time.Duration) error {
 	return err
 }
 
-// welcome reads the greeting and secures the connection.
+// welcome reads the greeting.
 func (s *Session) welcome(ctx context.Context, greeting *Call) error {
 	r, err := s.next(ctx, greeting, s.cfg.ReplyLimit)
 	if err == nil && r.Preliminary() {
@@ -180,29 +221,41 @@ func (s *Session) welcome(ctx context.Context, greeting *Call) error {
 	if r.Code/100 != 2 {
 		return &RefusedError{Reply: r}
 	}
-	if s.cfg.TLS == nil || s.cfg.Implicit {
-		return nil
-	}
-	return s.secure(ctx)
+	return nil
 }
 
-// secure puts the connection under TLS.
-func (s *Session) secure(ctx context.Context) error {
-	r, err := s.auth(ctx, "TLS")
-	mechanism := "TLS"
+// The commands that ask for TLS: RFC 4217, 4 and RFC 2228.
+const (
+	authTLS = "AUTH TLS"
+	authSSL = "AUTH SSL"
+)
+
+// secure puts the connection under TLS. The call is that of an AUTH TLS that
+// was sent already, nil for none.
+func (s *Session) secure(ctx context.Context, sent *Call) error {
+	line := authTLS
+	r, err := s.auth(ctx, line, sent)
 	if err == nil && r.Code/100 == 5 && s.cfg.AuthSSL {
-		mechanism = "SSL"
-		r, err = s.auth(ctx, mechanism)
+		line = authSSL
+		r, err = s.auth(ctx, line, nil)
 	}
 	if err == nil && r.Code/100 != 2 {
-		err = &RefusedError{Command: "AUTH " + mechanism, Reply: r}
+		err = &RefusedError{Command: line, Reply: r}
 	}
 	return err
 }
 
-func (s *Session) auth(ctx context.Context, mechanism string) (Reply, error) {
-	s.sawCommand("AUTH " + mechanism)
-	r, err := s.conn.StartTLS(ctx, mechanism, s.cfg.TLS(), s.cfg.ClearCommands, s.cfg.Limit)
+func (s *Session) auth(ctx context.Context, line string, sent *Call) (r Reply, err error) {
+	limit := s.cfg.Limit
+	if sent == nil {
+		s.sawCommand(line)
+		sent, err = s.conn.sendLast(ctx, line)
+	} else {
+		limit = min(limit, s.flownLimit())
+	}
+	if err == nil {
+		r, err = s.conn.startTLS(ctx, sent, s.cfg.TLS(), s.cfg.ClearCommands, limit, s.cfg.Limit)
+	}
 	if r.Code != 0 {
 		s.Saw(r)
 	}
@@ -260,6 +313,7 @@ func repeatable(line string) bool {
 func (s *Session) noted(ctx context.Context, line string, r Reply) error {
 	was := s.state.LoggedIn()
 	s.state.Note(line, r)
+	s.keepWords(line, r)
 	switch Verb(line) {
 	case "FEAT":
 		if r.Code/100 == 2 {
@@ -283,24 +337,50 @@ func (s *Session) noted(ctx context.Context, line string, r Reply) error {
 	return nil
 }
 
+// keepWords keeps what a server says at the login: programs are known by it.
+func (s *Session) keepWords(line string, r Reply) {
+	switch verb := Verb(line); verb {
+	case "USER", "PASS", "TYPE", "FEAT":
+		if s.said == nil {
+			s.said = make(map[string]string)
+		}
+		s.said[verb] = r.Text()
+	}
+}
+
 // once sends one command on the connection that is there and waits for its
 // final reply. Without one the connection is given up.
 func (s *Session) once(ctx context.Context, line string) (Reply, error) {
-	call, err := s.Send(ctx, line)
+	limit := s.cfg.ReplyLimit
+	call, err := s.claim(ctx, line)
+	switch {
+	case err != nil:
+		s.Drop(err)
+	case call != nil:
+		limit = s.flownLimit()
+		defer func() { s.answered = true }()
+	default:
+		call, err = s.Send(ctx, line)
+	}
 	if err != nil {
 		return Reply{}, err
 	}
-	for {
-		r, err := s.next(ctx, call, s.cfg.ReplyLimit)
-		if err != nil {
-			s.Drop(err)
-			if errors.Is(err, ErrSilent) {
-				err = fmt.Errorf("%s: %w", Redact(line), err)
-			}
-			return Reply{}, err
+	r, err := s.final(ctx, call, limit)
+	if err != nil {
+		s.Drop(err)
+		if errors.Is(err, ErrSilent) {
+			err = fmt.Errorf("%s: %w", Redact(line), err)
 		}
-		if !r.Preliminary() {
-			return r, nil
+	}
+	return r, err
+}
+
+// final returns the final reply to a call.
+func (s *Session) final(ctx context.Context, call *Call, limit time.Duration) (Reply, error) {
+	for {
+		r, err := s.next(ctx, call, limit)
+		if err != nil || !r.Preliminary() {
+			return r, err
 		}
 	}
 }
@@ -322,6 +402,28 @@ func (s *Session) Send(ctx context.Context, line string) (*Call, error) {
 		s.Drop(err)
 	}
 	return call, err
+}
+
+// SendAll writes commands in one go. The function heard, where not nil, is
+// called with each reply to the last of them as it comes, by the goroutine
+// that reads, and must not wait.
+func (s *Session) SendAll(ctx context.Context, heard func(Reply), lines ...string) ([]*Call, error) {
+	conn := s.Live()
+	if conn == nil {
+		return nil, &LostError{net.ErrClosed}
+	}
+	s.sawStray(conn)
+	calls := make([]*Call, len(lines))
+	for i, line := range lines {
+		s.sawCommand(line)
+		calls[i] = conn.newCall(line)
+	}
+	calls[len(calls)-1].heard = heard
+	err := conn.send(ctx, calls...)
+	if err != nil && conn.Err() != nil {
+		s.Drop(err)
+	}
+	return calls, err
 }
 
 func (s *Session) sawCommand(line string) {
@@ -352,6 +454,11 @@ func (s *Session) next(ctx context.Context, call *Call, limit time.Duration) (Re
 		s.Saw(r)
 	}
 	return r, err
+}
+
+// Final returns the final reply to a call.
+func (s *Session) Final(ctx context.Context, call *Call) (Reply, error) {
+	return s.final(ctx, call, s.cfg.ReplyLimit)
 }
 
 // Saw shows a reply that was taken from [Call.Replies].
@@ -399,6 +506,9 @@ func (s *Session) drop(err error) {
 	s.sawStray(s.conn)
 	s.conn.Reset()
 	s.conn = nil
+	if s.flying {
+		s.crash(err)
+	}
 	if s.Observer.Lost != nil {
 		s.Observer.Lost(err)
 	}

@@ -1,0 +1,127 @@
+package control
+
+import (
+	"slices"
+	"time"
+)
+
+// deliver hands a reply to the command that it answers: the oldest one that
+// waits, unless the reply cannot be meant for that.
+func (c *Conn) deliver(r Reply, buffered int) (stop bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heard = time.Now()
+	i := c.owner(r)
+	if i < 0 {
+		// Nobody asked: a 421 at the idle limit, or one reply too many.
+		// Kept for whoever looks why the connection ends.
+		r = mask(r, c.secrets)
+		if c.stray = append(c.stray, r); len(c.stray) > maxStray {
+			return false, &ProtocolError{"more replies than commands", r.head()}
+		}
+		return false, nil
+	}
+	call := c.pending[i]
+	c.mixed = c.mixed || i > 0
+	if !r.Preliminary() {
+		c.pending = slices.Delete(c.pending, i, i+1)
+		call.rtt = c.rtt
+		if rtt := time.Since(call.sent); call.Verb != "" && (c.rtt == 0 || rtt < c.rtt) {
+			c.rtt = rtt
+		}
+	}
+	if err := call.take(r); err != nil {
+		return false, err
+	}
+	if call.last && r.Code/100 == 2 {
+		if buffered > 0 {
+			// Text that was sent in the clear and would be read as if it
+			// had come over TLS: the STARTTLS injection of CVE-2011-0411.
+			return false, &ProtocolError{"more text after the reply to " + call.Verb, ""}
+		}
+		return true, nil
+	}
+	return false, nil
+}
+
+// owner returns which pending command a reply is for; -1 for none.
+func (c *Conn) owner(r Reply) int {
+	for i, call := range c.pending {
+		if call.accepts(r, i+1 < len(c.pending)) {
+			return i
+		}
+	}
+	return -1
+}
+
+// accepts reports whether a reply can be one to the call. Servers repeat the
+// end of a transfer, or give it late, and some answer a command that was sent
+// behind a transfer before that has ended.
+func (c *Call) accepts(r Reply, more bool) bool {
+	switch {
+	case r.Code == 227 || r.Code == 229:
+		return c.Verb == "EPSV" || c.Verb == "PASV" || c.Verb == ""
+	case c.Verb == "EPSV" || c.Verb == "PASV":
+		return r.Code != 200 && r.Code != 225 && r.Code != 226 && r.Code != 250 && !r.Preliminary()
+	case c.Verb == "PORT" || c.Verb == "EPRT" || c.Verb == "REST":
+		return r.Code != 225 && r.Code != 226
+	case !transfers(c.Verb) || !more:
+		return true
+	case r.Code/100 == 2:
+		// With something sent behind it the order alone does not tell.
+		return r.Code == 225 || r.Code == 226 || r.Code == 250
+	case r.Code == 500 || r.Code == 502 || r.Code == 503:
+		// Once the transfer runs it is the command behind it that is not
+		// understood.
+		return c.got == 0
+	}
+	return true
+}
+
+// transfers reports whether a command uses a data connection.
+func transfers(verb string) bool {
+	switch verb {
+	case "RETR", "STOR", "APPE", "STOU", "LIST", "NLST", "MLSD":
+		return true
+	}
+	return false
+}
+
+// Mixed reports whether a reply came before that to an earlier command: the
+// server does not keep commands until it has done with a transfer.
+func (c *Conn) Mixed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mixed
+}
+
+// Again puts a call back to the head of the queue: the final reply it got was
+// not its own (a late 226, say), and the next one is awaited. Nothing must have
+// been sent behind the call.
+func (c *Conn) Again(call *Call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rtt = call.rtt // that reply was on its way before the command
+	for len(c.stray) > 0 {
+		// What came meanwhile found nobody to belong to.
+		r := c.stray[0]
+		c.stray = c.stray[1:]
+		if err := call.take(r); err != nil {
+			c.failLocked(err)
+			return
+		}
+		if !r.Preliminary() {
+			return
+		}
+	}
+	c.pending = slices.Insert(c.pending, 0, call)
+}
+
+// Forget takes a call out of the queue again: nothing more is expected for it.
+func (c *Conn) Forget(call *Call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.Index(c.pending, call); i >= 0 {
+		c.pending = slices.Delete(c.pending, i, i+1)
+	}
+}

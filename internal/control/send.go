@@ -1,0 +1,83 @@
+package control
+
+import (
+	"context"
+	"time"
+)
+
+// Send writes one command and returns the call that its replies go to. When
+// ctx has ended before, nothing is written and the connection is as good as
+// it was.
+func (c *Conn) Send(ctx context.Context, line string) (*Call, error) {
+	call := c.newCall(line)
+	return call, c.send(ctx, call)
+}
+
+// sendLast is Send for a command after whose positive reply the connection
+// turns into another.
+func (c *Conn) sendLast(ctx context.Context, line string) (*Call, error) {
+	call := c.newCall(line)
+	call.last = true
+	return call, c.send(ctx, call)
+}
+
+// newCall returns the call of a command that is to be sent.
+func (c *Conn) newCall(line string) *Call {
+	return &Call{Verb: Verb(line), line: line, conn: c, replies: make(chan Reply, maxReplies), secrets: secretsOf(line)}
+}
+
+// send writes the commands of the calls in one go: most likely they share a TCP
+// segment, and a server that reads all of it has them in its queue.
+func (c *Conn) send(ctx context.Context, calls ...*Call) error {
+	for _, call := range calls {
+		if err := CheckCommand(call.line); err != nil {
+			return err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var text []byte
+	c.mu.Lock()
+	if c.err != nil {
+		defer c.mu.Unlock()
+		return c.err
+	}
+	now := time.Now()
+	for _, call := range calls {
+		call.sent = now
+		c.pending = append(c.pending, call)
+		if len(call.secrets) > 0 {
+			c.secrets = call.secrets
+		}
+		text = appendTelnet(text, call.line)
+	}
+	c.mu.Unlock()
+
+	c.nc.SetWriteDeadline(now.Add(writeLimit))
+	stop := context.AfterFunc(ctx, func() { c.nc.SetWriteDeadline(time.Unix(1, 0)) })
+	_, err := c.nc.Write(text)
+	if !stop() || ctx.Err() != nil {
+		// Part of the line may be on its way: the connection is of no
+		// more use to anybody.
+		c.fail(context.Cause(ctx))
+		return ctx.Err()
+	}
+	if err != nil {
+		c.fail(err)
+		return c.Err()
+	}
+	return nil
+}
+
+// appendTelnet doubles the byte 0xFF, which begins a Telnet command (RFC 854)
+// on servers that speak Telnet on the control connection, and ends the line.
+func appendTelnet(b []byte, line string) []byte {
+	for i := range len(line) {
+		if line[i] == 0xff {
+			b = append(b, 0xff)
+		}
+		b = append(b, line[i])
+	}
+	return append(b, '\r', '\n')
+}
