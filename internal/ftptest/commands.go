@@ -14,12 +14,14 @@ type command struct {
 	arg  bool // it needs an argument
 }
 
-// commands are all commands by verb.
-var commands = func() map[string]command {
-	all := maps.Clone(sessionCommands)
-	maps.Copy(all, fileCommands)
-	return all
-}()
+// commands are all commands by verb. Some carry out others, so that the map
+// cannot be a variable's initial value.
+var commands map[string]command
+
+func init() {
+	commands = maps.Clone(sessionCommands)
+	maps.Copy(commands, fileCommands)
+}
 
 // sessionCommands are the commands that concern the session and the data.
 var sessionCommands = map[string]command{

@@ -29,7 +29,7 @@ type opened struct {
 
 // listenData opens a passive port and returns its address.
 func (s *session) listenData() (netip.AddrPort, error) {
-	s.dropData()
+	s.replaceData()
 	ln, err := s.srv.listen(s.ctx, s.local.Addr())
 	if err != nil {
 		return netip.AddrPort{}, err
@@ -58,7 +58,7 @@ func (s *session) listenData() (netip.AddrPort, error) {
 
 // dialLater remembers where an active data connection goes.
 func (s *session) dialLater(remote netip.AddrPort) {
-	s.dropData()
+	s.replaceData()
 	s.data = &pending{remote: remote, cancel: func() {}, result: make(chan opened, 1)}
 }
 
@@ -158,6 +158,20 @@ func (s *session) dropData() {
 		<-s.xfer.done
 		s.xfer = nil
 	}
+	s.dropPending()
+}
+
+// replaceData makes room for another data connection.
+func (s *session) replaceData() {
+	if s.p.During == Beside {
+		s.dropPending()
+		return
+	}
+	s.dropData()
+}
+
+// dropPending closes what was opened for the next transfer.
+func (s *session) dropPending() {
 	if s.data != nil {
 		s.data.drop()
 		s.data = nil

@@ -23,6 +23,8 @@ func overMemnet(t *testing.T, s *Server, play func(t *testing.T, client *memnet.
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		n := memnet.New(memnet.Config{Latency: 25 * time.Millisecond})
+		defer n.Close()
+		defer s.Close()
 		home := n.Site(memnet.NAT{Public: netip.MustParseAddr("203.0.113.7"), FTPHelper: true})
 		client := home.Host("client", netip.MustParseAddr("192.168.1.10"))
 		host := n.Site().Host("server", pipeServer.Addr())
@@ -32,8 +34,6 @@ func overMemnet(t *testing.T, s *Server, play func(t *testing.T, client *memnet.
 		s.Listen, s.Dial = host.Listen, host.DialFrom
 		s.Start(ln)
 		play(t, client)
-		_ = s.Close()
-		n.Close()
 	})
 }
 

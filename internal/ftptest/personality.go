@@ -3,21 +3,7 @@ package ftptest
 import (
 	"maps"
 	"strings"
-)
-
-// During is what a server does with commands that come during a transfer.
-type During uint8
-
-const (
-	// Queue reads no command, ABOR included, until the transfer has ended.
-	Queue During = iota
-	// Defer obeys ABOR at once and other commands when the transfer has ended.
-	Defer
-	// Refuse obeys ABOR at once and refuses other commands.
-	Refuse
-	// Obey obeys at once; a command that opens a new data connection destroys the
-	// transfer without a reply.
-	Obey
+	"time"
 )
 
 // Begin is when a server gives the preliminary reply of a transfer.
@@ -56,13 +42,21 @@ type Personality struct {
 	Features []string          // Features are the lines of FEAT; nil means FEAT is unknown.
 	Missing  []string          // Missing lists the commands that are unknown.
 
+	Ahead    Ahead                    // Ahead concerns commands that came before the one before them was answered.
+	Early    Ahead                    // Early concerns what came before the greeting: FirstOnly loses it, LastFirst is InOrder.
+	Delays   map[string]time.Duration // Delays holds the time that the answer to a verb takes, to Any other verb, and the Greeting.
+	Coalesce time.Duration            // Coalesce holds replies back for so long, and sends what has come together in one segment.
+
 	During      During
+	KeepShared  bool // KeepShared keeps a command that came in one read with a transfer's until that has ended, whatever During says.
 	Begin       Begin
 	ForeignPORT ForeignPORT
 	LowPORT     bool // LowPORT allows PORT and EPRT with a port below 1024.
 	EagerPORT   bool // EagerPORT connects at PORT, not at the transfer.
 	CheckPeer   bool // CheckPeer turns away a passive connection from another address than the client's.
-	AwaitClose  bool // AwaitClose holds the 226 of a download until the client has closed the data connection.
+	AwaitClose  bool // AwaitClose holds the 226 of a download until the client has closed the data connection; Linger goes before it.
+	Linger      bool // Linger holds the closing reply, also of an upload, until the client's host has acknowledged the end of the server's side, a round trip.
+	DoubleClose bool // DoubleClose gives a second closing reply after the one to a broken transfer.
 	ReuseCloses bool // ReuseCloses ends the control connection after a TLS session that was not resumed.
 	PlainEPSV   bool // PlainEPSV refuses every argument of EPSV with 522.
 	RequirePRET bool // RequirePRET refuses PASV and EPSV without a PRET ahead of them.
@@ -81,6 +75,19 @@ type Personality struct {
 	MachineDots  bool   // MachineDots lists "." and ".." in MLSD as cdir and pdir.
 	LinkType     string // LinkType is MLSD's type of a symbolic link; "{target}" stands for what it holds, empty follows it.
 	StatIndent   string // StatIndent is put ahead of each line of STAT's listing.
+}
+
+// Saying returns a copy of p that answers with other texts, given as pairs of a
+// key of Replies and a text.
+func (p Personality) Saying(pairs ...string) Personality {
+	p.Replies = maps.Clone(p.Replies)
+	if p.Replies == nil {
+		p.Replies = make(map[string]string)
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		p.Replies[pairs[i]] = pairs[i+1]
+	}
+	return p
 }
 
 // text returns the reply for key, with its placeholders filled in from pairs.
@@ -167,7 +174,7 @@ func VSFTPD() Personality {
 		Replies:  maps.Clone(vsftpdReplies),
 		Features: []string{"AUTH TLS", "EPRT", "EPSV", "MDTM", "PASV", "PBSZ", "PROT", "REST STREAM", "SIZE", "TVFS", "UTF8"},
 		Missing:  []string{"MLSD", "MLST", "MFMT", "CLNT", "HOST", "LANG", "HASH", "XCRC", "XMD5", "XSHA256", "PRET", "CCC"},
-		During:   Queue, Begin: DataFirst, ForeignPORT: RefusePORT, CheckPeer: true, ReuseCloses: true,
+		During:   Queue, Begin: DataFirst, ForeignPORT: RefusePORT, CheckPeer: true, Linger: true, ReuseCloses: true,
 		MDTMWrite: true, SizeInASCII: false, ListOptions: true, Glob: true, DotDirs: true, EmptyMissing: true,
 	}
 }
@@ -192,7 +199,7 @@ func PureFTPd() Personality {
 		Replies:  maps.Clone(pureReplies),
 		Features: []string{"AUTH TLS", "EPRT", "IDLE", "MDTM", "SIZE", "MFMT", "REST STREAM", "MLST", "MLSD", "PRET", "UTF8", "PBSZ", "PROT", "TVFS", "ESTA", "PASV", "EPSV", "ESTP"},
 		Missing:  []string{"CLNT", "HOST", "LANG", "HASH", "XCRC", "XMD5", "XSHA256"},
-		During:   Refuse, Begin: DataFirst, ForeignPORT: RefusePORT, CheckPeer: true, Telnet: true,
+		During:   Refuse, KeepShared: true, Begin: DataFirst, ForeignPORT: RefusePORT, CheckPeer: true, Telnet: true,
 		ListOptions: true, Glob: true, DotDirs: true, EmptyMissing: true, MachineDots: true,
 		LinkType: "OS.unix=slink:{target}",
 	}

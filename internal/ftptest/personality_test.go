@@ -3,6 +3,7 @@ package ftptest
 import (
 	"io"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -163,15 +164,15 @@ func TestForeignPassivePeer(t *testing.T) {
 }
 
 func TestAdvertise(t *testing.T) {
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	check(t, err)
-	port := addrPort(ln.Addr()).Port()
-	check(t, ln.Close())
-	s := &Server{Advertise: pipeServer.Addr(), PassivePorts: [2]uint16{port, port}}
-	c := connect(t, serve(t, s))
-	if got, want := c.pasvAddr(), "192.0.2.1:"+itoa(port); got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
+	s := &Server{Advertise: netip.MustParseAddr("192.0.2.99"), PassivePorts: [2]uint16{2000, 2000}}
+	inBubble(t, s, func(t *testing.T, n *pipeNet) {
+		c := n.dial(t, pipeClient)
+		c.reply()
+		c.login()
+		if got, want := c.pasvAddr(), "192.0.2.99:2000"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	})
 }
 
 func TestAwaitClose(t *testing.T) {

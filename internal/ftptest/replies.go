@@ -21,6 +21,7 @@ var plainReplies = map[string]string{
 	"limit.total": "421 Too many connections.",
 	"failed":      "550 {arg}: {why}.",
 	"during":      "450 A transfer is running.",
+	"ahead":       "500 Command not understood.",
 
 	"USER": "331 Password required for {user}.", "PASS": "230 Logged in.",
 	"PASS.bad": "530 Login incorrect.", "PASS.early": "503 Login with USER first.",
@@ -62,8 +63,9 @@ var plainReplies = map[string]string{
 	"list.begin": "150 Here comes the listing.", "list.begin.open": "125 Data connection already open.",
 	"end": "226 Transfer complete.", "list.end": "226 Listing sent.", "list.truncated": "226 Output truncated to {n} matches",
 	"STOU":   "150 FILE: {path}",
-	"broken": "426 Connection closed; transfer aborted.", "aborted": "426 Transfer aborted.", "quota": "552 File too large.",
-	"ABOR": "225 No transfer to abort.", "ABOR.done": "226 Transfer aborted.",
+	"broken": "426 Connection closed; transfer aborted.", "broken.after": "226 Abort successful.", "aborted": "426 Transfer aborted.", "quota": "552 File too large.",
+	"noack": "421 Data timeout. Reconnect. Sorry.",
+	"ABOR":  "225 No transfer to abort.", "ABOR.done": "226 Transfer aborted.",
 
 	"AUTH": "234 Proceed with negotiation.", "AUTH.bad": "504 Unknown AUTH type.", "AUTH.none": "502 TLS is not configured.",
 	"PBSZ": "200 PBSZ=0", "PBSZ.early": "503 TLS is not in use.",

@@ -2,12 +2,14 @@ package ftptest
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -39,10 +41,15 @@ type session struct {
 	lines         int
 
 	wmu sync.Mutex // orders replies
+	out []byte     // replies that wait for others
 
 	in      chan input
 	more    chan struct{}
-	pending []string
+	parked  bool // the reader stands still, so that br is the loop's
+	behind  bool // what was read holds another line
+	chain   bool // every command since the transfer's came in one read with it
+	refuse  bool // the next command came before the last one was answered
+	pending []kept
 	quit    bool
 	tlsConf *tls.Config
 
@@ -64,8 +71,10 @@ type session struct {
 
 // input is a command line or what ended them.
 type input struct {
-	line string
-	err  error
+	line   string
+	err    error
+	shared bool // it came in one read with what was ahead of it
+	behind bool // that read brought another line
 }
 
 func newSession(srv *Server, id int, w *wire) *session {
@@ -108,8 +117,8 @@ func (s *session) run(full string) {
 		s.wire.end(Cut)
 		return
 	}
-	s.greet()
 	s.br = bufio.NewReaderSize(s.conn, maxLine)
+	s.greet()
 	var reader sync.WaitGroup
 	defer reader.Wait()
 	defer s.hangUp() // ends the reader
@@ -119,7 +128,10 @@ func (s *session) run(full string) {
 }
 
 // hangUp closes the control connection.
-func (s *session) hangUp() { closeConn(s.conn, s.wire) }
+func (s *session) hangUp() {
+	s.flush()
+	closeConn(s.conn, s.wire)
+}
 
 // closeConn closes a connection that may be TLS over w. Where w has ended, no
 // closure alert is tried: on a silent connection it would never be written.
@@ -132,11 +144,19 @@ func closeConn(conn net.Conn, w *wire) {
 
 // greet sends the first reply, or what the script has in its place.
 func (s *session) greet() {
+	s.parked = true
+	defer func() { s.parked = false }()
 	st := s.step(Greeting)
+	if !s.hold(Greeting, st, s.p.Early) {
+		return
+	}
 	if !s.play(st) {
 		s.say("greeting")
 	}
-	s.wire.end(st.Then)
+	s.end(st.Then)
+	if s.p.Early == FirstOnly || s.p.Early == RefuseAhead {
+		s.earlyTalk()
+	}
 }
 
 // loop takes commands and the ends of transfers until the session is over.
@@ -176,6 +196,11 @@ func (s *session) idle() (<-chan time.Time, func()) {
 
 // take handles what the reader brought and lets it go on.
 func (s *session) take(cmd input) {
+	if s.p.Ahead == FirstOnly {
+		_, _ = s.br.Discard(s.br.Buffered())
+		cmd.behind = false
+	}
+	s.parked, s.behind = true, cmd.behind
 	switch {
 	case errors.Is(cmd.err, errTooLong):
 		s.say("toolong")
@@ -183,8 +208,12 @@ func (s *session) take(cmd input) {
 		s.quit = true
 		return
 	default:
-		s.dispatch(cmd.line)
+		s.dispatch(cmd)
 	}
+	if s.xfer != nil && (!s.behind || len(s.pending) == maxPending) {
+		s.xfer.release()
+	}
+	s.parked, s.behind = false, false
 	select {
 	case s.more <- struct{}{}:
 	case <-s.ctx.Done():
@@ -192,44 +221,16 @@ func (s *session) take(cmd input) {
 }
 
 // dispatch handles a command during a transfer or outside of one.
-func (s *session) dispatch(line string) {
+func (s *session) dispatch(cmd input) {
 	for s.xfer != nil && s.xfer.closing() {
 		<-s.xfer.done
 		s.endTransfer()
 	}
 	if s.xfer != nil {
-		s.interject(line)
+		s.interject(cmd)
 		return
 	}
-	s.handle(line)
-}
-
-// endTransfer ends the transfer and carries out what came meanwhile.
-func (s *session) endTransfer() {
-	st := s.xfer.step
-	s.xfer = nil
-	s.wire.end(st.Then)
-	for len(s.pending) > 0 && s.xfer == nil && !s.quit {
-		line := s.pending[0]
-		s.pending = s.pending[1:]
-		s.handle(line)
-	}
-}
-
-// interject handles a command that came during a transfer.
-func (s *session) interject(line string) {
-	verb, _ := cutCommand(line)
-	switch {
-	case verb == "ABOR":
-		s.handle(line)
-	case s.p.During == Refuse:
-		s.heard(verb, line)
-		s.say("during")
-	case s.p.During == Defer:
-		s.pending = append(s.pending, line)
-	default:
-		s.handle(line)
-	}
+	s.inTurn(cmd.line)
 }
 
 // heard records a command and returns the step for it.
@@ -243,8 +244,16 @@ func (s *session) heard(verb, line string) *Step {
 func (s *session) handle(line string) {
 	verb, arg := cutCommand(line)
 	st := s.heard(verb, line)
+	way := s.p.Ahead
+	if s.xfer != nil || slices.Contains(movers, verb) {
+		way = InOrder
+	}
+	if !s.hold(verb, st, way) {
+		return
+	}
+	s.refuse = way == RefuseAhead && s.waiting()
 	if s.play(st) {
-		s.wire.end(st.Then)
+		s.end(st.Then)
 		return
 	}
 	if st.As != "" {
@@ -254,16 +263,13 @@ func (s *session) handle(line string) {
 	s.exec(verb, arg)
 	s.cur = noStep
 	if s.xfer == nil || s.xfer.step != st {
-		s.wire.end(st.Then)
+		s.end(st.Then)
 	}
 }
 
-// play does what a step does ahead of the command, and reports whether it stood
+// play says what a step says ahead of the command, and reports whether it stood
 // in the command's place.
 func (s *session) play(st *Step) bool {
-	if st.Delay > 0 {
-		s.pause(s.ctx, st.Delay)
-	}
 	if st.Before != "" {
 		s.reply(st.Before)
 	}
@@ -284,6 +290,7 @@ func (s *session) endless(text string) {
 	block := []byte(strings.Repeat(text, maxLine/len(text)+1))
 	s.wmu.Lock()
 	defer s.wmu.Unlock()
+	s.flushLocked()
 	for {
 		if _, err := s.conn.Write(block); err != nil {
 			s.quit = true
@@ -294,6 +301,9 @@ func (s *session) endless(text string) {
 
 // pause waits for d in real or virtual time, or for the context.
 func (s *session) pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -316,19 +326,17 @@ func (s *session) send(raw []byte, text string) {
 	s.wmu.Lock()
 	defer s.wmu.Unlock()
 	s.srv.record(s.log, Sent, text)
-	_, _ = s.conn.Write(raw)
+	s.write(raw)
 }
 
 // readLines hands command lines to the loop, one at a time: the connection may
 // turn into another before the next is read.
 func (s *session) readLines() {
 	for {
-		line, err := readCommand(s.br)
-		if err == nil {
-			line = unTelnet(line, s.p.Telnet)
-		}
+		shared := s.br.Buffered() > 0
+		line, err := s.next()
 		select {
-		case s.in <- input{line, err}:
+		case s.in <- input{line, err, shared, s.lineBuffered()}:
 		case <-s.ctx.Done():
 			return
 		}
@@ -341,6 +349,21 @@ func (s *session) readLines() {
 			return
 		}
 	}
+}
+
+// next reads one command line.
+func (s *session) next() (string, error) {
+	line, err := readCommand(s.br)
+	if err != nil {
+		return "", err
+	}
+	return unTelnet(line, s.p.Telnet), nil
+}
+
+// lineBuffered reports whether another whole line was read already.
+func (s *session) lineBuffered() bool {
+	b, _ := s.br.Peek(s.br.Buffered())
+	return bytes.IndexByte(b, '\n') >= 0
 }
 
 // readCommand reads one line without its end; a longer one is skipped whole.
@@ -401,6 +424,7 @@ func (s *session) startTLS() error {
 	if s.tlsConf == nil {
 		return io.ErrUnexpectedEOF
 	}
+	s.flush()
 	conn := tls.Server(s.wire, s.tlsConf)
 	if err := conn.HandshakeContext(s.ctx); err != nil {
 		return err

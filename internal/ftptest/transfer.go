@@ -13,8 +13,15 @@ import (
 // awaitTimeout bounds the wait for the client's close ahead of a 226.
 const awaitTimeout = 10 * time.Second
 
+// lingerTimeout bounds the wait for the acknowledgement of the end of the data:
+// vsftpd's data_connection_timeout.
+const lingerTimeout = 5 * time.Minute
+
 // chunk is how much is read or written at once.
 const chunk = 64 << 10
+
+// errNoAck is returned when the end of the data was not acknowledged in time.
+var errNoAck = errors.New("ftptest: the end of the data was not acknowledged")
 
 // errNoReuse is returned for a TLS session that was not resumed.
 var errNoReuse = errors.New("ftptest: TLS session not resumed")
@@ -30,6 +37,7 @@ type transfer struct {
 	list bool      // it is a listing
 	tls  bool
 	done chan struct{}
+	gate *gate // belongs to the session; nil when there is none, or it was passed
 
 	truncated bool // the listing was cut short
 
@@ -63,12 +71,20 @@ func (s *session) startTransfer(t *transfer) {
 	t.vars = append(t.vars, s.vars()...)
 	t.s, t.step, t.tls, t.done = s, s.cur, s.private, make(chan struct{})
 	t.ctx, t.cancel = context.WithCancel(s.ctx)
+	if s.p.During == BeforeBegin {
+		s.answerShared()
+	}
 	p.start(s)
-	s.xfer = t
+	s.xfer, s.chain = t, true
+	if s.behind && s.p.During != Queue {
+		t.gate = newGate()
+	}
+	g := t.gate
+	t.beginEarly(p)
 	ok := s.srv.start(func() {
 		defer close(t.done)
 		defer t.cancel()
-		t.run(p)
+		t.run(p, g)
 	})
 	if !ok {
 		t.cancel()
@@ -79,10 +95,10 @@ func (s *session) startTransfer(t *transfer) {
 
 // abort ends the transfer; quiet suppresses its closing reply.
 func (t *transfer) abort(quiet bool) {
-	t.cancel()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.aborted, t.last, t.quiet = true, true, quiet
+	t.cancel()
 	if t.wire != nil {
 		_ = t.wire.Close()
 	}
@@ -131,12 +147,13 @@ func (t *transfer) key(key string) string {
 }
 
 // run is the life of a transfer.
-func (t *transfer) run(p *pending) {
+func (t *transfer) run(p *pending, g *gate) {
 	wire, ok := t.open(p)
 	if !ok {
 		return
 	}
 	defer func() { _ = wire.Close() }()
+	t.stop(g)
 	wire.arm()
 	if t.step.After150 != "" {
 		_ = wire.Close()
@@ -150,7 +167,7 @@ func (t *transfer) run(p *pending) {
 	if err == nil {
 		err = t.move(conn)
 		if err == nil {
-			t.awaitClose(conn, wire)
+			err = t.awaitEnd(conn, wire)
 		}
 		closeConn(conn, wire)
 	}
@@ -172,12 +189,17 @@ func (t *transfer) conclude(w *wire, err error) {
 	switch {
 	case err == nil:
 		t.finish(t.ending())
+	case t.s.ctx.Err() != nil: // the session is over
+		_ = w.Close()
 	case errors.Is(err, errNoReuse):
 		_ = w.Close()
 		t.finish("tls.reuse")
 		if t.s.p.ReuseCloses {
-			t.s.wire.end(Cut)
+			t.s.end(Cut)
 		}
+	case errors.Is(err, errNoAck):
+		t.finish("noack")
+		t.s.end(Cut)
 	case errors.Is(err, errQuota):
 		t.finish("quota")
 	case t.isAborted():
@@ -185,6 +207,9 @@ func (t *transfer) conclude(w *wire, err error) {
 	default:
 		_ = w.Close()
 		t.finish("broken")
+		if t.s.p.DoubleClose {
+			t.say("broken.after", "")
+		}
 	}
 }
 
@@ -194,20 +219,21 @@ func (t *transfer) isAborted() bool {
 	return t.aborted
 }
 
-// open establishes the data connection and gives the preliminary reply, in the
-// order of the personality. It has given a closing reply if it fails.
+// beginEarly gives the preliminary reply where it does not wait for the data
+// connection.
+func (t *transfer) beginEarly(p *pending) {
+	switch {
+	case t.s.p.Begin == ReplyEither && p.ready():
+		t.begin("begin.open")
+	case t.s.p.Begin != DataFirst:
+		t.begin("begin")
+	}
+}
+
+// open establishes the data connection and gives the preliminary reply if that
+// has waited for it. It has given a closing reply if it fails.
 func (t *transfer) open(p *pending) (*wire, bool) {
 	s := t.s
-	begun := "begin"
-	switch s.p.Begin {
-	case ReplyFirst:
-		t.begin(begun)
-	case ReplyEither:
-		if p.ready() {
-			begun = "begin.open"
-		}
-		t.begin(begun)
-	}
 	timeout := orDefault(s.srv.ConnectTimeout, defaultConnectTimeout)
 	if p.passive {
 		timeout = orDefault(s.srv.AcceptTimeout, defaultAcceptTimeout)
@@ -226,7 +252,7 @@ func (t *transfer) open(p *pending) (*wire, bool) {
 	}
 	t.adopt(w)
 	if s.p.Begin == DataFirst {
-		t.begin(begun)
+		t.begin("begin")
 	}
 	return w, true
 }
@@ -273,7 +299,7 @@ func (t *transfer) move(conn net.Conn) error {
 		size = max(1, min(size, rate/10))
 	}
 	buf := make([]byte, size)
-	for {
+	for t.ctx.Err() == nil {
 		n, err := src.Read(buf)
 		if n > 0 {
 			if _, err := dst.Write(buf[:n]); err != nil {
@@ -287,6 +313,7 @@ func (t *transfer) move(conn net.Conn) error {
 			return t.ended(err)
 		}
 	}
+	return t.ctx.Err()
 }
 
 // ended tells the end of the data from a failure. crypto/tls takes the end of the
@@ -307,17 +334,37 @@ func (t *transfer) ended(err error) error {
 	return nil
 }
 
-// awaitClose ends the server's side of a download and waits for the client's, as
-// some servers do ahead of the 226.
-func (t *transfer) awaitClose(conn net.Conn, w *wire) {
-	if !t.s.p.AwaitClose || t.recv != nil {
-		return
+// awaitEnd ends the server's side of the data connection and waits for as much
+// of the client's as the server wants to see ahead of the closing reply.
+func (t *transfer) awaitEnd(conn net.Conn, w *wire) error {
+	awaitClose := t.s.p.AwaitClose && t.recv == nil
+	if !t.s.p.Linger && !awaitClose {
+		return nil
 	}
 	if c, ok := conn.(*tls.Conn); ok {
 		_ = c.CloseWrite()
 	}
 	_ = w.CloseWrite()
+	if t.s.p.Linger {
+		return t.awaitAck(w)
+	}
 	timer := time.AfterFunc(awaitTimeout, func() { _ = w.Close() })
 	defer timer.Stop()
 	_, _ = io.Copy(io.Discard, conn)
+	return nil
+}
+
+// awaitAck waits until the client's host has acknowledged the end of the data,
+// where the network can tell. A reset is as good as that.
+func (t *transfer) awaitAck(w *wire) error {
+	c, ok := w.Conn.(interface{ AwaitAck(context.Context) error })
+	if !ok || w.state() != Keep {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(t.ctx, lingerTimeout)
+	defer cancel()
+	if errors.Is(c.AwaitAck(ctx), context.DeadlineExceeded) {
+		return errNoAck
+	}
+	return nil
 }

@@ -36,6 +36,7 @@ type Conn struct {
 	unacked  int           // bytes sent that the peer has not read
 	eof      bool          // the peer's FIN has arrived
 	shut     bool          // our FIN has left
+	acked    bool          // the peer's host has acknowledged it
 	closed   bool          // Close has been called
 	abortive bool          // SetLinger(0)
 	absorber bool          // the invisible end of an absorbed connection
@@ -122,6 +123,7 @@ func (c *Conn) take(p []byte) (n int) {
 	if len(c.queue) == 0 {
 		c.queue = nil
 	}
+	c.flow.acknowledgeData()
 	return n
 }
 
@@ -196,12 +198,13 @@ func (c *Conn) receive(s *segment) {
 	switch {
 	case s.kind == rst:
 		c.fail(syscall.ECONNRESET)
+	case s.kind == fin && (c.absorber || c.fault == 0):
+		c.eof = true
+		c.flow.acknowledgeEnd(c.end)
+		c.changed.Broadcast()
 	case c.absorber || s.kind == probe:
 	case c.fault != 0, c.closed && s.kind == data:
 		c.reset() // no such connection here any more
-	case s.kind == fin:
-		c.eof = true
-		c.changed.Broadcast()
 	case len(s.data) == 0:
 		c.peer().acknowledge(s.credit)
 	default:

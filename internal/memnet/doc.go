@@ -30,7 +30,9 @@
 // 63 seconds, and given up after 127. A segment that is swallowed is given up after 15 minutes.
 // The boxes of a site stand next to its hosts: what a box at the client's side says is
 // known at once, what one at the server's side says takes a round trip. The room that a Read
-// makes in the window is known to the writer at once, and no connection stays in TIME_WAIT.
+// makes in the window is known to the writer at once, and keeps the mapping of a NAT alive as its
+// acknowledgement would; that of the end of the stream takes its time, see Conn.AwaitAck. No
+// connection stays in TIME_WAIT.
 // An address that nobody has answers nothing.
 //
 // There is no randomness: events fire by time and, at one instant, in the order in

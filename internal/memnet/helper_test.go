@@ -83,6 +83,7 @@ func TestServerSideHelper(t *testing.T) {
 			memnet.Counters{Connections: 1, Pinholes: 1}},
 		{"227 with the public address", []string{"227 =198,51,100,20,19,136\r\n"}, "227 =198,51,100,20,19,136\r\n", 0, quiet},
 		{"227 without an address", []string{"227 Entering Passive Mode\r\n"}, "", 0, memnet.Counters{Connections: 1, Swallowed: 1}},
+		{"229 behind another reply", []string{"226 Done\r\n229 Extended (|||5000|)\r\n"}, "226 Done\r\n229 Extended (|||5000|)\r\n", 0, quiet},
 		{"220", []string{"220 ready\r\n"}, "220 ready\r\n", 0, quiet},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -148,16 +149,24 @@ func TestPinholeEndsWithControl(t *testing.T) {
 }
 
 func TestFirewallHelper(t *testing.T) {
-	for _, helper := range []bool{true, false} {
+	for _, tt := range []struct {
+		helper bool
+		reply  string
+		open   bool
+	}{
+		{true, "229 Extended (|||5000|)\r\n", true},
+		{false, "229 Extended (|||5000|)\r\n", false},
+		{true, "226 Done\r\n229 Extended (|||5000|)\r\n", false}, // in one segment: only its beginning is read
+	} {
 		firewall := memnet.InboundOnly(memnet.Drop, memnet.Port(21))
-		firewall.FTPHelper = helper
+		firewall.FTPHelper = tt.helper
 		between(t, nil, []memnet.Box{firewall}, func(t *testing.T, w *world) {
 			c, s := w.control()
 			w.listen(w.server, ":5000")
-			w.send(s, "229 Extended (|||5000|)\r\n")
-			w.expect(c, "229 Extended (|||5000|)\r\n")
-			if err := w.try(w.client, netip.AddrPort{}, port(serverPublic, 5000)); (err == nil) != helper {
-				t.Errorf("helper %v: data connection: %v", helper, err)
+			w.send(s, tt.reply)
+			w.expect(c, tt.reply)
+			if err := w.try(w.client, netip.AddrPort{}, port(serverPublic, 5000)); (err == nil) != tt.open {
+				t.Errorf("helper %v, %q: data connection: %v", tt.helper, tt.reply, err)
 			}
 		})
 	}

@@ -22,18 +22,35 @@ func (f *natFlow) watch(d *natDevice, p *syn, inside End) {
 	}
 }
 
+// forgotten reports whether the connection was idle for too long.
+func (f *natFlow) forgotten(now time.Duration) bool {
+	return f.nat.IdleTimeout > 0 && now-f.last > f.nat.IdleTimeout
+}
+
+// used notes that the connection is in use.
+func (f *natFlow) used(now time.Duration) {
+	f.last = now
+	if f.mapping != nil {
+		f.mapping.last = now
+	}
+}
+
+// refresh implements refreshed.
+func (f *natFlow) refresh() {
+	if now := f.nat.net.now(); !f.forgotten(now) {
+		f.used(now)
+	}
+}
+
 func (f *natFlow) segment(from End, s *segment) Action {
 	now := f.nat.net.now()
-	if idle := f.nat.IdleTimeout; idle > 0 && now-f.last > idle {
+	if f.forgotten(now) {
 		if f.nat.IdleReset && s.kind != rst {
 			return rejectForgotten
 		}
 		return forget
 	}
-	f.last = now
-	if f.mapping != nil {
-		f.mapping.last = now
-	}
+	f.used(now)
 	if f.helper == nil {
 		return Relay
 	}
