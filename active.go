@@ -41,10 +41,7 @@ func (l *link) active(ctx context.Context, req request, step plan.Step, t plan.T
 // invite tells the server where to connect, sends the command and waits for
 // the server to do both.
 func (l *link) invite(ctx context.Context, req request, ear *ear, t plan.Timers, a *Attempt) (*channel, net.Conn, error) {
-	if err := l.announce(ctx, t, a); err != nil {
-		return nil, nil, err
-	}
-	ch, err := l.start(ctx, req, t)
+	ch, err := l.summon(ctx, req, t, a)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -96,13 +93,56 @@ func (l *link) advertise(ctx context.Context, step plan.Step, local netip.AddrPo
 	return release, nil
 }
 
-// announce sends PORT or EPRT.
-func (l *link) announce(ctx context.Context, t plan.Timers, a *Attempt) error {
+// summon sends the address and the command: one after the other, or, where that
+// has worked before, without waiting for the reply in between.
+func (l *link) summon(ctx context.Context, req request, t plan.Timers, a *Attempt) (*channel, error) {
 	line := "EPRT " + hostport.FormatEPRT(a.Advertised)
 	if a.Mode == PORT {
 		line = "PORT " + hostport.FormatPORT(a.Advertised)
 	}
-	r, err := l.ask(ctx, line, t.Reply)
+	// A segment of its own in either case: NAT helpers read no further than the
+	// first line of one.
+	announced, err := l.sess.Send(ctx, line)
+	if err != nil {
+		return nil, l.lost(err)
+	}
+	if !l.sure(l.current) || !l.takesAhead() || l.rests(req) {
+		if err := l.announced(ctx, announced, line, t, a); err != nil {
+			return nil, err
+		}
+		return l.start(ctx, req, t)
+	}
+	ch, err := l.command(ctx, req, t)
+	if err != nil {
+		return nil, err
+	}
+	l.shortcut = hasty
+	if err := l.announced(ctx, announced, line, t, a); err != nil {
+		return nil, l.unsummoned(ctx, ch, t, err)
+	}
+	return ch, nil
+}
+
+// unsummoned takes in the refusal of a command that was sent behind an address
+// which the server has refused.
+func (l *link) unsummoned(ctx context.Context, ch *channel, t plan.Timers, err error) error {
+	if l.sess.Live() == nil {
+		return err
+	}
+	r, rerr := l.sess.Next(ctx, ch.call, t.Reply)
+	switch {
+	case rerr != nil:
+		l.lost(rerr)
+	case r.Code < 400:
+		// It begins all the same, nobody knows where.
+		l.lost(errDisorder)
+	}
+	return err
+}
+
+// announced takes in the reply to PORT or EPRT.
+func (l *link) announced(ctx context.Context, c *control.Call, line string, t plan.Timers, a *Attempt) error {
+	r, err := l.hear(ctx, c, line, t.Reply)
 	a.Reply = r
 	if err == nil && !r.completed() {
 		err = &fault{cause: Refused, reply: r, err: replyError(line, r)}

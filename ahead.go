@@ -311,17 +311,6 @@ func (l *link) missed(f *foreseen, target string) {
 	}
 }
 
-// noQueue takes down that the server does not keep a command that is sent with
-// one that transfers.
-func (l *link) noQueue() {
-	if l.lesson.Queue == No {
-		return
-	}
-	l.note("the server does not keep commands until a transfer has ended: none are sent that early")
-	l.lesson.Queue = No
-	l.keep()
-}
-
 // doAhead is do for a command that a transfer is likely to follow: a data
 // connection for that is asked for along with it.
 func (l *link) doAhead(ctx context.Context, line string) (Reply, error) {

@@ -101,6 +101,7 @@ type backend struct {
 	l      *link
 	life   context.Context // of the shim: it ends the transfers too
 	closed func()          // nil when nobody wants to know
+	last   Reply           // to a command
 }
 
 // Greeting returns the server's.
@@ -109,6 +110,7 @@ func (b *backend) Greeting() shim.Reply { return shim.Reply(b.l.sess.Greeting())
 // Command sends a line and returns its reply.
 func (b *backend) Command(ctx context.Context, line string) (shim.Reply, error) {
 	r, err := b.l.do(ctx, line)
+	b.last = r
 	return shim.Reply(r), err
 }
 

@@ -31,6 +31,9 @@ type channel struct {
 	resumed  bool            // the TLS session of the control connection was resumed
 	strays   int
 
+	abandoned bool // by us
+	done      bool // how it ended was taken in
+
 	head   []byte // read already
 	err    error  // what Read returns after head: a kernel tells of a reset once
 	eof    bool   // the server has closed its end
@@ -379,6 +382,7 @@ func (ch *channel) closing(ctx context.Context, limit time.Duration) (Reply, err
 	for ch.verdict == nil {
 		r, err := ch.nextReply(ctx, limit)
 		if err != nil {
+			ch.settled(ctx.Err() != nil)
 			return Reply{}, err
 		}
 		if !r.Preliminary() {
@@ -387,10 +391,20 @@ func (ch *channel) closing(ctx context.Context, limit time.Duration) (Reply, err
 			ch.prelim = Reply(r)
 		}
 	}
-	if ch.disturbed() {
-		ch.l.noQueue()
-	}
+	ch.settled(ch.verdict.completed() || ch.abandoned)
 	return *ch.verdict, nil
+}
+
+// settled takes in that the transfer has ended.
+func (ch *channel) settled(ok bool) {
+	switch {
+	case ch.done:
+	case ch.behind:
+		ch.l.queued(ok)
+	case ok:
+		ch.l.unqueued()
+	}
+	ch.done = true
 }
 
 // nextReply waits for a reply, and not for long where a server has obeyed a
@@ -405,24 +419,17 @@ func (ch *channel) nextReply(ctx context.Context, limit time.Duration) (control.
 	if !errors.Is(err, control.ErrSilent) {
 		return r, err
 	}
-	if ch.disturbed() {
-		ch.l.noQueue()
+	if ch.l.sess.Mixed() {
 		return r, err
 	}
 	return ch.l.sess.Next(ctx, ch.call, limit-short)
-}
-
-// disturbed reports whether a command that was sent behind the transfer was
-// answered before it.
-func (ch *channel) disturbed() bool {
-	conn := ch.l.sess.Live()
-	return ch.behind && conn != nil && conn.Mixed()
 }
 
 // abandon ends a download before its end. The server's reply to that is
 // awaited for about one round trip; without it the control connection is
 // given up, which is as quick as anything else.
 func (ch *channel) abandon(ctx context.Context) {
+	ch.abandoned = true
 	ch.closeData()
 	if _, err := ch.closing(ctx, 50*time.Millisecond+2*ch.l.roundTrip()); err != nil {
 		ch.l.sess.Drop(err)

@@ -144,6 +144,7 @@ type config struct {
 
 	oneByOne bool          // nothing is sent ahead: for a probe
 	crashed  *atomic.Int32 // logins in one go that were lost
+	queue    *queueing
 }
 
 // fill returns the Dialer's settings for the server addr with defaults put in.
@@ -160,6 +161,7 @@ func (d *Dialer) fill(addr string) (*config, error) {
 		listen:   d.Listen,
 		memory:   d.Memory,
 		crashed:  new(atomic.Int32),
+		queue:    new(queueing),
 	}
 	if c.attempt <= 0 {
 		c.attempt = defaultAttemptTimeout

@@ -189,7 +189,7 @@ func TestMemoryMap(t *testing.T) {
 func TestTrace(t *testing.T) {
 	inBubble(t, setup{near: []memnet.Box{homeNAT, on("EPSV", memnet.Swallow)}, ftp: func(s *ftptest.Server) {
 		s.Users = map[string]string{"joe": "Hush1"}
-		s.Script = []ftptest.Step{{On: "PASS", Nth: 1, Reply: "500 'PASS Hush1' not understood"}}
+		s.Script = []ftptest.Step{{On: "PASS", Nth: 1, Reply: "530 'PASS Hush1' is wrong"}}
 	}}, func(t *testing.T, w *world) {
 		var order, log bytes.Buffer
 		ctx := WithTrace(w.ctx, &Trace{Command: func(string) { order.WriteByte('a') }})

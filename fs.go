@@ -283,7 +283,7 @@ func (ls *lease) fetch(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	ch, err := ls.l.transfer(ctx, request{line: line})
+	ch, err := ls.l.transfer(ctx, request{line: line, mends: true})
 	if err != nil {
 		return nil, ls.whyNotRead(ctx, name, err)
 	}

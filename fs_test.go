@@ -85,8 +85,14 @@ func (s *syncBuffer) Write(p []byte) (int, error) {
 // openFS opens the server's root; the dialogue is logged when the test fails.
 func (w *world) openFS(t testing.TB, dir string) *FS {
 	t.Helper()
+	return w.openIn(t, t.Context(), dir)
+}
+
+// openIn is openFS with a context.
+func (w *world) openIn(t testing.TB, ctx context.Context, dir string) *FS {
+	t.Helper()
 	log := new(syncBuffer)
-	ctx := WithTrace(t.Context(), writeTrace(log))
+	ctx = WithTrace(ctx, writeTrace(log))
 	fsys, err := w.d.Open(ctx, "ftp://"+w.addr+"/"+dir)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log.b.String())

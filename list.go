@@ -216,7 +216,7 @@ func (ls *lease) listNone(ctx context.Context, dir, line string) ([]listing.Entr
 
 // listing sends a command and parses what comes. It is complete, or an error.
 func (ls *lease) listing(ctx context.Context, line string, format listing.Format) ([]listing.Entry, error) {
-	ch, err := ls.l.transfer(ctx, request{line: line})
+	ch, err := ls.l.transfer(ctx, request{line: line, mends: true})
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,8 @@ package ftpnat
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -27,13 +29,14 @@ func connect(ctx context.Context, cfg *config, dir string) (*link, error) {
 		if err == nil {
 			return l, nil
 		}
+		again := odd(err)
 		l.sess.Drop(err)
 		l.dropAhead()
 		lost := l.sess.Lost()
 		switch {
-		case verbOf(err) == "CWD" && !odd(err):
+		case verbOf(err) == "CWD" && !again:
 			return nil, err
-		case lost == before || !odd(err) || ctx.Err() != nil, l.sess.Greeting().Code == 0 && isSilence(err):
+		case lost == before || !again || ctx.Err() != nil, l.sess.Greeting().Code == 0 && isSilence(err):
 			return nil, fmt.Errorf("ftpnat: %s: %w", cfg.addr, contextual(ctx, err))
 		}
 		cfg.crashed.Store(int32(lost))
@@ -46,13 +49,18 @@ func connect(ctx context.Context, cfg *config, dir string) (*link, error) {
 // not from what was sent.
 func odd(err error) bool {
 	r := replyOf(err)
-	switch verbOf(err) {
-	case "USER", "PASS", "TYPE", "PBSZ", "PROT":
-		return r.Code/10 == 50
-	case "CWD":
-		return r.Code == 530 || r.Code == 503
+	var stranger *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &stranger):
+		return false
+	case r.Code == 0:
+		return true // there is none
+	case r.Code/100 == 4, verbOf(err) == "AUTH":
+		return false
+	case verbOf(err) == "CWD":
+		return r.Code/100 != 5 || r.Code == 503 || r.Code == 530
 	}
-	return r.Code == 0
+	return r.Code/10 != 53 && r.Code != 332 && r.Code/10 != 55
 }
 
 // enter opens the control connection, logs in and goes to the directory.
@@ -79,10 +87,15 @@ func (l *link) enter(ctx context.Context) error {
 // login has jlaffaye/ftp log in: USER, PASS, FEAT, TYPE I and UTF-8. Where that
 // was sent in one go, it is told the replies that are there.
 func (l *link) login(ctx context.Context) error {
-	shim := newShim(ctx, &backend{l: l})
+	back := &backend{l: l}
+	shim := newShim(ctx, back)
 	verbs, err := ftp.Dial(l.cfg.addr, ftp.DialWithDialFunc(func(string, string) (net.Conn, error) { return shim, nil }))
 	if err == nil {
 		err = verbs.Login(l.cfg.user, l.cfg.password)
+	}
+	if refusal := back.last; err != nil && refusal.Code >= 400 && replyOf(replied("", err)).Code == 0 {
+		// It keeps the words and not the code.
+		return replyError("login as "+l.cfg.user, refusal)
 	}
 	return replied("login as "+l.cfg.user, err)
 }

@@ -17,6 +17,7 @@ type request struct {
 	offset int64    // for REST, in bytes
 	tail   []string // may be sent with it, for after the transfer
 	early  bool     // the data may be sent before the 150: it can be sent again
+	mends  bool     // who asks goes on where a transfer breaks
 }
 
 func (r request) verb() string { return control.Verb(r.line) }
@@ -125,6 +126,9 @@ func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.
 		if l.shortcut.excuses(a) && !l.plainly {
 			// What was tried too early proves nothing of the mode.
 			l.note("%v: once more, one command at a time: %v", a.Mode, a.Err)
+			if l.shortcut == hasty {
+				l.queued(false)
+			}
 			l.plainly = true
 			i--
 			continue
@@ -178,14 +182,14 @@ type shortcut uint8
 const (
 	none   shortcut = iota
 	opened          // the data connection was opened ahead of need
-	queued          // commands were sent with the one that transfers
+	hasty           // commands were sent before the one that transfers was answered
 )
 
 // excuses reports whether a failure may be that of the shortcut, and not of the
 // mode. Silence on the control connection is none of a data connection's.
 // What took long took none for the shortcut either.
 func (s shortcut) excuses(a Attempt) bool {
-	return a.Cause != OK && (s == queued || s == opened && a.Cause != ControlSilent && a.Elapsed < aheadFor)
+	return a.Cause != OK && (s == hasty || s == opened && a.Cause != ControlSilent && a.Elapsed < aheadFor)
 }
 
 // splitMode tells the steps of a mode from the others.

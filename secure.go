@@ -31,7 +31,7 @@ func (ch *channel) secure(ctx context.Context) error {
 	}
 	if cfg != ch.l.data && !isTimeout(err) {
 		// Perhaps for the one group that was offered.
-		ch.l.anyGroup, ch.l.shortcut = true, queued
+		ch.l.anyGroup, ch.l.shortcut = true, hasty
 	}
 	return ch.unsecured(ctx, err)
 }
@@ -42,15 +42,18 @@ type unbegun struct{ error }
 // Unwrap returns the reason.
 func (e *unbegun) Unwrap() error { return e.error }
 
-// again reports whether a transfer that was begun before the server's 150 is to
-// be made once more in the plain way: the server may have refused the file,
-// which is its last word on it.
+// again reports whether an upload that was made in haste, with all of the file
+// in hand, is to be made once more in the plain way. The server's refusal of the
+// file is its last word on it.
 func again(err error) bool {
 	var e *unbegun
-	if !errors.As(err, &e) {
+	var refused *ReplyError
+	switch {
+	case errors.Is(err, ErrNoVerdict):
+		return true
+	case !errors.As(err, &e):
 		return false
 	}
-	var refused *ReplyError
 	return !errors.As(e.error, &refused) || refused.Temporary() || isFault(e.error)
 }
 

@@ -326,7 +326,7 @@ func (s *sink) command(ctx context.Context, ls *lease, verb string, offset int64
 	}
 	req := request{line: line, offset: offset}
 	if s.early && verb == "STOR" && offset == 0 {
-		req.early = true
+		req.early, req.mends = true, true
 		if ls.p.server.ask(hasSIZE) != no {
 			size, _ := ls.line("SIZE", s.at)
 			req.tail = []string{size}

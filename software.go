@@ -17,7 +17,7 @@ const (
 // words are what a program says at the login, and hardly any other.
 var words = map[software][]struct{ verb, text string }{
 	vsftpd:    {{"", "vsFTPd"}, {"USER", "Please specify the password."}, {"TYPE", "Switching to Binary mode."}},
-	proFTPD:   {{"", "ProFTPD"}, {"USER", "Password required for "}, {"USER", "Anonymous login ok, send your complete email address"}, {"FEAT", "SITE MKDIR"}},
+	proFTPD:   {{"", "ProFTPD"}, {"USER", "Password required for "}, {"USER", "Anonymous login ok, send your complete email address"}, {"FEAT", "SITE MKDIR"}, {"FEAT", "CSID"}},
 	pureFTPd:  {{"", "Pure-FTPd"}, {"USER", "OK. Password required"}, {"TYPE", "TYPE is now "}, {"FEAT", "ESTP"}},
 	pyftpdlib: {{"", "pyftpdlib"}, {"USER", "Username ok, send password."}, {"FEAT", "End FEAT."}},
 }
@@ -57,18 +57,4 @@ func (l *link) software() software {
 // before the last one was answered. Some small ones throw it away.
 func (l *link) takesAhead() bool {
 	return l.lesson.Flight == Yes || l.lesson.Flight == Unknown && l.software() != unknownSoftware
-}
-
-// queues reports whether the server is known to keep a command that comes with
-// the one that transfers until it has done with the transfer. On others it may
-// cost the transfer, so that unknown means no.
-func (l *link) queues() bool {
-	switch l.lesson.Queue {
-	case Yes:
-		return true
-	case No:
-		return false
-	}
-	program := l.software()
-	return program != unknownSoftware && program != pyftpdlib
 }

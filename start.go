@@ -58,8 +58,7 @@ func (l *link) lost(err error) error {
 
 // start sends REST where it is needed, and the command.
 func (l *link) start(ctx context.Context, req request, t plan.Timers) (*channel, error) {
-	stale := l.restLife == l.sess.Lives() && l.restLife > 0
-	if req.offset > 0 || stale && req.verb() != "APPE" {
+	if l.rests(req) {
 		// On some servers a REST stays in force: it is taken back.
 		line := fmt.Sprintf("REST %d", req.offset)
 		r, err := l.ask(ctx, line, t.Reply)
@@ -81,6 +80,12 @@ func (l *link) start(ctx context.Context, req request, t plan.Timers) (*channel,
 	return l.command(ctx, req, t)
 }
 
+// rests reports whether a REST has to come before the command.
+func (l *link) rests(req request) bool {
+	stale := l.restLife == l.sess.Lives() && l.restLife > 0
+	return req.offset > 0 || stale && req.verb() != "APPE"
+}
+
 // command sends the command, and in the same write what is to follow the
 // transfer where the server keeps that.
 func (l *link) command(ctx context.Context, req request, t plan.Timers) (*channel, error) {
@@ -88,7 +93,7 @@ func (l *link) command(ctx context.Context, req request, t plan.Timers) (*channe
 	var calls []*control.Call
 	var err error
 	switch {
-	case !l.queues() || !l.sure(l.current):
+	case !l.queues(req) || !l.sure(l.current):
 		calls, err = l.sess.SendAll(ctx, nil, req.line)
 	default:
 		lines := append([]string{req.line}, req.tail...)
@@ -105,7 +110,7 @@ func (l *link) command(ctx context.Context, req request, t plan.Timers) (*channe
 	}
 	ch.call, ch.after = calls[0], calls[1:]
 	if ch.behind {
-		l.shortcut = queued
+		l.shortcut = hasty
 	}
 	return ch, nil
 }
@@ -113,7 +118,7 @@ func (l *link) command(ctx context.Context, req request, t plan.Timers) (*channe
 // firstReply waits for the server to begin.
 func (l *link) firstReply(ctx context.Context, ch *channel, limit time.Duration) error {
 	for ch.prelim.Code == 0 {
-		r, err := l.sess.Next(ctx, ch.call, limit)
+		r, err := ch.nextReply(ctx, limit)
 		if err != nil {
 			return l.lost(err)
 		}
@@ -131,7 +136,6 @@ func (l *link) judgeFirst(ctx context.Context, ch *channel, r Reply) error {
 	case ch.behind && ch.prelim.Code == 0 && (r.Code/100 == 2 || r.Code == 500 || r.Code == 502 || r.Code == 503):
 		// The end of something earlier, or of this, or the answer to what
 		// was sent behind it: only a fresh connection can tell.
-		l.noQueue()
 		return l.lost(errDisorder)
 	case r.Code/100 == 1:
 		ch.prelim = r

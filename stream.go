@@ -241,7 +241,7 @@ func (s *stream) transfer(ctx context.Context, ls *lease, off int64) (*channel, 
 	if err != nil {
 		return nil, err
 	}
-	ch, err := ls.l.transfer(ctx, request{line: line, offset: off})
+	ch, err := ls.l.transfer(ctx, request{line: line, offset: off, mends: true})
 	switch {
 	case err == nil:
 		return ch, nil

@@ -83,6 +83,7 @@ type Session struct {
 	flying   bool    // the connection began with a flight that has not landed
 	patient  bool    // the server is known to take a flight
 	lost     int     // flights that were
+	mixed    bool    // replies on the last connection that was lost
 	said     map[string]string
 }
 
@@ -95,6 +96,15 @@ func (s *Session) Live() *Conn {
 		return nil
 	}
 	return s.conn
+}
+
+// Mixed reports whether on the connection, or on the last one where it was lost,
+// a reply came before that to an earlier command.
+func (s *Session) Mixed() bool {
+	if s.conn != nil {
+		return s.conn.Mixed()
+	}
+	return s.mixed
 }
 
 // Lives returns how many control connections were opened so far.
@@ -504,6 +514,7 @@ func (s *Session) Drop(err error) {
 
 func (s *Session) drop(err error) {
 	s.sawStray(s.conn)
+	s.mixed = s.conn.Mixed()
 	s.conn.Reset()
 	s.conn = nil
 	if s.flying {

@@ -1,0 +1,456 @@
+package ftpnat
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ftpnat/ftpnat/internal/ftptest"
+	"github.com/ftpnat/ftpnat/internal/memnet"
+)
+
+// small is a file of a few segments.
+var small = content[:10_000]
+
+// lesson returns what was learnt of the only path there is.
+func (w *world) lesson() Lesson {
+	w.t.Helper()
+	m := memoryOf(w.d)
+	if len(m.lessons) != 1 {
+		w.t.Fatalf("%d lessons", len(m.lessons))
+	}
+	for _, l := range m.lessons {
+		return l
+	}
+	return Lesson{}
+}
+
+// files gives a server small files, f00 and on.
+func files(n int) func(*ftptest.Server) {
+	return func(s *ftptest.Server) {
+		for i := range n {
+			if err := s.Tree.WriteFile(fmt.Sprintf("f%02d", i), small, 0o644); err != nil {
+				panic(err)
+			}
+		}
+	}
+}
+
+// trips returns for how many round trips f runs.
+func trips(f func()) float64 {
+	start := time.Now()
+	f()
+	return float64(time.Since(start)) / float64(rtt)
+}
+
+// TestRoundTrips counts round trips, which virtual time makes exact.
+func TestRoundTrips(t *testing.T) {
+	const n = 20
+	cases := []struct {
+		server                            ftptest.Personality
+		first, download, opened, uploaded float64
+	}{
+		{ftptest.VSFTPD(), 4, 3.1, 3.2, 3.1},
+		{ftptest.ProFTPD(), 4, 3.1, 3.1, 3.1},
+		{ftptest.PureFTPd(), 4, 2.1, 2.1, 2.1},
+		{ftptest.Pyftpdlib(), 4, 3.1, 3.1, 3.1},
+		{ftptest.FileZilla(), 4, 4.1, 5.1, 5.1},
+		{ftptest.Ancient(), 5, 4.1, 8.1, 5.1},
+	}
+	for _, c := range cases {
+		t.Run(c.server.Name, func(t *testing.T) {
+			s := setup{dialer: func(d *Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) {
+				s.Personality = c.server
+				files(n)(s)
+			}}
+			inBubble(t, s, func(t *testing.T, w *world) {
+				var fsys *FS
+				read := func(i int) {
+					got, err := fsys.ReadFile(fmt.Sprintf("f%02d", i))
+					if err != nil || !bytes.Equal(got, small) {
+						t.Fatalf("%d bytes, %v", len(got), err)
+					}
+				}
+				check := func(what string, got, most float64) {
+					t.Logf("%s: %.2f round trips", what, got)
+					if got > most {
+						t.Errorf("%s took %.2f round trips, want at most %.1f", what, got, most)
+					}
+				}
+				var seen time.Duration
+				start := time.Now()
+				ctx := WithTrace(w.ctx, &Trace{Attempt: func(a Attempt) { seen = time.Since(start) }})
+				fsys = w.openIn(t, ctx, "")
+				read(0)
+				check("from the start to the first byte", float64(seen)/float64(rtt), c.first)
+				check("a download", trips(func() {
+					for i := range n {
+						read(i)
+					}
+				})/n, c.download)
+				check("an Open and a Read to the end", trips(func() {
+					for i := range n {
+						if got, err := fs.ReadFile(onlyOpen{fsys}, fmt.Sprintf("f%02d", i)); err != nil || !bytes.Equal(got, small) {
+							t.Fatalf("%d bytes, %v", len(got), err)
+						}
+					}
+				})/n, c.opened)
+				check("an upload", trips(func() {
+					for i := range n {
+						if err := fsys.WriteFile(fmt.Sprintf("up%d", i), small, 0o644); err != nil {
+							t.Fatal(err)
+						}
+					}
+				})/n, c.uploaded)
+				for i := range n {
+					w.has(t, fmt.Sprintf("up%d", i), string(small))
+				}
+			})
+		})
+	}
+}
+
+// onlyOpen is a file system with Open alone.
+type onlyOpen struct{ f *FS }
+
+// Open opens a file.
+func (o onlyOpen) Open(name string) (fs.File, error) { return o.f.Open(name) }
+
+// TestFlightOdd has servers that do not take a login in one go.
+func TestFlightOdd(t *testing.T) {
+	type odd struct {
+		name         string
+		ahead, early ftptest.Ahead
+		conns        int
+		flight       Finding
+	}
+	var cases []odd
+	for name, a := range map[string]ftptest.Ahead{
+		"thrown away": ftptest.FirstOnly, "refused": ftptest.RefuseAhead,
+		"closed": ftptest.CutAhead, "reset": ftptest.ResetAhead,
+	} {
+		cases = append(cases, odd{name: name, ahead: a, flight: No}, odd{name: name + ", before the greeting", early: a, flight: No})
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			s := setup{ftp: func(s *ftptest.Server) {
+				s.Personality = ftptest.Plain()
+				s.Personality.Ahead, s.Personality.Early = c.ahead, c.early
+				files(3)(s)
+			}}
+			inBubble(t, s, func(t *testing.T, w *world) {
+				start := time.Now()
+				fsys := w.openFS(t, "pub")
+				took := time.Since(start)
+				if got, err := fsys.ReadFile("file.bin"); err != nil || !bytes.Equal(got, content) {
+					t.Errorf("%d bytes, %v", len(got), err)
+				}
+				if err := fsys.WriteFile("up", small, 0o644); err != nil {
+					t.Error(err)
+				}
+				w.has(t, "pub/up", string(small))
+				if l := w.lesson(); l.Flight != c.flight {
+					t.Errorf("remembered %+v", l)
+				}
+				if took > 10*time.Second {
+					t.Errorf("the login took %v", took)
+				}
+				before := len(w.srv.Transcript())
+				again, err := w.d.Open(w.ctx, "ftp://"+w.addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				again.Close()
+				if n := len(w.srv.Transcript()) - before; n != 1 {
+					t.Errorf("the second login took %d control connections", n)
+				}
+			})
+		})
+	}
+}
+
+// TestFlightRefused has a login refused for good reasons, which are not tried
+// again, and one that takes its time.
+func TestFlightRefused(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		ftp  func(*ftptest.Server)
+		code int // zero for a login that works
+	}{
+		{"wrong password", func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "PASS", Reply: "530 Login incorrect."}} }, 530},
+		{"wrong user", func(s *ftptest.Server) {
+			s.Script = []ftptest.Step{{On: "USER", Reply: "530 This server is for others."}}
+		}, 530},
+		{"no such directory", func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "CWD", Reply: "550 No such directory."}} }, 550},
+		{"slow", func(s *ftptest.Server) {
+			s.Personality = s.Personality.Saying()
+			s.Personality.Delays = map[string]time.Duration{"PASS": 3 * time.Second, ftptest.Greeting: 20 * time.Second}
+		}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, setup{ftp: c.ftp}, func(t *testing.T, w *world) {
+				fsys, err := w.d.Open(w.ctx, "ftp://"+w.addr+"/pub")
+				if err == nil {
+					defer fsys.Close()
+				}
+				if got := replyOf(err).Code; got != c.code || (err == nil) != (c.code == 0) {
+					t.Errorf("Open: %v", err)
+				}
+				if n := w.srv.Counters().Commands["PASS"]; n > 1 && c.code != 550 {
+					t.Errorf("PASS was sent %d times", n)
+				}
+			})
+		})
+	}
+}
+
+// TestQueueFaults has servers that look like one that keeps commands behind a
+// transfer and do something else. Every byte is right all the same, and the
+// server is not asked that again.
+func TestQueueFaults(t *testing.T) {
+	faults := map[string]ftptest.During{
+		"refused": ftptest.Refuse, "obeyed, and the transfer destroyed": ftptest.Obey, "answered first": ftptest.Beside,
+		"answered before the 150": ftptest.BeforeBegin, "refused after the transfer": ftptest.RefuseAfter, "lost": ftptest.Lose,
+		"closed": ftptest.CutDuring, "reset": ftptest.ResetDuring,
+	}
+	for name, during := range faults {
+		for _, one := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%v", name, one), func(t *testing.T) {
+				s := setup{dialer: func(d *Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) {
+					s.Personality.During, s.Personality.KeepShared = during, false
+					files(6)(s)
+				}}
+				inBubble(t, s, func(t *testing.T, w *world) {
+					if one {
+						c := w.dial()
+						defer c.Close()
+						for range 3 {
+							if err := w.fetch(c); err != nil {
+								t.Error(err)
+							}
+							if err := w.store(c); err != nil {
+								t.Error(err)
+							}
+						}
+					} else {
+						fsys := w.openFS(t, "")
+						for i := range 6 {
+							name := fmt.Sprintf("f%02d", i)
+							if got, err := fsys.ReadFile(name); err != nil || !bytes.Equal(got, small) {
+								t.Errorf("ReadFile: %d bytes, %v", len(got), err)
+							}
+							if got, err := fs.ReadFile(onlyOpen{fsys}, "pub/file.bin"); err != nil || !bytes.Equal(got, content) {
+								t.Errorf("Open: %d bytes, %v", len(got), err)
+							}
+							if err := fsys.WriteFile("up", small, 0o644); err != nil {
+								t.Errorf("WriteFile: %v", err)
+							}
+							w.has(t, "up", string(small))
+						}
+					}
+					// Conn.Retrieve cannot go on where a transfer broke, and so
+					// takes no risk.
+					if l := w.lesson(); l.Queue != No && !one {
+						t.Errorf("remembered %+v", l)
+					}
+					before := len(w.srv.Transcript())
+					c := w.dial()
+					defer c.Close()
+					for range 3 {
+						if err := w.fetch(c); err != nil {
+							t.Error(err)
+						}
+					}
+					if n := len(w.srv.Transcript()) - before; n != 1 {
+						t.Errorf("with that remembered: %d control connections", n)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestIdentify tells servers by other signs than their greeting, and does not
+// trust a greeting alone.
+func TestIdentify(t *testing.T) {
+	for _, c := range []struct {
+		server ftptest.Personality
+		want   software
+	}{
+		{ftptest.VSFTPD().Saying("greeting", "220 Welcome."), vsftpd},
+		{ftptest.PureFTPd().Saying("greeting", "220 Welcome."), pureFTPd},
+		{ftptest.Pyftpdlib().Saying("greeting", "220 Welcome."), pyftpdlib},
+		{ftptest.Plain().Saying("greeting", "220 (vsFTPd 3.0.3)"), unknownSoftware},
+		{ftptest.ProFTPD(), proFTPD},
+		{ftptest.IIS(), unknownSoftware},
+		{ftptest.FileZilla(), unknownSoftware},
+		{ftptest.Ancient(), unknownSoftware},
+	} {
+		inBubble(t, setup{ftp: func(s *ftptest.Server) { s.Personality = c.server }}, func(t *testing.T, w *world) {
+			conn := w.dial()
+			defer conn.Close()
+			if got := conn.l.software(); got != c.want {
+				t.Errorf("%s: %d, want %d", c.server.Name, got, c.want)
+			}
+		})
+	}
+}
+
+// TestAheadMissed has a firewall before the server that opens ports by what it
+// reads, and overlooks a reply that shares a segment with others.
+func TestAheadMissed(t *testing.T) {
+	helper := activeOnly
+	helper.FTPHelper = true
+	s := setup{
+		far: []memnet.Box{helper},
+		ftp: func(s *ftptest.Server) { s.Personality.Coalesce = time.Millisecond },
+	}
+	inBubble(t, s, func(t *testing.T, w *world) {
+		fsys := w.openFS(t, "pub")
+		for i := range 4 {
+			start := time.Now()
+			if got, err := fs.ReadFile(onlyOpen{fsys}, "file.bin"); err != nil || !bytes.Equal(got, content) {
+				t.Fatalf("%d bytes, %v", len(got), err)
+			}
+			if took := time.Since(start); took > 14*rtt {
+				t.Errorf("transfer %d took %v", i, took)
+			}
+		}
+		if l := w.lesson(); l.Ahead != No || l.Mode != EPSV {
+			t.Errorf("remembered %+v", l)
+		}
+	})
+}
+
+// TestAheadOld has a data connection that was opened ahead of need and not used
+// for so long that it is worth nothing.
+func TestAheadOld(t *testing.T) {
+	for _, pause := range []time.Duration{3 * time.Second, time.Minute, 10 * time.Minute} {
+		inBubble(t, setup{near: []memnet.Box{memnet.NAT{Public: natAddr, IdleTimeout: 20 * time.Second}}}, func(t *testing.T, w *world) {
+			c := w.dial()
+			defer c.Close()
+			for range 3 {
+				if err := w.fetch(c); err != nil {
+					t.Errorf("after %v: %v", pause, err)
+				}
+				time.Sleep(pause) // virtual
+			}
+		})
+	}
+}
+
+// TestEarlyRefused has uploads refused that were sent before the answer.
+func TestEarlyRefused(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		reply string
+		nth   int
+		code  int // zero for an upload that works in the end
+	}{
+		{"for good", "553 Could not create file.", 0, 553},
+		{"for now", "450 Busy.", 3, 0},
+		{"the data connection", "425 Security: Bad IP connecting.", 3, 0},
+		{"with the end of the connection", "421 Bye.", 3, 0},
+		{"an unknown command", "500 What?", 0, 500},
+	} {
+		for _, p := range []ftptest.Personality{ftptest.VSFTPD(), ftptest.Pyftpdlib()} {
+			t.Run(c.name+"/"+p.Name, func(t *testing.T) {
+				s := setup{ftp: func(s *ftptest.Server) {
+					s.Personality = p
+					s.Script = []ftptest.Step{{On: "STOR", Nth: c.nth, Reply: c.reply}}
+				}}
+				inBubble(t, s, func(t *testing.T, w *world) {
+					fsys := w.openFS(t, "")
+					for i := range 4 {
+						name := fmt.Sprintf("up%d", i)
+						err := fsys.WriteFile(name, small, 0o644)
+						if replyOf(err).Code != c.code || (err == nil) != (c.code == 0) {
+							t.Errorf("WriteFile %d: %v", i, err)
+						}
+						if err == nil {
+							w.has(t, name, string(small))
+						}
+					}
+					conn := w.dial()
+					defer conn.Close()
+					n, err := conn.Store(w.ctx, "up", bytes.NewReader(small))
+					if replyOf(err).Code != c.code || err == nil && n != int64(len(small)) {
+						t.Errorf("Store: %d, %v", n, err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestEarlyFull has the server run out of space after the data was sent.
+func TestEarlyFull(t *testing.T) {
+	inBubble(t, setup{ftp: func(s *ftptest.Server) { s.MaxFileSize = 5_000 }}, func(t *testing.T, w *world) {
+		fsys := w.openFS(t, "")
+		full := 0
+		for i := range 3 {
+			if err := fsys.WriteFile(fmt.Sprintf("up%d", i), small, 0o644); err != nil {
+				full++
+				var refused *ReplyError
+				if !errors.As(err, &refused) || refused.Reply.Code != 552 {
+					t.Errorf("WriteFile: %v", err)
+				}
+			}
+		}
+		if full == 0 {
+			t.Error("everything went onto a full disk")
+		}
+	})
+}
+
+// TestSummon has active mode send the address and the command together once it
+// has worked, and a server that then refuses the address.
+func TestSummon(t *testing.T) {
+	for _, reply := range []string{"", "500 Illegal PORT command.", "421 No."} {
+		s := setup{far: []memnet.Box{activeOnly}, dialer: func(d *Dialer) { d.Modes = []Mode{PORT} }, ftp: func(s *ftptest.Server) {
+			if reply != "" {
+				s.Script = []ftptest.Step{{On: "PORT", Nth: 2, Reply: reply}}
+			}
+		}}
+		inBubble(t, s, func(t *testing.T, w *world) {
+			c := w.dial()
+			defer c.Close()
+			for i := range 4 {
+				took := trips(func() {
+					if err := w.fetch(c); err != nil {
+						t.Fatalf("%q, %d: %v", reply, i, err)
+					}
+				})
+				if i > 2 && took > 4.5 {
+					t.Errorf("%q: transfer %d took %.1f round trips", reply, i, took)
+				}
+				if err := w.store(c); err != nil {
+					t.Errorf("%q: %v", reply, err)
+				}
+			}
+			if causes := causesOf(c.Report().Attempts); !slices.Equal(causes, []string{"PORT OK"}) {
+				t.Errorf("%q: attempts %q", reply, causes)
+			}
+		})
+	}
+}
+
+// TestGreetingFirst has nothing sent ahead where it was learnt that this is not
+// taken.
+func TestGreetingFirst(t *testing.T) {
+	inBubble(t, setup{dialer: plain}, func(t *testing.T, w *world) {
+		c := w.dial()
+		defer c.Close()
+		if err := w.fetch(c); err != nil {
+			t.Fatal(err)
+		}
+		if log := w.log.String(); strings.Index(log, "< 220") > strings.Index(log, "> USER") {
+			t.Errorf("the login did not wait for the greeting:\n%s", log)
+		}
+	})
+}
