@@ -96,6 +96,12 @@ type Dialer struct {
 	// MaxConns is the number of control connections that an [FS] may hold.
 	// Zero means 4.
 	MaxConns int
+	// SplitOver has [FS.Fetch] copy files of at least so many bytes in ranges,
+	// over up to MaxConns connections at once. That pays where one connection
+	// does not fill the path. What came is compared with what the server
+	// tells, and where the ranges overlap; where anything differs the file is
+	// fetched once more in one stream. Zero means never.
+	SplitOver int64
 	// ServerZone is the zone of the times in LIST, which does not tell it.
 	// Nil means UTC. Servers with MLSD and MLST are not concerned, and
 	// [FS.ModTime] asks for the time of one file without a doubt.

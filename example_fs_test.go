@@ -114,6 +114,30 @@ func ExampleFS_copyDown() {
 	// Output: 118
 }
 
+// A tree is copied down over several connections at once; each file appears
+// when it is whole.
+func ExampleFS_Fetch() {
+	fsys, stop := openExample(nil)
+	defer stop()
+	dir, err := os.MkdirTemp("", "backup")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+
+	if err := fsys.Fetch(dir, "2006"); err != nil {
+		log.Fatal(err)
+	}
+	names, err := fs.Glob(os.DirFS(dir), "*/*")
+	fmt.Println(names, err)
+
+	err = fsys.Fetch(dir, "2006/jan.csv")
+	fmt.Println(errors.Is(err, fs.ErrExist))
+	// Output:
+	// [raw/log.bin] <nil>
+	// true
+}
+
 func ExampleFS_CopyFS() {
 	fsys, stop := openExample(nil)
 	defer stop()

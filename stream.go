@@ -34,6 +34,7 @@ type stream struct {
 	begun   bool          // a byte was read before
 	broken  bool          // the last transfer broke: what is known of the file may be old
 	shortAt int64         // one more than where a server said that a file was complete and it was not
+	steady  bool          // who reads waits for nothing but this file
 	meter   meter
 }
 
@@ -133,9 +134,13 @@ func (s *stream) event() ProgressEvent {
 	return ProgressEvent{Name: s.f.name, Bytes: s.pos, Total: s.f.size.Load()}
 }
 
-// park lets others have the connection until the next read.
+// park lets others have the connection until the next read. Where FEAT has no
+// REST the transfer could not go on then; a steady reader keeps it.
 func (s *stream) park() {
 	ch := s.ch
+	if _, rest := s.ls.l.sess.Feature("REST"); s.steady && !rest {
+		return
+	}
 	s.ls.park(func(ctx context.Context) { ch.abandon(ctx) })
 }
 
@@ -302,7 +307,7 @@ func (s *stream) look(ctx context.Context, ls *lease) (listing.Entry, error) {
 }
 
 // sameTime compares two times by what both are exact to: LIST drops the
-// minutes of a file that grows old.
+// minutes of a file that grows old, and does not tell its zone, which MLST does.
 func sameTime(a, b listing.Entry) bool {
 	if a.Precision == listing.PrecisionNone || b.Precision == listing.PrecisionNone {
 		return true
@@ -311,7 +316,12 @@ func sameTime(a, b listing.Entry) bool {
 	if other := (fileInfo{b}).Sys().(*Facts).Precision; other > unit {
 		unit = other
 	}
-	return a.ModTime.Truncate(unit).Equal(b.ModTime.Truncate(unit))
+	apart := a.ModTime.Truncate(unit).Sub(b.ModTime.Truncate(unit)).Abs()
+	if a.Absolute == b.Absolute {
+		return apart == 0
+	}
+	const farthest, step = 14 * time.Hour, 15 * time.Minute // of the zones there are
+	return apart <= max(farthest, unit) && apart%step == 0
 }
 
 // settle decides what the end of the data means, by the server's closing reply
@@ -418,7 +428,10 @@ func announced(r Reply) (int64, bool) {
 const meterEvery = 250 * time.Millisecond
 
 // meter paces the reports of progress.
-type meter struct{ last time.Time }
+type meter struct {
+	last time.Time
+	off  bool // somebody else tells
+}
 
 func (m *meter) begin() {
 	if m.last.IsZero() {
@@ -427,7 +440,7 @@ func (m *meter) begin() {
 }
 
 func (m *meter) moved(l *link, e ProgressEvent, end bool) {
-	if l.trace.Progress == nil || !end && time.Since(m.last) < meterEvery {
+	if l.trace.Progress == nil || m.off || !end && time.Since(m.last) < meterEvery {
 		return
 	}
 	m.last = time.Now()

@@ -4,14 +4,15 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
 )
 
 // Trace is a set of hooks that see what happens on the way. Any of them may be
-// nil. They are called in order, by the goroutine that makes the call that
-// they belong to and never after it returned, so that they must be quick and
-// must not call back into the same [Conn] or [FS]. Calls on an FS by several
-// goroutines call the hooks at the same time. Passwords are masked.
+// nil. They are called one after the other, while the call that they belong to
+// runs and never after it returned, so that they must be quick and must not
+// call back into the same [Conn] or [FS]. Calls on an FS by several goroutines
+// call the hooks at the same time. Passwords are masked.
 type Trace struct {
 	// Connect: a control connection was opened, or could not be.
 	Connect func(ConnectEvent)
@@ -88,6 +89,32 @@ func chain[T any](a, b func(T)) func(T) {
 		return a
 	}
 	return func(v T) { a(v); b(v) }
+}
+
+// inTurn returns hooks that several goroutines may call at the same time.
+func inTurn(t *Trace) *Trace {
+	mu := new(sync.Mutex)
+	return &Trace{
+		Connect: locked(mu, t.Connect),
+		Command: locked(mu, t.Command),
+		Reply:   locked(mu, t.Reply),
+		Lost:    locked(mu, t.Lost),
+		Attempt: locked(mu, t.Attempt),
+		Note:    locked(mu, t.Note),
+
+		Progress: locked(mu, t.Progress),
+	}
+}
+
+func locked[T any](mu *sync.Mutex, hook func(T)) func(T) {
+	if hook == nil {
+		return nil
+	}
+	return func(v T) {
+		mu.Lock()
+		defer mu.Unlock()
+		hook(v)
+	}
 }
 
 func call[T any](hook func(T), v T) {

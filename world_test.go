@@ -160,13 +160,13 @@ func (w *world) close() {
 }
 
 // plain has a Dialer send nothing ahead.
-func plain(d *Dialer) { d.Memory = oneByOne{new(MemoryMap)} }
+func plain(d *Dialer) { d.Memory = waiting{new(MemoryMap)} }
 
-// oneByOne is a memory in which nothing may be sent ahead of a reply.
-type oneByOne struct{ *MemoryMap }
+// waiting is a memory in which nothing may be sent ahead of a reply.
+type waiting struct{ *MemoryMap }
 
 // Recall returns what was learnt, and that.
-func (m oneByOne) Recall(p Path) (Lesson, bool) {
+func (m waiting) Recall(p Path) (Lesson, bool) {
 	l, _ := m.MemoryMap.Recall(p)
 	l.Flight, l.Queue, l.Ahead = No, No, No
 	return l, true

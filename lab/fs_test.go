@@ -151,6 +151,36 @@ func TestFSCopy(t *testing.T) {
 	}
 }
 
+// TestFSFetch copies 300 files with hard names and a large one down, over one
+// connection and over four.
+func TestFSFetch(t *testing.T) {
+	needLab(t)
+	for _, kind := range servers.Kinds() {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			l := build(t, direct, kind)
+			odd := slices.DeleteFunc(slices.Clone(oddNames), func(name string) bool { return slices.Contains(refused[kind].files, name) })
+			files := map[string][]byte{"large": client.Payload(1, 5<<20)}
+			for i := range 300 {
+				dir, name := odd[i/20%len(odd)], odd[i%len(odd)]
+				files[fmt.Sprintf("%s/%d/%s", dir, i/60, name)] = client.Payload(uint64(i), 100*i)
+			}
+			tree := filepath.Join(l.server.Root, "tree")
+			plant(t, tree, files)
+			if err := os.Symlink("../large", filepath.Join(tree, oddNames[0], "link")); err != nil {
+				t.Fatal(err)
+			}
+			files[oddNames[0]+"/link"] = files["large"]
+			for _, conns := range []int{1, 4} {
+				dir := filepath.Join(t.TempDir(), "down")
+				r := l.runFS(fsJob{Do: "fetch", URL: l.place.URL() + "tree", Dir: dir, MaxConns: conns, Split: 1 << 20})
+				t.Logf("MaxConns %d: %d files in %v", conns, len(files), r.Elapsed)
+				sameTree(t, files, dir)
+			}
+		})
+	}
+}
+
 // sameTree compares the files below a folder.
 func sameTree(t *testing.T, want map[string][]byte, root string) {
 	t.Helper()

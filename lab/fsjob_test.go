@@ -27,6 +27,7 @@ type fsJob struct {
 	Do       string // the key of fsJobs
 	URL      string
 	MaxConns int
+	Split    int64    // Dialer.SplitOver
 	Names    []string // of files that must be there, or are to be written
 	Dir      string   // on this machine
 	Timeout  time.Duration
@@ -63,7 +64,7 @@ func init() {
 }
 
 var fsJobs = map[string]func(fsJob, *ftpnat.FS, *fsResult){
-	"conform": fsJob.conform, "copy": fsJob.copy, "names": fsJob.writeNames, "read": fsJob.read, "upload": fsJob.upload,
+	"conform": fsJob.conform, "copy": fsJob.copy, "fetch": fsJob.fetch, "names": fsJob.writeNames, "read": fsJob.read, "upload": fsJob.upload,
 }
 
 func (job fsJob) run() *fsResult {
@@ -72,7 +73,7 @@ func (job fsJob) run() *fsResult {
 	r := &fsResult{Errs: make(map[string]string)}
 	ctx = ftpnat.WithTrace(ctx, r.trace())
 	start := time.Now()
-	fsys, err := (&ftpnat.Dialer{MaxConns: job.MaxConns}).Open(ctx, job.URL)
+	fsys, err := (&ftpnat.Dialer{MaxConns: job.MaxConns, SplitOver: job.Split}).Open(ctx, job.URL)
 	if err != nil {
 		r.fail("open", err)
 		return r
@@ -130,6 +131,18 @@ func (job fsJob) copy(fsys *ftpnat.FS, r *fsResult) {
 		err = os.CopyFS(job.Dir+".down", sub)
 	}
 	r.fail("down", err)
+}
+
+// fetch copies the tree down into Dir. Ranges that do not make a file are told
+// by a note.
+func (job fsJob) fetch(fsys *ftpnat.FS, r *fsResult) {
+	ctx := ftpnat.WithTrace(context.Background(), r.trace())
+	ctx = ftpnat.WithTrace(ctx, &ftpnat.Trace{Note: func(text string) {
+		if strings.Contains(text, "in one stream") {
+			r.fail("ranges", errors.New(text))
+		}
+	}})
+	r.fail("fetch", fsys.WithContext(ctx).Fetch(job.Dir, "."))
 }
 
 // writeNames writes a file under each name with itself as the content, reads it
