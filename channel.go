@@ -31,8 +31,9 @@ type channel struct {
 	resumed  bool            // the TLS session of the control connection was resumed
 	strays   int
 
-	abandoned bool // by us
-	done      bool // how it ended was taken in
+	abandoned bool          // by us
+	question  *control.Call // a NOOP behind the transfer: see askQueue
+	done      bool          // how it ended was taken in
 
 	head   []byte // read already
 	err    error  // what Read returns after head: a kernel tells of a reset once
@@ -392,6 +393,7 @@ func (ch *channel) closing(ctx context.Context, limit time.Duration) (Reply, err
 		}
 	}
 	ch.settled(ch.verdict.completed() || ch.abandoned)
+	ch.l.answered(ctx, ch)
 	return *ch.verdict, nil
 }
 
@@ -405,6 +407,7 @@ func (ch *channel) settled(ok bool) {
 		ch.l.unqueued()
 	}
 	ch.done = true
+	ch.l.ended = ch.l.ended || ok
 }
 
 // nextReply waits for a reply, and not for long where a server has obeyed a

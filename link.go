@@ -44,6 +44,7 @@ type link struct {
 	launchedAt time.Time
 	suspect    *Attempt  // by such a command, which may have cost the control connection
 	misses     int       // of those that could not be used
+	ended      bool      // a transfer has, in good order
 	shortcut   shortcut  // that the attempt took
 	current    plan.Step // under way
 	plainly    bool      // the transfer is to take no shortcuts

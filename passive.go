@@ -14,6 +14,9 @@ import (
 
 // passive opens a data connection to the server.
 func (l *link) passive(ctx context.Context, req request, step plan.Step, t plan.Timers, a *Attempt) (*channel, error) {
+	if l.asksQueue(req, step) {
+		return l.askQueue(ctx, req, step, t, a)
+	}
 	nc, err := l.foresaw(ctx, step, t, a)
 	if nc == nil && err == nil {
 		nc, err = l.dialPassive(ctx, req, step, t, a)
@@ -46,6 +49,11 @@ func (l *link) dialPassive(ctx context.Context, req request, step plan.Step, t p
 	if err != nil {
 		return nil, err
 	}
+	return l.dialTarget(ctx, target, t)
+}
+
+// dialTarget opens the data connection.
+func (l *link) dialTarget(ctx context.Context, target string, t plan.Timers) (net.Conn, error) {
 	dctx, cancel := context.WithTimeout(ctx, t.Dial)
 	defer cancel()
 	nc, err := l.cfg.dial(dctx, "tcp", target)

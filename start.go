@@ -133,7 +133,7 @@ func (l *link) firstReply(ctx context.Context, ch *channel, limit time.Duration)
 // set when the server has begun.
 func (l *link) judgeFirst(ctx context.Context, ch *channel, r Reply) error {
 	switch {
-	case ch.behind && ch.prelim.Code == 0 && (r.Code/100 == 2 || r.Code == 500 || r.Code == 502 || r.Code == 503):
+	case ch.behind && ch.prelim.Code == 0 && r.Code/100 != 1 && r.Code/10 != 55:
 		// The end of something earlier, or of this, or the answer to what
 		// was sent behind it: only a fresh connection can tell.
 		return l.lost(errDisorder)

@@ -67,15 +67,16 @@ func (c *Call) accepts(r Reply, more bool) bool {
 		return r.Code != 225 && r.Code != 226
 	case !transfers(c.Verb) || !more:
 		return true
-	case r.Code/100 == 2:
-		// With something sent behind it the order alone does not tell.
-		return r.Code == 225 || r.Code == 226 || r.Code == 250
-	case r.Code == 500 || r.Code == 502 || r.Code == 503:
-		// Once the transfer runs it is the command behind it that is not
-		// understood.
-		return c.got == 0
+	case r.Preliminary() || r.Code/100 != 2 && c.got == 0:
+		return true
 	}
-	return true
+	// With something sent behind it the order alone does not tell: what cannot
+	// end a transfer that runs (RFC 959, 5.4) is about that.
+	switch r.Code {
+	case 225, 226, 250, 421, 425, 426, 451, 452, 522:
+		return true
+	}
+	return r.Code/10 == 55
 }
 
 // transfers reports whether a command uses a data connection.
