@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -17,21 +18,38 @@ const bulkSize = 256 << 10
 
 var bulk = sync.Pool{New: func() any { b := make([]byte, bulkSize); return &b }}
 
-// pieceMost and pieceFor bound what the kernel moves to a file in one go:
-// others wait for a connection no longer than that takes, and progress can be
-// told.
+// pieceMost and pieceFor bound what the kernel moves in one go: others wait for
+// a connection no longer than that takes, and progress can be told.
 const (
 	pieceMost = 4 << 20
 	pieceFor  = 250 * time.Millisecond
 )
+
+// errByHand says that the kernel does not move the bytes itself: there is no
+// such call on the system, or not for this kind of file.
+var errByHand = errors.New("the kernel does not copy between these")
+
+// The standard library takes these for what is in them where the kernel copies.
+// Where it would copy by itself, with small buffers, they say so instead.
+type (
+	kernelSocket struct{ *net.TCPConn }
+	kernelFile   struct{ systemFile }
+)
+
+func (kernelSocket) Read([]byte) (int, error) { return 0, errByHand }
+func (kernelFile) Read([]byte) (int, error)   { return 0, errByHand }
 
 // moveTo hands a piece of what the server sends to w. A file gets it from the
 // kernel, which moves the bytes itself. An error of w is in werr.
 func (ch *channel) moveTo(w io.Writer, buf []byte) (n int64, err, werr error) {
 	file, isFile := w.(*os.File)
 	tcp, plain := ch.nc.(*net.TCPConn)
-	if isFile && plain && len(ch.head) == 0 && !ch.eof && ch.err == nil && !ch.closed {
-		return ch.splice(file, tcp)
+	if isFile && plain && !ch.byHand && len(ch.head) == 0 && !ch.eof && ch.err == nil && !ch.closed {
+		n, err, werr = ch.splice(file, tcp)
+		if werr == nil || !errors.Is(werr, errByHand) {
+			return n, err, werr
+		}
+		ch.byHand = true
 	}
 	m, err := ch.Read(buf)
 	if m == 0 {
@@ -59,7 +77,7 @@ func (ch *channel) writeTo(w io.Writer) (n int64, err, werr error) {
 
 // splice copies a piece from the socket to a file in the kernel.
 func (ch *channel) splice(file *os.File, tcp *net.TCPConn) (n int64, err, werr error) {
-	lr := &io.LimitedReader{R: tcp, N: pieceMost}
+	lr := &io.LimitedReader{R: kernelSocket{tcp}, N: pieceMost}
 	n, err = ch.piece(func() (int64, error) {
 		n, err := file.ReadFrom(lr)
 		if err == nil && lr.N > 0 {
@@ -70,6 +88,8 @@ func (ch *channel) splice(file *os.File, tcp *net.TCPConn) (n int64, err, werr e
 	switch {
 	case err == io.EOF:
 		ch.eof = true
+	case errors.Is(err, errByHand):
+		return n, nil, errByHand
 	case err != nil && isNetwork(err):
 		ch.err = err
 	case err != nil:
@@ -78,8 +98,9 @@ func (ch *channel) splice(file *os.File, tcp *net.TCPConn) (n int64, err, werr e
 	return n, err, nil
 }
 
-// piece lets the kernel receive for a while. It has moved something when it
-// returns without an error. The limit is on standing still, not on size.
+// piece lets the kernel move bytes for a while. Some were moved when it returns
+// without an error, or it is the end of them. The limit is on standing still,
+// not on size.
 func (ch *channel) piece(move func() (int64, error)) (n int64, err error) {
 	for start := time.Now(); ; {
 		ch.windFor(pieceFor)
@@ -102,8 +123,12 @@ func (ch *channel) moveFrom(r io.Reader, buf []byte) (n int64, err, rerr error) 
 	// Not a pipe: the socket's time would pass while one is read.
 	file, isFile := regular(r)
 	tcp, plain := ch.nc.(*net.TCPConn)
-	if isFile && plain && !ch.closed {
-		return ch.sendfile(tcp, file)
+	if isFile && plain && !ch.byHand && !ch.closed {
+		n, err, rerr = ch.sendfile(tcp, file)
+		if rerr != errByHand {
+			return n, err, rerr
+		}
+		ch.byHand = true
 	}
 	m, rerr := r.Read(buf)
 	if m > 0 {
@@ -125,21 +150,41 @@ func (ch *channel) readFrom(r io.Reader) (err, rerr error) {
 	return err, rerr
 }
 
-// sendfile copies a piece from a file to the socket in the kernel. The piece is
-// small, as not every system can tell how much has gone when the time is up.
-func (ch *channel) sendfile(tcp *net.TCPConn, file *os.File) (n int64, err, rerr error) {
-	ch.wind()
-	n, err = tcp.ReadFrom(io.LimitReader(file, bulkSize))
-	ch.n += n
+// tellsSent reports whether the system tells how much of a file has gone when
+// the time is up.
+const tellsSent = runtime.GOOS != "windows"
+
+// sendfile copies a piece from a file to the socket in the kernel.
+func (ch *channel) sendfile(tcp *net.TCPConn, file systemFile) (n int64, err, rerr error) {
+	most, paced := int64(bulkSize), ch.whole
+	if tellsSent {
+		most, paced = pieceMost, ch.piece
+	}
+	n, err = paced(func() (int64, error) {
+		return tcp.ReadFrom(&io.LimitedReader{R: kernelFile{file}, N: most})
+	})
 	switch {
+	case errors.Is(err, errByHand):
+		return n, nil, errByHand
 	case err != nil && isNetwork(err):
-		return n, ch.stalled(err), nil
+		return n, err, nil
 	case err != nil:
 		return n, nil, err
 	case n == 0:
 		return 0, nil, io.EOF
 	}
 	return n, nil, nil
+}
+
+// whole lets the kernel send a piece that must not be broken off.
+func (ch *channel) whole(move func() (int64, error)) (n int64, err error) {
+	ch.wind()
+	n, err = move()
+	ch.n += n
+	if err != nil {
+		err = ch.stalled(err)
+	}
+	return n, err
 }
 
 // isNetwork reports whether an error of a copy between a socket and a file is

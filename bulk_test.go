@@ -2,14 +2,18 @@ package ftpnat
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ftpnat/ftpnat/internal/ftptest"
@@ -142,70 +146,192 @@ func TestRegular(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	for v, want := range map[any]bool{r: false, w: false, file: true, new(bytes.Buffer): false} {
+	var inCopy hidden
+	if _, err := io.Copy(&inCopy, file); err != nil {
+		t.Fatal(err)
+	}
+	type ownRead struct{ *os.File }
+	for v, want := range map[any]bool{r: false, w: false, file: true, inCopy.r: true, ownRead{file}: false, new(bytes.Buffer): false} {
 		if _, got := regular(v); got != want {
 			t.Errorf("regular(%T %v) = %v", v, v, got)
 		}
 	}
 }
 
-// BenchmarkBulk moves 1 GiB over loopback and reports the time as a ratio to
-// that of a bare TCP connection, measured in the same run.
-func BenchmarkBulk(b *testing.B) {
-	const size = 1 << 30
-	srv := &ftptest.Server{Tree: ftptest.NewTree(), Discard: true}
-	if err := srv.Tree.WriteFrom("zeros", nil, size, 0o644); err != nil {
-		b.Fatal(err)
+// hidden keeps what io.Copy makes of its source.
+type hidden struct {
+	io.Writer
+	r io.Reader
+}
+
+func (h *hidden) ReadFrom(r io.Reader) (int64, error) {
+	h.r = r
+	return 0, nil
+}
+
+// TestByHand copies where the kernel does not, and in the kernel where it does.
+func TestByHand(t *testing.T) {
+	srv := &ftptest.Server{Tree: ftptest.NewTree()}
+	data := bytes.Repeat(content, 10)
+	if err := srv.Tree.WriteFile("f", data, 0o644); err != nil {
+		t.Fatal(err)
 	}
-	c := loopback(b, srv)
-	for b.Loop() {
-		start := time.Now()
-		bare(b, size)
-		base := time.Since(start)
-		start = time.Now()
-		rc, err := c.Retrieve(b.Context(), "zeros", 0)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if n, err := io.Copy(io.Discard, rc); err != nil || n != size {
-			b.Fatal(n, err)
-		}
-		rc.Close()
-		b.ReportMetric(float64(time.Since(start))/float64(base), "ratio")
-		b.SetBytes(size)
+	c := loopback(t, srv)
+	for name, flag := range map[string]int{"a file": 0, "a file to append to": os.O_APPEND} {
+		t.Run(name, func(t *testing.T) {
+			dst, err := os.OpenFile(filepath.Join(t.TempDir(), "dst"), os.O_CREATE|os.O_WRONLY|flag, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer dst.Close()
+			rc, err := c.Retrieve(t.Context(), "f", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer rc.Close()
+			if n, err := io.Copy(dst, rc); err != nil || n != int64(len(data)) {
+				t.Errorf("read %d bytes, %v", n, err)
+			}
+			if got, err := os.ReadFile(dst.Name()); err != nil || !bytes.Equal(got, data) {
+				t.Errorf("the file has %d other bytes, %v", len(got), err)
+			}
+			if byHand := rc.(*download).ch.byHand; runtime.GOOS == "linux" && byHand != (flag != 0) {
+				t.Errorf("by hand: %v", byHand)
+			}
+		})
 	}
 }
 
-// bare moves zeros over a TCP connection, written as the test server does it.
-func bare(b *testing.B, size int64) {
+// noSocket is a file that is none to the kernel.
+type noSocket struct{ *os.File }
+
+func (noSocket) SyscallConn() (syscall.RawConn, error) { return nil, errors.ErrUnsupported }
+
+// TestNoSendfile leaves a file as it is where the kernel cannot send it.
+func TestNoSendfile(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	defer ln.Close()
-	done := make(chan error, 1)
-	go func() {
-		nc, err := ln.Accept()
-		if err == nil {
-			buf := make([]byte, 64<<10)
-			for left := size; left > 0 && err == nil; left -= int64(len(buf)) {
-				clear(buf)
-				_, err = nc.Write(buf)
-			}
-			nc.Close()
-		}
-		done <- err
-	}()
 	nc, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	defer nc.Close()
-	buf := make([]byte, bulkSize)
-	if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{nc}, buf); err != nil {
-		b.Fatal(err)
+	ch := &channel{nc: nc}
+	if n, err, rerr := ch.sendfile(nc.(*net.TCPConn), noSocket{file}); n != 0 || err != nil || rerr != errByHand {
+		t.Errorf("%d bytes, %v, %v", n, err, rerr)
 	}
-	if err := <-done; err != nil {
-		b.Fatal(err)
+	if at, err := file.Seek(0, io.SeekCurrent); at != 0 || err != nil {
+		t.Errorf("the file stands at %d, %v", at, err)
+	}
+}
+
+// TestPiece limits how long a connection stands still, and not how long a
+// piece takes.
+func TestPiece(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer ours.Close()
+		defer theirs.Close()
+		ch := &channel{nc: ours}
+		move := func() (int64, error) {
+			n, err := ours.Read(make([]byte, 1))
+			return int64(n), err
+		}
+		const pause = stall - time.Second
+		go func() {
+			for range 3 {
+				time.Sleep(pause)
+				theirs.Write([]byte{1})
+			}
+		}()
+		start := time.Now()
+		for i := range 3 {
+			if n, err := ch.piece(move); n != 1 || err != nil {
+				t.Errorf("piece %d: %d bytes, %v", i, n, err)
+			}
+		}
+		if took := time.Since(start); took != 3*pause {
+			t.Errorf("took %v, want %v", took, 3*pause)
+		}
+		start = time.Now()
+		n, err := ch.piece(move)
+		if took := time.Since(start); n != 0 || !errors.Is(err, ErrStalled) || took != stall {
+			t.Errorf("nothing came: %d bytes, %v after %v", n, err, took)
+		}
+		if ch.n != 3 {
+			t.Errorf("counted %d bytes", ch.n)
+		}
+	})
+}
+
+// TestIdleUploadCancelled leaves no file that looks complete: the server is not
+// told that this was the end.
+func TestIdleUploadCancelled(t *testing.T) {
+	inBubble(t, setup{}, func(t *testing.T, w *world) {
+		fsys, err := w.d.Open(w.ctx, "ftp://"+w.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer fsys.Close()
+		ctx, cancel := context.WithCancel(w.ctx)
+		f, err := fsys.WithContext(ctx).Create("half")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write(content); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(rtt)
+		cancel()
+		time.Sleep(time.Minute)
+		if err := f.Close(); !errors.Is(err, context.Canceled) {
+			t.Errorf("Close: %v", err)
+		}
+		for _, d := range w.srv.Transcript() {
+			if _, after, stored := strings.Cut(d.String(), "STOR half"); stored && strings.Contains(after, "S: 226") {
+				t.Errorf("the server took the file for complete:\n%s", d)
+			}
+		}
+	})
+}
+
+// TestAnnounced finds the size in a 150 where there is one.
+func TestAnnounced(t *testing.T) {
+	for text, want := range map[string]int64{
+		"Opening BINARY mode data connection for f (1234 bytes).":  1234,
+		"Opening BINARY mode data connection for a (b) (0 bytes).": 0,
+		"Opening data connection for f(17 bytes)":                  17,
+		"for x bytes) (5 bytes)":                                   5,
+		"(12 34 bytes)":                                            -1,
+		"(-5 bytes)":                                               -1,
+		"(+5 bytes)":                                               -1,
+		"( bytes)":                                                 -1,
+		"7 bytes)":                                                 -1,
+		"(1234567890123456789 bytes)":                              -1,
+		"(999999999999999999 bytes)":                               999999999999999999,
+		"1234.5 kbytes to download":                                -1,
+		"":                                                         -1,
+	} {
+		got, told := announced(Reply{Code: 150, Lines: []string{text}})
+		if !told {
+			got = -1
+		}
+		if got != want {
+			t.Errorf("%q tells %d, want %d", text, got, want)
+		}
 	}
 }

@@ -35,11 +35,13 @@ type channel struct {
 	question  *control.Call // a NOOP behind the transfer: see askQueue
 	done      bool          // how it ended was taken in
 
-	head   []byte // read already
-	err    error  // what Read returns after head: a kernel tells of a reset once
-	eof    bool   // the server has closed its end
-	closed bool   // we have closed ours
-	n      int64  // bytes handed on or taken
+	head   []byte          // read already
+	block  *[headSize]byte // of heads, where head is
+	err    error           // what Read returns after head: a kernel tells of a reset once
+	eof    bool            // the server has closed its end
+	closed bool            // we have closed ours
+	byHand bool            // the kernel does not move the bytes itself
+	n      int64           // bytes handed on or taken
 
 	mu    sync.Mutex
 	limit time.Time // set by the caller; zero for none
@@ -52,6 +54,8 @@ const stall = 2 * time.Minute
 
 // headSize is how much is read to see that a download has begun.
 const headSize = 16 << 10
+
+var heads = sync.Pool{New: func() any { return new([headSize]byte) }}
 
 func (ch *channel) bind(nc net.Conn) { ch.raw, ch.nc = nc, nc }
 
@@ -82,7 +86,8 @@ func (ch *channel) peek(ctx context.Context) error {
 		n   int
 		err error
 	}
-	buf := make([]byte, headSize)
+	ch.block = heads.Get().(*[headSize]byte)
+	buf := ch.block[:]
 	read := make(chan result, 1)
 	ch.nc.SetReadDeadline(time.Now().Add(stall))
 	go func() { // ends with the deadline, or with closeData
@@ -242,7 +247,10 @@ func (ch *channel) stalled(err error) error {
 func (ch *channel) Read(p []byte) (int, error) {
 	if len(ch.head) > 0 {
 		n := copy(p, ch.head)
-		ch.head = ch.head[n:]
+		if ch.head = ch.head[n:]; len(ch.head) == 0 {
+			heads.Put(ch.block)
+			ch.head, ch.block = nil, nil
+		}
 		ch.n += int64(n)
 		return n, nil
 	}
@@ -295,9 +303,15 @@ func (ch *channel) Write(p []byte) (int, error) {
 	return written, nil
 }
 
-// guard ends reads and writes that are under way when ctx ends.
+// guard ends reads and writes when ctx ends, an upload with a reset: what the
+// server has of it must not look complete.
 func (ch *channel) guard(ctx context.Context) (stop func() bool) {
-	return context.AfterFunc(ctx, func() { ch.raw.Close() })
+	return context.AfterFunc(ctx, func() {
+		if ch.req.upload() {
+			linger(ch.raw, 0)
+		}
+		ch.raw.Close()
+	})
 }
 
 // finish closes the data connection in good order and returns the server's

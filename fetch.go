@@ -88,7 +88,7 @@ func (t *fetch) walk(dir string) error {
 		return err
 	}
 	for _, d := range entries {
-		e := d.(dirEntry).e
+		e := *d.(*dirEntry).e
 		if err := t.visit(path.Join(dir, e.Name), e); err != nil {
 			return err
 		}

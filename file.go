@@ -6,7 +6,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"reflect"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/ftpnat/ftpnat/internal/listing"
 )
@@ -250,7 +252,7 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 	if err := f.begin("read", true); err != nil {
 		return 0, err
 	}
-	if file, ok := regular(w); ok {
+	if file, ok := w.(*os.File); ok && isRegular(file) {
 		defer f.use.give()
 		n, err := f.toSystem(file)
 		return n, f.fail("read", err)
@@ -261,15 +263,31 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{f}, *buf)
 }
 
+// systemFile is an *os.File, or what that becomes in io.Copy, which hides its
+// WriteTo.
+type systemFile interface {
+	fs.File
+	io.Seeker
+	syscall.Conn
+}
+
 // regular returns the file of the system that v is. Pipes and the like are
 // none: who is at their other end may wait for this FS.
-func regular(v any) (*os.File, bool) {
-	file, ok := v.(*os.File)
+func regular(v any) (systemFile, bool) {
+	file, ok := v.(systemFile)
 	if !ok {
 		return nil, false
 	}
+	if _, plain := v.(*os.File); !plain && reflect.TypeOf(v).PkgPath() != "os" {
+		// A file inside something that may have a Read of its own.
+		return nil, false
+	}
+	return file, isRegular(file)
+}
+
+func isRegular(file fs.File) bool {
 	info, err := file.Stat()
-	return file, err == nil && info.Mode().IsRegular()
+	return err == nil && info.Mode().IsRegular()
 }
 
 // toSystem copies to a file of the system on the kernel's own path.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,7 +102,7 @@ func (f *FS) do(op, name string, again func(error) bool, fn func(ctx context.Con
 	if !validName(name) {
 		return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
-	ctx, cancel := f.p.join(f.ctx)
+	ctx, cancel := f.p.within(f.ctx)
 	defer cancel(nil)
 	err := f.p.cfg.insist(ctx, func() error {
 		ls, err := f.p.acquire(ctx)
@@ -184,9 +185,12 @@ func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 }
 
 func (f *FS) entries(dir string, list []listing.Entry) []fs.DirEntry {
+	in := &place{f, dir}
+	all := make([]dirEntry, len(list))
 	entries := make([]fs.DirEntry, len(list))
-	for i, e := range list {
-		entries[i] = dirEntry{fileInfo{e}, f, dir}
+	for i := range list {
+		all[i] = dirEntry{&list[i], in}
+		entries[i] = &all[i]
 	}
 	return entries
 }
@@ -288,8 +292,8 @@ func (ls *lease) fetch(ctx context.Context, name string) ([]byte, error) {
 		return nil, ls.whyNotRead(ctx, name, err)
 	}
 	stop := ch.guard(ctx)
-	var buf bytes.Buffer
-	_, err = buf.ReadFrom(struct{ io.Reader }{ch})
+	size, told := announced(ch.prelim)
+	data, err := readAll(ch, max(size, int64(len(ch.head))))
 	stop()
 	if ctx.Err() != nil {
 		ch.closeData()
@@ -305,13 +309,41 @@ func (ls *lease) fetch(ctx context.Context, name string) ([]byte, error) {
 	case verr != nil:
 		return nil, verr
 	}
-	if size, told := announced(ch.prelim); told && size != int64(buf.Len()) {
+	if got := int64(len(data)); told && size != got || !told && ch.unsigned() {
 		now, err := ls.size(ctx, name)
-		if err != nil || now != int64(buf.Len()) {
+		if err != nil || now != got && (told || now >= 0) {
 			return nil, errors.Join(ErrShort, err)
 		}
 	}
-	return buf.Bytes(), nil
+	return data, nil
+}
+
+// aheadMost bounds the memory that is taken for a file because the server says
+// that it is large.
+const aheadMost = 1 << 20
+
+// readAll reads r to its end, which is said to come after size bytes.
+func readAll(r io.Reader, size int64) ([]byte, error) {
+	// The end is seen by reading beyond it.
+	want := size + bytes.MinRead
+	buf := make([]byte, 0, min(want, aheadMost))
+	for {
+		if n := int64(len(buf)); n == int64(cap(buf)) {
+			more := n
+			if n < want {
+				more = min(n, want-n)
+			}
+			buf = slices.Grow(buf, int(more))
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			return buf, nil
+		}
+		if err != nil {
+			return buf, err
+		}
+	}
 }
 
 // whyNotRead is why for a RETR: a directory is refused as a missing file is.

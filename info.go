@@ -89,28 +89,40 @@ func typeBits(t listing.Type) fs.FileMode {
 	return fs.ModeIrregular
 }
 
-// dirEntry is an entry of a listing as fs.DirEntry.
+// dirEntry is an entry of a listing as fs.DirEntry. It is small, since there may
+// be many: the entry is that of the list.
 type dirEntry struct {
-	fileInfo
-	fs  *FS
-	dir string // in fs
+	e  *listing.Entry
+	in *place
 }
 
+// place is a directory of an FS.
+type place struct {
+	fs  *FS
+	dir string
+}
+
+// Name returns the last element of the name.
+func (d *dirEntry) Name() string { return d.e.Name }
+
+// IsDir reports whether it is a directory.
+func (d *dirEntry) IsDir() bool { return d.e.Type == listing.TypeDir }
+
 // Type returns the type bits of the mode.
-func (d dirEntry) Type() fs.FileMode { return typeBits(d.e.Type) }
+func (d *dirEntry) Type() fs.FileMode { return typeBits(d.e.Type) }
 
 // Info returns what the listing told. Where it did not tell the size of a
 // file, the server is asked for it.
-func (d dirEntry) Info() (fs.FileInfo, error) {
+func (d *dirEntry) Info() (fs.FileInfo, error) {
 	if d.e.Type != listing.TypeFile || d.e.Size >= 0 {
-		return d.fileInfo, nil
+		return fileInfo{*d.e}, nil
 	}
 	name := d.e.Name
-	if d.dir != "." {
-		name = d.dir + "/" + name
+	if d.in.dir != "." {
+		name = d.in.dir + "/" + name
 	}
-	return d.fs.Lstat(name)
+	return d.in.fs.Lstat(name)
 }
 
 // String is for people.
-func (d dirEntry) String() string { return fs.FormatDirEntry(d) }
+func (d *dirEntry) String() string { return fs.FormatDirEntry(d) }

@@ -28,7 +28,10 @@ func (ls *lease) list(ctx context.Context, dir string) ([]listing.Entry, error) 
 	if err := ls.decode(entries); err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(entries, func(a, b listing.Entry) int { return cmp.Compare(a.Name, b.Name) })
+	byName := func(a, b listing.Entry) int { return cmp.Compare(a.Name, b.Name) }
+	if !slices.IsSortedFunc(entries, byName) {
+		slices.SortStableFunc(entries, byName)
+	}
 	entries = slices.CompactFunc(entries, func(a, b listing.Entry) bool { return a.Name == b.Name })
 	if ls.machine(hasMLST) != yes {
 		ls.p.server.keep(dir, entries, time.Since(start))
@@ -248,11 +251,12 @@ var errHugeList = errors.New("the listing is longer than what is held in memory"
 // understood is in unread.
 func parseList(r io.Reader, o listing.Options) (entries []listing.Entry, unread, err error) {
 	lr := &io.LimitedReader{R: r, N: maxListing}
+	var keeper listing.Keeper
 	for e, err := range listing.NewParser(o).All(lr) {
 		var le *listing.LineError
 		switch {
 		case err == nil:
-			entries = append(entries, e)
+			entries = append(entries, keeper.Keep(e))
 		case !errors.As(err, &le):
 			return nil, nil, err
 		case unread == nil:

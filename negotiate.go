@@ -234,11 +234,13 @@ var errSameAddress = errors.New("the address was tried before")
 func (l *link) attempt(ctx context.Context, req request, step plan.Step, t plan.Timers) (*channel, Attempt, error) {
 	a := Attempt{Mode: Mode(step.Mode), Start: time.Now()}
 	l.shortcut, l.current = none, step
-	open := l.passive
-	if !step.Mode.Passive() {
-		open = l.active
+	var ch *channel
+	var err error
+	if step.Mode.Passive() {
+		ch, err = l.passive(ctx, req, step, t, &a)
+	} else {
+		ch, err = l.active(ctx, req, step, t, &a)
 	}
-	ch, err := open(ctx, req, step, t, &a)
 	if err == nil {
 		err = ch.begin(ctx)
 	}

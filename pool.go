@@ -34,8 +34,8 @@ type pool struct {
 	dir    string  // of the URL, in the bytes that the server gets; empty for the login directory
 	server *server // what is known of the server
 
-	life context.Context // ends with Close: the parent of nothing, the end of everything
-	end  context.CancelFunc
+	life context.Context // ends with Close, whose cause is ErrClosed: the end of everything
+	end  func()
 
 	mu      sync.Mutex
 	limit   int       // at most cfg.maxConns; lower where the server takes fewer
@@ -69,7 +69,8 @@ type grant struct {
 
 func newPool(cfg *config, dir string) *pool {
 	p := &pool{cfg: cfg, dir: dir, server: newServer(cfg), limit: cfg.maxConns, drained: make(chan struct{})}
-	p.life, p.end = context.WithCancel(context.Background())
+	life, end := context.WithCancelCause(context.Background())
+	p.life, p.end = life, func() { end(ErrClosed) }
 	p.lender = time.AfterFunc(time.Hour, p.lend)
 	p.reaper = time.AfterFunc(time.Hour, p.reap)
 	p.lender.Stop()
@@ -85,6 +86,28 @@ func (p *pool) join(ctx context.Context) (context.Context, context.CancelCauseFu
 		stop()
 		cancel(cause)
 	}
+}
+
+// within is join for what needs no end of its own.
+func (p *pool) within(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	if ctx.Done() == nil {
+		return lasting{p.life, ctx}, func(error) {}
+	}
+	return p.join(ctx)
+}
+
+// lasting is the life of a pool with the values of a context that has no end.
+type lasting struct {
+	context.Context
+	values context.Context
+}
+
+// Value returns a value of either.
+func (l lasting) Value(key any) any {
+	if v := l.Context.Value(key); v != nil {
+		return v
+	}
+	return l.values.Value(key)
 }
 
 // ended returns ErrClosed where a Close is why ctx ended, and else err.
@@ -120,12 +143,18 @@ func (p *pool) claim(ctx context.Context) (grant, error) {
 	if err := ctx.Err(); err != nil {
 		return grant{}, err
 	}
-	w := &waiter{make(chan grant, 1)}
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
 		return grant{}, ErrClosed
 	}
+	if len(p.waiters) == 0 {
+		if g, ok := p.next(time.Now()); ok {
+			p.mu.Unlock()
+			return g, nil
+		}
+	}
+	w := &waiter{make(chan grant, 1)}
 	p.waiters = append(p.waiters, w)
 	p.serve()
 	p.mu.Unlock()

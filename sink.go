@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/cenkalti/backoff/v4"
 )
@@ -26,9 +25,11 @@ type sink struct {
 	early   bool   // the transfer was begun with all of the file in held
 	ls      *lease
 	ch      *channel
-	begun   bool  // the server has the file
-	resumed bool  // begun by an earlier transfer of another sink: restart at base
-	err     error // final
+	yield   func(context.Context) // ends the transfer for others
+	unguard func() bool           // of the transfer
+	begun   bool                  // the server has the file
+	resumed bool                  // begun by an earlier transfer of another sink: restart at base
+	err     error                 // final
 	meter   meter
 }
 
@@ -48,9 +49,7 @@ func (s *sink) write(ctx context.Context, p []byte) (int, error) {
 	if err := s.ready(ctx); err != nil {
 		return 0, s.broke(err)
 	}
-	stop := s.ch.guard(ctx)
 	n, err := s.ch.Write(p)
-	stop()
 	return s.sent(ctx, n, err)
 }
 
@@ -96,7 +95,7 @@ func (s *sink) readFrom(ctx context.Context, r io.Reader) (n int64, err error) {
 
 // left returns how many bytes of a file are still to be read, at most so many
 // that they cannot be held back.
-func left(file *os.File) int {
+func left(file systemFile) int {
 	info, err := file.Stat()
 	if err != nil {
 		return holdMost + 1
@@ -110,16 +109,14 @@ func left(file *os.File) int {
 
 // sendPiece sends a piece of a file of the system, in the kernel where that
 // can be.
-func (s *sink) sendPiece(ctx context.Context, file *os.File, buf []byte) (n int64, err, rerr error) {
+func (s *sink) sendPiece(ctx context.Context, file systemFile, buf []byte) (n int64, err, rerr error) {
 	if s.err != nil {
 		return 0, s.err, nil
 	}
 	if err := s.ready(ctx); err != nil {
 		return 0, s.broke(err), nil
 	}
-	stop := s.ch.guard(ctx)
 	n, err, rerr = s.ch.moveFrom(file, buf)
-	stop()
 	_, err = s.sent(ctx, int(n), err)
 	return n, err, rerr
 }
@@ -183,14 +180,24 @@ func (s *sink) cut(err error) {
 
 func (s *sink) release() {
 	s.ls.release()
-	s.ls, s.ch = nil, nil
+	s.forget()
 }
 
-// park lets others have the connection: the transfer is ended then, and the
-// server's verdict on it taken in.
-func (s *sink) park() {
-	ch, ls := s.ch, s.ls
-	ls.park(func(ctx context.Context) {
+// forget ends what was kept of the transfer.
+func (s *sink) forget() {
+	if s.unguard != nil {
+		s.unguard()
+	}
+	s.ls, s.ch, s.yield, s.unguard = nil, nil, nil, nil
+}
+
+// park lets others have the connection.
+func (s *sink) park() { s.ls.park(s.yield) }
+
+// yielding returns what ends a transfer for others: the server's verdict on it
+// is taken in.
+func (s *sink) yielding(ls *lease, ch *channel) func(context.Context) {
+	return func(ctx context.Context) {
 		if ctx.Err() != nil {
 			linger(ch.raw, 0)
 			ch.closeData()
@@ -205,7 +212,7 @@ func (s *sink) park() {
 		if err != nil {
 			s.broke(err)
 		}
-	})
+	}
 }
 
 // ready sees to a transfer in use.
@@ -215,7 +222,7 @@ func (s *sink) ready(ctx context.Context) error {
 		if ours {
 			return nil
 		}
-		s.ls, s.ch = nil, nil
+		s.forget()
 		if err == nil {
 			err = s.err
 		}
@@ -236,9 +243,7 @@ func (s *sink) sendHeld(ctx context.Context) error {
 		return nil
 	}
 	s.held = nil
-	stop := s.ch.guard(ctx)
 	_, err := s.ch.Write(held)
-	stop()
 	switch {
 	case ctx.Err() != nil:
 		s.cut(ctx.Err())
@@ -278,6 +283,7 @@ func (s *sink) startOnce(ctx context.Context) error {
 		return err
 	}
 	s.ls, s.ch, s.begun = ls, ch, true
+	s.yield, s.unguard = s.yielding(ls, ch), ch.guard(ctx)
 	s.meter.begin()
 	return nil
 }
@@ -343,8 +349,9 @@ func (s *sink) abort(ctx context.Context) {
 	ours, _ := s.ls.unpark(ctx)
 	if ours {
 		s.cut(errAborted)
+		return
 	}
-	s.ls, s.ch = nil, nil
+	s.forget()
 }
 
 var errAborted = errors.New("the upload was broken off")
@@ -354,7 +361,7 @@ func (s *sink) close(ctx context.Context) error {
 	if s.ls != nil {
 		ours, err := s.ls.unpark(ctx)
 		if !ours {
-			s.ls, s.ch = nil, nil
+			s.forget()
 		}
 		if err != nil {
 			return s.broke(err)
@@ -381,16 +388,16 @@ func (s *sink) close(ctx context.Context) error {
 			r, err = s.ch.finish(ctx)
 		}
 		line := s.ch.req.line
-		switch {
-		case err != nil:
+		if err != nil || ctx.Err() != nil || !r.completed() {
 			s.release()
+		}
+		switch {
+		case ctx.Err() != nil:
+			return s.broke(ctx.Err())
+		case err != nil:
 			noVerdict = err
 		case !r.completed():
-			s.release()
 			return s.broke(replyError(line, r))
-		}
-		if ctx.Err() != nil {
-			return s.broke(ctx.Err())
 		}
 	}
 	return s.verify(ctx, noVerdict)
@@ -403,9 +410,7 @@ func (s *sink) store(ctx context.Context) (Reply, error) {
 		if err := s.start(ctx); err != nil {
 			return Reply{}, err
 		}
-		stop := s.ch.guard(ctx)
 		_, err := s.ch.Write(s.held)
-		stop()
 		r, verr := s.ch.finish(ctx)
 		switch {
 		case s.early && again(verr) && ctx.Err() == nil:

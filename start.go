@@ -142,7 +142,8 @@ func (l *link) judgeFirst(ctx context.Context, ch *channel, r Reply) error {
 		return nil
 	case ch.prelim.Code != 0 && r.completed():
 		// The server has sent all before we took its connection.
-		ch.verdict = &r
+		verdict := r
+		ch.verdict = &verdict
 		return nil
 	case r.Code == 226 || r.Code == 250 || r.Code == 225:
 		return l.earlyEnd(ctx, ch, r)

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -22,12 +22,16 @@ const skipMost = 256 << 10
 // stream reads a file over connections that come and go. Its methods are for
 // one goroutine at a time.
 type stream struct {
-	f    *File
-	ls   *lease   // nil while there is no transfer
-	ch   *channel // of the transfer
-	pos  int64    // where the transfer stands
-	end  int64    // of the file, by the server's verdict; -1 while it is not known
-	from int64    // where the transfer began
+	f  *File
+	ls *lease   // nil while there is no transfer
+	ch *channel // of the transfer
+
+	yield   func(context.Context) // gives the transfer up for others
+	unguard func() bool           // of the transfer
+
+	pos  int64 // where the transfer stands
+	end  int64 // of the file, by the server's verdict; -1 while it is not known
+	from int64 // where the transfer began
 
 	was     listing.Entry // the file before anything was read of it
 	marked  bool          // was is known
@@ -53,9 +57,7 @@ func (s *stream) copyTo(ctx context.Context, w *os.File, buf []byte, off int64) 
 		if err := s.ready(ctx, off); err != nil {
 			return 0, err
 		}
-		stop := s.ch.guard(ctx)
 		n, err, werr := s.ch.moveTo(w, buf)
-		stop()
 		if werr != nil {
 			// What was read and not written is lost to this transfer.
 			s.drop(werr)
@@ -98,11 +100,7 @@ func (s *stream) once(ctx context.Context, p []byte, off int64) (int, error) {
 	if err := s.ready(ctx, off); err != nil {
 		return 0, err
 	}
-	stop := s.ch.guard(ctx)
 	n, err := s.ch.Read(p)
-	if !stop() && ctx.Err() != nil {
-		err = ctx.Err()
-	}
 	return s.took(ctx, n, err)
 }
 
@@ -137,11 +135,10 @@ func (s *stream) event() ProgressEvent {
 // park lets others have the connection until the next read. Where FEAT has no
 // REST the transfer could not go on then; a steady reader keeps it.
 func (s *stream) park() {
-	ch := s.ch
 	if _, rest := s.ls.l.sess.Feature("REST"); s.steady && !rest {
 		return
 	}
-	s.ls.park(func(ctx context.Context) { ch.abandon(ctx) })
+	s.ls.park(s.yield)
 }
 
 // ready brings the stream to the offset, with a transfer in use.
@@ -149,7 +146,7 @@ func (s *stream) ready(ctx context.Context, off int64) error {
 	if s.ls != nil {
 		ours, err := s.ls.unpark(ctx)
 		if !ours {
-			s.ls, s.ch = nil, nil
+			s.forget()
 		}
 		if err != nil {
 			return err
@@ -172,9 +169,7 @@ func (s *stream) ready(ctx context.Context, off int64) error {
 
 // skip reads n bytes that nobody wants.
 func (s *stream) skip(ctx context.Context, n int64) bool {
-	stop := s.ch.guard(ctx)
 	m, err := io.CopyN(io.Discard, struct{ io.Reader }{s.ch}, n)
-	stop()
 	s.pos += m
 	return err == nil && ctx.Err() == nil
 }
@@ -182,7 +177,15 @@ func (s *stream) skip(ctx context.Context, n int64) bool {
 // release gives the connection back.
 func (s *stream) release() {
 	s.ls.release()
-	s.ls, s.ch = nil, nil
+	s.forget()
+}
+
+// forget ends what was kept of the transfer.
+func (s *stream) forget() {
+	if s.unguard != nil {
+		s.unguard()
+	}
+	s.ls, s.ch, s.yield, s.unguard = nil, nil, nil, nil
 }
 
 // drop gives the connection up: it is not known what is on its way there.
@@ -202,8 +205,9 @@ func (s *stream) stop(ctx context.Context) {
 	if ours {
 		s.ch.abandon(ctx)
 		s.release()
+		return
 	}
-	s.ls, s.ch = nil, nil
+	s.forget()
 }
 
 // start opens a transfer from the offset on.
@@ -223,6 +227,7 @@ func (s *stream) start(ctx context.Context, off int64) error {
 		return io.EOF
 	}
 	s.ls, s.ch, s.pos, s.from = ls, ch, off, off
+	s.yield, s.unguard = ch.abandon, ch.guard(ctx)
 	s.meter.begin()
 	return nil
 }
@@ -411,17 +416,22 @@ func (s *stream) ownVerdict(ctx context.Context, cause error) error {
 	return cause // the rest is asked for, where the file is the same
 }
 
-// sizeInReply is how servers announce the size in the 150.
-var sizeInReply = regexp.MustCompile(`\((\d{1,18}) bytes\)`)
-
-// announced returns the size that a 150 tells.
+// announced returns the size that a 150 tells, as "(1234 bytes)".
 func announced(r Reply) (int64, bool) {
-	m := sizeInReply.FindStringSubmatch(r.Text())
-	if m == nil {
-		return 0, false
+	const most = 18 // digits, so that no number is too large
+	text := r.Text()
+	for {
+		before, after, found := strings.Cut(text, " bytes)")
+		if !found {
+			return 0, false
+		}
+		if open := strings.LastIndexByte(before, '('); open >= 0 && len(before)-open-1 <= most {
+			if n, err := strconv.ParseUint(before[open+1:], 10, 63); err == nil {
+				return int64(n), true
+			}
+		}
+		text = after
 	}
-	n, err := strconv.ParseInt(m[1], 10, 64)
-	return n, err == nil
 }
 
 // meterEvery is how often Progress is called at most.

@@ -62,5 +62,7 @@ func (c *config) connectionTLS() (control, data *tls.Config) {
 	}
 	data = c.tls.Clone()
 	data.ClientSessionCache = forData{s}
+	// Small records at the start are for browsers, which show what has come.
+	data.DynamicRecordSizingDisabled = true
 	return control, data
 }

@@ -198,6 +198,7 @@ func TestNoCloseNotify(t *testing.T) {
 		{"whole", -1, nil, nil},
 		{"whole, no SIZE", -1, []ftptest.Step{{On: "SIZE", Reply: "550 no"}}, nil},
 		{"short", 30_000, []ftptest.Step{{On: "RETR", Final: "226 all sent"}}, ErrShort},
+		{"short, no size in the 150", 30_000, []ftptest.Step{{On: "RETR", Preliminary: "150 here it comes", Final: "226 all sent"}}, ErrShort},
 		{"short, and the server says so", 30_000, nil, new(ReplyError)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -224,7 +224,9 @@ func (u *upload) verify(ctx context.Context, ls *lease) error {
 		return err
 	}
 	ours := theirs.algorithm.make()
-	if _, err := io.Copy(ours, u.src); err != nil {
+	buf := bulk.Get().(*[]byte)
+	defer bulk.Put(buf)
+	if _, err := io.CopyBuffer(ours, struct{ io.Reader }{u.src}, *buf); err != nil {
 		return err
 	}
 	if sum := hex.EncodeToString(ours.Sum(nil)); !strings.EqualFold(sum, theirs.sum) {

@@ -36,6 +36,10 @@ const maxCommand = 16 << 10
 // a peer that has stopped reading long ago makes it wait at all.
 const writeLimit = time.Minute
 
+// promptly is how long a command may take to be handed over before the context
+// is watched.
+const promptly = 10 * time.Millisecond
+
 // LostError says that the control connection ended.
 type LostError struct {
 	Err error // io.EOF when the server closed it
@@ -76,6 +80,9 @@ type Conn struct {
 	nc  net.Conn // the socket, or TLS over it
 
 	past tls.ConnectionState // of the TLS that CCC has ended
+
+	patience *time.Timer // of Next; nil before its first use
+	text     []byte      // of send, the last one with its memory
 
 	mu      sync.Mutex
 	pending []*Call
@@ -221,8 +228,12 @@ func (c *Conn) Next(ctx context.Context, call *Call, limit time.Duration) (Reply
 		return r, nil
 	default:
 	}
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
+	if c.patience == nil {
+		c.patience = time.NewTimer(limit)
+	} else {
+		c.patience.Reset(limit)
+	}
+	defer c.patience.Stop()
 	select {
 	case r := <-call.replies:
 		return r, nil
@@ -230,7 +241,7 @@ func (c *Conn) Next(ctx context.Context, call *Call, limit time.Duration) (Reply
 		return c.lastWords(call)
 	case <-ctx.Done():
 		return Reply{}, ctx.Err()
-	case <-timer.C:
+	case <-c.patience.C:
 		return Reply{}, fmt.Errorf("%w within %v", ErrSilent, limit.Round(time.Millisecond))
 	}
 }

@@ -2,6 +2,9 @@ package control
 
 import (
 	"context"
+	"errors"
+	"net"
+	"os"
 	"time"
 )
 
@@ -37,7 +40,7 @@ func (c *Conn) send(ctx context.Context, calls ...*Call) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	var text []byte
+	text := c.text[:0]
 	c.mu.Lock()
 	if c.err != nil {
 		defer c.mu.Unlock()
@@ -54,10 +57,9 @@ func (c *Conn) send(ctx context.Context, calls ...*Call) error {
 	}
 	c.mu.Unlock()
 
-	c.nc.SetWriteDeadline(now.Add(writeLimit))
-	stop := context.AfterFunc(ctx, func() { c.nc.SetWriteDeadline(time.Unix(1, 0)) })
-	_, err := c.nc.Write(text)
-	if !stop() || ctx.Err() != nil {
+	c.text = text
+	err := c.push(ctx, text)
+	if ctx.Err() != nil {
 		// Part of the line may be on its way: the connection is of no
 		// more use to anybody.
 		c.fail(context.Cause(ctx))
@@ -68,6 +70,26 @@ func (c *Conn) send(ctx context.Context, calls ...*Call) error {
 		return c.Err()
 	}
 	return nil
+}
+
+// push writes commands to the network, until ctx ends. One that waits there is
+// rare, and to watch a context costs memory for each: on a socket, where a write
+// can be broken off and gone on with, it is watched only when a command has
+// waited.
+func (c *Conn) push(ctx context.Context, b []byte) error {
+	if _, socket := c.nc.(*net.TCPConn); socket {
+		c.nc.SetWriteDeadline(time.Now().Add(promptly))
+		n, err := c.nc.Write(b)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		b = b[n:]
+	}
+	c.nc.SetWriteDeadline(time.Now().Add(writeLimit))
+	stop := context.AfterFunc(ctx, func() { c.nc.SetWriteDeadline(time.Unix(1, 0)) })
+	defer stop()
+	_, err := c.nc.Write(b)
+	return err
 }
 
 // appendTelnet doubles the byte 0xFF, which begins a Telnet command (RFC 854)

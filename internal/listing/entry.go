@@ -57,7 +57,6 @@ type Entry struct {
 	// not part of the name on its system is taken off: the slash that some
 	// servers put behind directories and ".DIR;1" on VMS.
 	Name string
-	Type Type
 
 	// Target is where a link points, "" if the listing does not say.
 	Target string
@@ -70,15 +69,17 @@ type Entry struct {
 	// only if HasMode is set.
 	Mode    fs.FileMode
 	HasMode bool
+	Type    Type
+
+	// Precision and Absolute are about ModTime: Absolute reports that the listing
+	// itself fixed the zone; otherwise Options.Location was assumed.
+	Precision Precision
+	Absolute  bool
 
 	Owner, Group string
 
-	// ModTime is the zero Time if Precision is PrecisionNone. Absolute reports
-	// that the listing itself fixed the zone; otherwise Options.Location was
-	// assumed.
-	ModTime   time.Time
-	Precision Precision
-	Absolute  bool
+	// ModTime is the zero Time if Precision is PrecisionNone.
+	ModTime time.Time
 
 	Perm      string // MLSD's perm fact
 	Unique    string // MLSD's unique fact, EPLF's identifier
