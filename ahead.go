@@ -35,7 +35,6 @@ type foreseen struct {
 	call   *control.Call
 	host   string // to be dialled
 	dial   dialFunc
-	limit  time.Duration // of the dial
 
 	settled bool  // the reply was taken in
 	reply   Reply // to line
@@ -57,7 +56,7 @@ func (l *link) foresee() *foreseen {
 	}
 	step := l.proven()
 	if step == (plan.Step{}) {
-		steps := plan.Make(l.input())
+		steps := l.plan()
 		if len(steps) == 0 {
 			return nil
 		}
@@ -66,7 +65,7 @@ func (l *link) foresee() *foreseen {
 	if !step.Mode.Passive() || step.Source != plan.Peer || slices.Contains(l.lesson.Avoid, Mode(step.Mode)) {
 		return nil
 	}
-	f := &foreseen{step: step, line: Mode(step.Mode).String(), life: l.sess.Lives(), sent: time.Now(), dial: l.cfg.dial, limit: l.cfg.attempt}
+	f := &foreseen{step: step, line: Mode(step.Mode).String(), life: l.sess.Lives(), sent: time.Now(), dial: l.cfg.dial}
 	f.host = l.cfg.host
 	if l.peer.IsValid() {
 		f.host = l.peer.String()
@@ -76,7 +75,7 @@ func (l *link) foresee() *foreseen {
 
 // sendAhead sends commands, and last the one that asks for f, in one go.
 func (l *link) sendAhead(ctx context.Context, f *foreseen, lines ...string) ([]*control.Call, error) {
-	calls, err := l.sess.SendAll(ctx, f.heard, append(lines, f.line)...)
+	calls, err := l.sess.SendAll(ctx, f, append(lines, f.line)...)
 	if err != nil {
 		return nil, err
 	}
@@ -100,9 +99,9 @@ func (l *link) launch(ctx context.Context) {
 	}
 }
 
-// heard begins to dial when the reply is there. It is called by the reader of
+// Heard begins to dial when the reply is there. It is called by the reader of
 // replies.
-func (f *foreseen) heard(r control.Reply) {
+func (f *foreseen) Heard(r control.Reply) {
 	port, ok := passivePort(Reply(r))
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -110,7 +109,7 @@ func (f *foreseen) heard(r control.Reply) {
 		return
 	}
 	var ctx context.Context
-	ctx, f.cancel = context.WithTimeout(context.Background(), f.limit)
+	ctx, f.cancel = context.WithCancel(context.Background()) // expire has the limit
 	f.begun = time.Now()
 	f.done = make(chan struct{})
 	f.expiry = time.AfterFunc(aheadFor, f.expire)
@@ -190,12 +189,16 @@ func (f *foreseen) take(ctx context.Context, patience time.Duration) net.Conn {
 	if done == nil {
 		return nil
 	}
-	timer := time.NewTimer(patience - time.Since(begun))
-	defer timer.Stop()
 	select {
 	case <-done:
-	case <-timer.C:
-	case <-ctx.Done():
+	default:
+		timer := time.NewTimer(patience - time.Since(begun))
+		defer timer.Stop()
+		select {
+		case <-done:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -42,12 +42,14 @@ type link struct {
 	ahead      *foreseen // a data connection that is opened ahead of need
 	launched   plan.Step // whose command was sent with the login
 	launchedAt time.Time
-	suspect    *Attempt  // by such a command, which may have cost the control connection
-	misses     int       // of those that could not be used
-	ended      bool      // a transfer has, in good order
-	shortcut   shortcut  // that the attempt took
-	current    plan.Step // under way
-	plainly    bool      // the transfer is to take no shortcuts
+	suspect    *Attempt    // by such a command, which may have cost the control connection
+	misses     int         // of those that could not be used
+	steps      []plan.Step // planned
+	planned    plan.Input  // for this
+	ended      bool        // a transfer has, in good order
+	shortcut   shortcut    // that the attempt took
+	current    plan.Step   // under way
+	plainly    bool        // the transfer is to take no shortcuts
 
 	anyGroup bool        // the data connections offer all key exchanges
 	oneGroup *tls.Config // groupOf, with the key exchange of the control connection
@@ -241,6 +243,14 @@ func (l *link) input() plan.Input {
 		in.Avoid = append(in.Avoid, plan.Mode(m))
 	}
 	return in
+}
+
+// plan returns the steps of a transfer. It must not be changed.
+func (l *link) plan() []plan.Step {
+	if in := l.input(); l.steps == nil || !in.Equal(l.planned) {
+		l.planned, l.steps = in, plan.Make(in)
+	}
+	return l.steps
 }
 
 // verified reports whether the server proves itself on every connection.

@@ -49,9 +49,12 @@ func (l *link) transfer(ctx context.Context, req request) (*channel, error) {
 	l.attempts, l.plainly = nil, false
 	defer func() { l.plainly = false }()
 	quick := plan.Quick(l.roundTrip(), l.cfg.attempt)
-	steps := plan.Make(l.input())
+	steps := l.plan()
 	tried := l.confirm()
-	ch, silent, err := l.pass(ctx, req, slices.DeleteFunc(steps, func(s plan.Step) bool { return slices.Contains(tried, s) }), quick, false)
+	if len(tried) > 0 {
+		steps = slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool { return slices.Contains(tried, s) })
+	}
+	ch, silent, err := l.pass(ctx, req, steps, quick, false)
 	silent = append(silent, tried...)
 	patient := plan.Patient(quick, len(silent), l.cfg.attempt)
 	if ch == nil && err == nil && len(silent) > 0 && patient != quick {

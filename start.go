@@ -96,7 +96,8 @@ func (l *link) command(ctx context.Context, req request, t plan.Timers) (*channe
 	case !l.queues(req) || !l.sure(l.current):
 		calls, err = l.sess.SendAll(ctx, nil, req.line)
 	default:
-		lines := append([]string{req.line}, req.tail...)
+		var most [4]string
+		lines := append(append(most[:0], req.line), req.tail...)
 		ch.behind = len(req.tail) > 0
 		if f := l.foresee(); f != nil {
 			f.behind, ch.behind = true, true

@@ -69,9 +69,13 @@ type Call struct {
 	sent    time.Time
 	rtt     time.Duration // the connection's before the final reply
 	secrets []string
-	last    bool        // no byte after this reply belongs to this reader: AUTH, CCC
-	heard   func(Reply) // called by the reader; nil for nobody
+	last    bool   // no byte after this reply belongs to this reader: AUTH, CCC
+	hearer  Hearer // nil for nobody
 }
+
+// Hearer is told of a reply as it comes, by the goroutine that reads, and must
+// not wait.
+type Hearer interface{ Heard(Reply) }
 
 // Conn is one control connection. Its methods are for one goroutine at a
 // time; the reader it starts is its own and ends with Close or Reset.
@@ -117,8 +121,8 @@ func (c *Call) take(r Reply) error {
 		return &ProtocolError{"too many replies to one command", r.head()}
 	}
 	c.replies <- r
-	if c.heard != nil {
-		c.heard(r)
+	if c.hearer != nil {
+		c.hearer.Heard(r)
 	}
 	return nil
 }
@@ -127,8 +131,9 @@ func (c *Conn) startReader(nc net.Conn) {
 	c.parked = make(chan struct{})
 	c.readers.Go(func() {
 		br := bufio.NewReaderSize(nc, maxLine)
+		var lines shelf
 		for {
-			r, err := readReply(br)
+			r, err := readReply(br, &lines)
 			if err != nil {
 				c.fail(err)
 				return

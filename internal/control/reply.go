@@ -110,8 +110,23 @@ func text(line []byte) string {
 	return string(line[4:])
 }
 
+// shelf has room for the lines of replies of one line, which are most: many
+// replies share the memory of one.
+type shelf []string
+
+// put returns a line as the lines of a reply.
+func (s *shelf) put(line string) []string {
+	if len(*s) == 0 {
+		*s = make([]string, 16)
+	}
+	lines := (*s)[:1:1]
+	*s = (*s)[1:]
+	lines[0] = line
+	return lines
+}
+
 // readReply reads one reply, of one line or of many.
-func readReply(br *bufio.Reader) (Reply, error) {
+func readReply(br *bufio.Reader, s *shelf) (Reply, error) {
 	first, err := firstLine(br)
 	if err != nil {
 		return Reply{}, err
@@ -120,7 +135,7 @@ func readReply(br *bufio.Reader) (Reply, error) {
 	if !ok {
 		return Reply{}, &ProtocolError{"a line without a reply code", string(first)}
 	}
-	r := Reply{Code: n, Lines: []string{text(first)}}
+	r := Reply{Code: n, Lines: s.put(text(first))}
 	if sep != '-' {
 		return r, nil
 	}

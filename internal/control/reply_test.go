@@ -13,7 +13,7 @@ import (
 func readAll(text string) (replies []Reply, err error) {
 	br := bufio.NewReaderSize(strings.NewReader(text), maxLine)
 	for {
-		r, err := readReply(br)
+		r, err := readReply(br, new(shelf))
 		if err != nil {
 			return replies, err
 		}
@@ -221,7 +221,7 @@ func BenchmarkReadReply(b *testing.B) {
 			for b.Loop() {
 				src.Reset(bm.text)
 				br.Reset(src)
-				if _, err := readReply(br); err != nil {
+				if _, err := readReply(br, new(shelf)); err != nil {
 					b.Fatal(err)
 				}
 			}

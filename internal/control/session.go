@@ -414,10 +414,9 @@ func (s *Session) Send(ctx context.Context, line string) (*Call, error) {
 	return call, err
 }
 
-// SendAll writes commands in one go. The function heard, where not nil, is
-// called with each reply to the last of them as it comes, by the goroutine
-// that reads, and must not wait.
-func (s *Session) SendAll(ctx context.Context, heard func(Reply), lines ...string) ([]*Call, error) {
+// SendAll writes commands in one go. Replies to the last of them are told to h,
+// where not nil.
+func (s *Session) SendAll(ctx context.Context, h Hearer, lines ...string) ([]*Call, error) {
 	conn := s.Live()
 	if conn == nil {
 		return nil, &LostError{net.ErrClosed}
@@ -428,7 +427,7 @@ func (s *Session) SendAll(ctx context.Context, heard func(Reply), lines ...strin
 		s.sawCommand(line)
 		calls[i] = conn.newCall(line)
 	}
-	calls[len(calls)-1].heard = heard
+	calls[len(calls)-1].hearer = h
 	err := conn.send(ctx, calls...)
 	if err != nil && conn.Err() != nil {
 		s.Drop(err)

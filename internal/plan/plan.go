@@ -56,6 +56,12 @@ type Input struct {
 	Avoid         []Mode     // were refused, or cost the control connection
 }
 
+// Equal reports whether the same is known.
+func (in Input) Equal(o Input) bool {
+	return in.Local == o.Local && in.Server == o.Server && in.TLS == o.TLS && in.Proxy == o.Proxy && in.Trust == o.Trust &&
+		in.HasPublic == o.HasPublic && in.Proven == o.Proven && slices.Equal(in.Modes, o.Modes) && slices.Equal(in.Avoid, o.Avoid)
+}
+
 // Make returns the steps in the order in which they are to be tried. What is
 // proven comes first. What is to be avoided is not dropped but comes last:
 // when all else has failed there is nothing left to lose.
