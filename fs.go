@@ -172,24 +172,36 @@ func (f *FS) openRead(name string) (*File, error) {
 
 // ReadDir lists a directory, sorted by name. A listing that cannot be
 // understood in whole is an error.
+//
+// Where directories are listed in the order of [fs.WalkDir], those that come
+// next are fetched with the one that is asked for, on servers that are known to
+// allow that. What ReadDir returns may then be up to 30 seconds old; anything
+// that is changed through the same FS is seen at once. It is what the server
+// tells on the control connection, where some do not show what is neither file
+// nor directory: ProFTPD hides links to "..", Pure-FTPd sockets and devices.
 func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
-	var list []listing.Entry
-	err := f.ask("readdir", name, func(ctx context.Context, ls *lease, at string) (err error) {
-		list, err = ls.list(ctx, at)
-		return err
-	})
-	if err != nil {
-		return nil, err
+	list := f.takeAhead(name)
+	if list == nil {
+		err := f.ask("readdir", name, func(ctx context.Context, ls *lease, at string) (err error) {
+			list, err = ls.readDir(ctx, at)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
-	return f.entries(name, list), nil
+	return entriesIn(&place{f, name, list.rough}, list.entries), nil
 }
 
 func (f *FS) entries(dir string, list []listing.Entry) []fs.DirEntry {
-	in := &place{f, dir}
+	return entriesIn(&place{fs: f, dir: dir}, list)
+}
+
+func entriesIn(in *place, list []listing.Entry) []fs.DirEntry {
 	all := make([]dirEntry, len(list))
 	entries := make([]fs.DirEntry, len(list))
 	for i := range list {
-		all[i] = dirEntry{&list[i], in}
+		all[i] = dirEntry{e: &list[i], in: in}
 		entries[i] = &all[i]
 	}
 	return entries

@@ -98,8 +98,9 @@ type dirEntry struct {
 
 // place is a directory of an FS.
 type place struct {
-	fs  *FS
-	dir string
+	fs    *FS
+	dir   string // in fs
+	rough *rough // not nil where the server can tell more of what is in it
 }
 
 // Name returns the last element of the name.
@@ -112,8 +113,12 @@ func (d *dirEntry) IsDir() bool { return d.e.Type == listing.TypeDir }
 func (d *dirEntry) Type() fs.FileMode { return typeBits(d.e.Type) }
 
 // Info returns what the listing told. Where it did not tell the size of a
-// file, the server is asked for it.
+// file, the server is asked for it, and where it did not tell all that the
+// server knows, for all entries of the directory at once.
 func (d *dirEntry) Info() (fs.FileInfo, error) {
+	if d.in.rough != nil {
+		return d.in.rough.info(d.in.fs, d.in.dir, d.e.Name)
+	}
 	if d.e.Type != listing.TypeFile || d.e.Size >= 0 {
 		return fileInfo{*d.e}, nil
 	}

@@ -30,6 +30,8 @@ type server struct {
 	known map[question]answer
 	home  string // PWD of the pool's directory; empty while it is not known
 	lists map[string]cachedList
+
+	walk walker // has a lock of its own
 }
 
 // question is one of the things that are not in FEAT, or are wrong there.
@@ -41,6 +43,8 @@ const (
 	hasSIZE
 	takesDashA // LIST -a
 	showsLinks // in MLST
+	listsLinks // in MLSD
+	statLists  // STAT of a directory tells what the ordinary listing tells
 )
 
 func newServer(cfg *config) *server {
@@ -49,6 +53,7 @@ func newServer(cfg *config) *server {
 		zone:    cfg.Dialer.ServerZone,
 		known:   make(map[question]answer),
 		lists:   make(map[string]cachedList),
+		walk:    newWalker(),
 	}
 }
 
@@ -118,6 +123,7 @@ func (s *server) recall(dir string) ([]listing.Entry, bool) {
 
 // changed forgets all listings: something was written.
 func (s *server) changed() {
+	s.walk.changed()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.lists)

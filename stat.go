@@ -242,9 +242,15 @@ func (ls *lease) mlst(ctx context.Context, name string) (e listing.Entry, known 
 		return e, false, err
 	}
 	r, err := ls.ask(ctx, line)
-	switch {
-	case err != nil:
+	if err != nil {
 		return e, false, err
+	}
+	return ls.mlstReply(name, line, r)
+}
+
+// mlstReply takes the entry of a name out of a reply to MLST.
+func (ls *lease) mlstReply(name, line string, r Reply) (e listing.Entry, known bool, err error) {
+	switch {
 	case r.Code/100 == 4:
 		if saysMissing(r) {
 			return e, false, nil
@@ -259,7 +265,7 @@ func (ls *lease) mlst(ctx context.Context, name string) (e listing.Entry, known 
 		}
 		return e, false, nil
 	}
-	e, err = listing.ParseMLSx(r.Lines[1])
+	e, err = listing.ParseMLSx(strings.TrimRight(r.Lines[1], "\r"))
 	if err != nil || e.Type == listing.TypeUnknown || e.Type == listing.TypeFile && e.Size < 0 {
 		ls.p.server.learn(hasMLST, no)
 		return e, false, nil

@@ -40,6 +40,8 @@ type fsResult struct {
 	Elapsed time.Duration
 	Last    time.Duration // from the last byte until its end was known
 	Trace   []string      // the end of the dialogue
+	Seen    map[string]seen
+	Sent    map[string]int // commands, by verb
 }
 
 const fsVariable = "FTPNAT_LAB_FS"
@@ -65,12 +67,13 @@ func init() {
 
 var fsJobs = map[string]func(fsJob, *ftpnat.FS, *fsResult){
 	"conform": fsJob.conform, "copy": fsJob.copy, "fetch": fsJob.fetch, "names": fsJob.writeNames, "read": fsJob.read, "upload": fsJob.upload,
+	"walk": fsJob.walk,
 }
 
 func (job fsJob) run() *fsResult {
 	ctx, cancel := context.WithTimeout(context.Background(), job.Timeout)
 	defer cancel()
-	r := &fsResult{Errs: make(map[string]string)}
+	r := &fsResult{Errs: make(map[string]string), Sent: make(map[string]int)}
 	ctx = ftpnat.WithTrace(ctx, r.trace())
 	start := time.Now()
 	fsys, err := (&ftpnat.Dialer{MaxConns: job.MaxConns, SplitOver: job.Split}).Open(ctx, job.URL)
@@ -95,7 +98,13 @@ func (r *fsResult) trace() *ftpnat.Trace {
 		r.Trace = r.Trace[max(0, len(r.Trace)-most):]
 	}
 	return &ftpnat.Trace{
-		Command: func(line string) { add("> %s", line) },
+		Command: func(line string) {
+			add("> %s", line)
+			verb, _, _ := strings.Cut(line, " ")
+			mu.Lock()
+			defer mu.Unlock()
+			r.Sent[verb]++
+		},
 		Reply:   func(reply ftpnat.Reply) { add("< %s", reply) },
 		Lost:    func(err error) { add("lost: %v", err) },
 		Note:    func(text string) { add("note: %s", text) },

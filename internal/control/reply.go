@@ -64,8 +64,8 @@ func clip(s string) string {
 	return s
 }
 
-// readLine returns the next line without its end. The slice is valid until
-// the next read.
+// readLine returns the next line without its end, LF or CRLF. The slice is
+// valid until the next read.
 func readLine(br *bufio.Reader) ([]byte, error) {
 	line, err := br.ReadSlice('\n')
 	switch {
@@ -78,7 +78,7 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	}
-	return bytes.TrimRight(line, "\r\n"), nil
+	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r")), nil
 }
 
 // code returns the reply code that a line begins with and the byte after it
@@ -97,7 +97,7 @@ func code(line []byte) (n int, sep byte, ok bool) {
 		return 0, 0, false
 	}
 	sep = ' '
-	if len(line) > 3 {
+	if len(line) > 3 && line[3] != '\r' {
 		sep = line[3]
 	}
 	return n, sep, true
@@ -107,7 +107,7 @@ func text(line []byte) string {
 	if len(line) <= 4 {
 		return ""
 	}
-	return string(line[4:])
+	return string(bytes.TrimRight(line[4:], "\r"))
 }
 
 // shelf has room for the lines of replies of one line, which are most: many
@@ -160,6 +160,7 @@ func readReply(br *bufio.Reader, s *shelf) (Reply, error) {
 			// Many servers put the code before each line.
 			r.Lines = append(r.Lines, text(line))
 		default:
+			// Whole: it may be of a listing, where a CR belongs to a name.
 			r.Lines = append(r.Lines, string(line))
 		}
 	}
@@ -173,6 +174,7 @@ func firstLine(br *bufio.Reader) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
+		line = bytes.TrimRight(line, "\r")
 		for len(line) >= 3 && line[0] == 0xff && line[1] >= 0xfb && line[1] != 0xff {
 			line = line[3:]
 		}

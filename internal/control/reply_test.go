@@ -45,6 +45,7 @@ func TestReadReply(t *testing.T) {
 		{"the code on each line", "211-A\r\n211-B\r\n211 C\r\n", one(211, "A", "B", "C"), ""},
 		{"no text at all", "211-\r\n211\r\n", one(211, "", ""), ""},
 		{"the end without text", "211-A\r\n211\r\n", one(211, "A", ""), ""},
+		{"CR CR LF on each line", "211-A\r\r\n B\r\r\n211-C\r\r\n211\r\r\n", one(211, "A", " B\r", "C", ""), ""},
 		{"empty lines inside", "230-A\r\n\r\n\r\n230 B\r\n", one(230, "A", "", "", "B"), ""},
 		{"other numbers inside", "211-A\r\n220 not the end\r\n999 nor this\r\n2110 nor this\r\n211- \r\n 211 indented\r\n211 B\r\n",
 			one(211, "A", "220 not the end", "999 nor this", "2110 nor this", " ", " 211 indented", "B"), ""},

@@ -238,9 +238,13 @@ func (s *session) cmdStat(arg string) {
 	}
 	list, _ = s.cut(list)
 	vars := []string{"{arg}", arg, "{path}", s.path(name)}
-	lines := []string{s.p.text("STAT.head", vars...)}
+	var body []string
 	for _, i := range list {
-		lines = append(lines, s.p.StatIndent+s.line(i))
+		body = append(body, s.p.StatIndent+s.line(i))
 	}
-	s.reply(strings.Join(append(lines, s.p.text("STAT.tail", vars...)), "\n"))
+	if s.srv.EditStat != nil {
+		body = s.srv.EditStat(s.path(name), body)
+	}
+	lines := slices.Concat([]string{s.p.text("STAT.head", vars...)}, body, []string{s.p.text("STAT.tail", vars...)})
+	s.reply(strings.Join(lines, "\n"))
 }

@@ -49,6 +49,8 @@ type Server struct {
 	MaxListing  int   // MaxListing cuts listings short, with a 226 that says so; zero means no bound.
 	Discard     bool  // Discard keeps only the size of what is uploaded.
 
+	EditStat func(dir string, lines []string) []string // EditStat changes the lines of STAT's listings.
+
 	AcceptTimeout  time.Duration // AcceptTimeout bounds the wait for a passive connection; zero means a minute.
 	ConnectTimeout time.Duration // ConnectTimeout bounds an active connect; zero means a minute.
 	IdleTimeout    time.Duration // IdleTimeout ends a session without commands with a 421; zero means never.

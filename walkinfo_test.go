@@ -1,0 +1,207 @@
+package ftpnat
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"testing"
+
+	"github.com/ftpnat/ftpnat/internal/ftptest"
+	"github.com/ftpnat/ftpnat/internal/listing"
+)
+
+// TestWalkInfo has a walk tell the same of all entries as the ordinary listing
+// does.
+func TestWalkInfo(t *testing.T) {
+	for _, p := range ftptest.Personalities() {
+		if p.DOSDate != "" {
+			continue // links are no links there
+		}
+		t.Run(p.Name, func(t *testing.T) {
+			s := treeSetup(t, p, 1, deepTree())
+			inner := s.ftp
+			s.ftp = func(srv *ftptest.Server) {
+				inner(srv)
+				plantLinks(t, srv.Tree)
+				for link, target := range map[string]string{"a1/b1/c0/link": "f03", "a2/b1/dir": "c0", "a2/b2/up": "../b1/c1/f00"} {
+					if err := srv.Tree.Symlink(target, link); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			inBubble(t, s, func(t *testing.T, w *world) {
+				fsys := w.openFS(t, "")
+				walked := make(map[string]string)
+				err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+					if err != nil || name == "." {
+						return err
+					}
+					walked[name] = describe(t, d)
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				n := 0
+				ordinary(t, fsys, ".", func(name string, d fs.DirEntry) {
+					n++
+					if want := describe(t, d); walked[name] != want {
+						t.Errorf("%s: the walk had %s, the listing %s", name, walked[name], want)
+					}
+				})
+				if n != len(walked) || n < len(deepTree()) {
+					t.Errorf("the walk saw %d entries, the listings have %d", len(walked), n)
+				}
+			})
+		})
+	}
+}
+
+// describe returns all that is told of an entry. Of a link, STAT tells where it
+// leads, which not each MLSD does.
+func describe(t *testing.T, d fs.DirEntry) string {
+	t.Helper()
+	info, err := d.Info()
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	facts := *info.Sys().(*Facts)
+	facts.Target = ""
+	return fmt.Sprintf("%s %v %d %v %v %+v", info.Name(), d.Type(), info.Size(), info.ModTime().UTC(), info.Mode(), facts)
+}
+
+// ordinary goes through a tree by Open, which lists in the ordinary way.
+func ordinary(t *testing.T, fsys fs.FS, dir string, f func(name string, d fs.DirEntry)) {
+	t.Helper()
+	file, err := fsys.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	list, err := file.(fs.ReadDirFile).ReadDir(-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range list {
+		name := path.Join(dir, d.Name())
+		f(name, d)
+		if d.IsDir() {
+			ordinary(t, fsys, name, f)
+		}
+	}
+}
+
+// TestWalkGone asks for the Info of a file that was removed since it was
+// listed.
+func TestWalkGone(t *testing.T) {
+	for _, p := range pipelined {
+		t.Run(p.Name, func(t *testing.T) {
+			inBubble(t, treeSetup(t, p, 1, deepTree()), func(t *testing.T, w *world) {
+				fsys := w.openFS(t, "")
+				var list []fs.DirEntry
+				for _, dir := range []string{".", "a0", "a0/b0", "a0/b0/c0", "a0/b0/c1"} {
+					var err error
+					if list, err = fsys.ReadDir(dir); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := w.srv.Tree.Remove("a0/b0/c1/f03"); err != nil {
+					t.Fatal(err)
+				}
+				for _, d := range list {
+					_, err := d.Info()
+					// LIST told all there is; MLST is asked now.
+					if gone := p.Name != "vsftpd" && d.Name() == "f03"; gone != errors.Is(err, fs.ErrNotExist) || gone != (err != nil) {
+						t.Errorf("%s: %v", d.Name(), err)
+					}
+				}
+				if n := w.counts(); n["STAT"] < 3 || p.Name != "vsftpd" && n["MLST"] < len(list) {
+					t.Errorf("sent %v", n)
+				}
+			})
+		})
+	}
+}
+
+// TestWalkerBounds has more fetched than may be held.
+func TestWalkerBounds(t *testing.T) {
+	w := newWalker()
+	big := make([]listing.Entry, 900)
+	for i := range big {
+		big[i] = listing.Entry{Name: fmt.Sprintf("e%03d", i), Type: listing.TypeDir}
+	}
+	for i := range 1000 {
+		dir := fmt.Sprintf("d%04d", i)
+		w.store([]*dirList{newDirList(dir, big)}, 0)
+		w.listed(dir+"/x", big)
+		if w.held > aheadEntries || w.names+len(w.seen) > seenNames {
+			t.Fatalf("%d entries and %d names are held", w.held, w.names)
+		}
+	}
+	names := 0
+	for _, s := range w.seen {
+		names += len(s.subs)
+	}
+	if names != w.names || len(w.ahead) != aheadEntries/len(big) {
+		t.Errorf("%d names, counted %d; %d listings", names, w.names, len(w.ahead))
+	}
+	for i := range 2 * avoidMost {
+		w.shun(fmt.Sprint(i))
+	}
+	if len(w.avoid) > avoidMost {
+		t.Errorf("%d directories are avoided", len(w.avoid))
+	}
+}
+
+// TestWalkPlan foretells the order of a walk from what is known of the tree.
+func TestWalkPlan(t *testing.T) {
+	w := newWalker()
+	dirs := func(names ...string) []listing.Entry {
+		var list []listing.Entry
+		for _, name := range names {
+			list = append(list, listing.Entry{Name: name, Type: listing.TypeDir})
+		}
+		return append(list, listing.Entry{Name: "zz", Type: listing.TypeFile})
+	}
+	all := func(string) bool { return true }
+	w.listed("", dirs("a", "a b", "b", "c"))
+	w.listed("a", dirs("x", "y"))
+	w.store([]*dirList{newDirList("b", dirs("1", "2"))}, 0)
+	w.shun("b/2")
+	for _, c := range []struct {
+		dir      string
+		expected bool
+		want     []string
+	}{
+		{"", false, nil},
+		{"a", true, []string{"a b", "b/1", "c"}},
+		{"a/x", true, []string{"a/y", "a b", "b/1", "c"}},
+		{"a/y", false, nil},
+		{"a/z", false, nil},
+		{"a b", true, []string{"b/1", "c"}},
+		{"b", false, nil},
+		{"c/d", false, nil},
+	} {
+		if got := w.expected(c.dir); got != c.expected {
+			t.Errorf("expected(%q) = %v", c.dir, got)
+		}
+		if got, _ := w.plan(c.dir, c.expected, all); !slices.Equal(got, c.want) {
+			t.Errorf("plan(%q) = %q, want %q", c.dir, got, c.want)
+		}
+	}
+	w.window = 2
+	if got, _ := w.plan("a/x", true, func(dir string) bool { return dir != "a b" }); !slices.Equal(got, []string{"a/y", "b/1"}) {
+		t.Errorf("with room for two: %q", got)
+	}
+	if _, changes := w.plan("a/x", true, all); changes != 0 {
+		t.Errorf("%d changes", changes)
+	}
+	w.changed()
+	w.store([]*dirList{newDirList("c", nil)}, 0)
+	if w.take("b") != nil || w.take("c") != nil {
+		t.Error("a listing from before a change was kept")
+	}
+}
