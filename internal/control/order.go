@@ -59,6 +59,10 @@ func (c *Conn) owner(r Reply) int {
 // behind a transfer before that has ended.
 func (c *Call) accepts(r Reply, more bool) bool {
 	switch {
+	case r.Preliminary() && !transfers(c.Verb) && c.Verb != "" && more:
+		// pyftpdlib answers PORT when it has connected, and a command behind
+		// it at once.
+		return false
 	case r.Code == 227 || r.Code == 229:
 		return c.Verb == "EPSV" || c.Verb == "PASV" || c.Verb == ""
 	case c.Verb == "EPSV" || c.Verb == "PASV":
