@@ -25,12 +25,18 @@
 //     is replaced, its state (login, directory, options) restored, and the
 //     whole operation goes on in the next mode.
 //   - What worked is remembered by path; see [Memory].
+//   - It does not wait for replies that it can do without: the login leaves in
+//     one go, and on a path that has worked the next data connection is opened
+//     while the last one is in use. A server that does not take this is asked
+//     again one command at a time, and remembered.
 //   - Where nothing works, the [NegotiateError] names each attempt, its
 //     [Cause], and what a person can do.
 //
 // # Three ways to use it
 //
-// [Open] returns an [FS]: an [io/fs.FS] with writes.
+// [Open] returns an [FS]: an [io/fs.FS] with writes. It uses up to
+// [Dialer.MaxConns] control connections; [FS.Fetch] and [FS.CopyFS] copy trees
+// over all of them.
 //
 // [Dialer.Dial] returns a [Conn]: one control connection, with Retrieve,
 // Store and any other command.
@@ -46,7 +52,8 @@
 // unless [Dialer.TrustDataAddr] allows another. Commands with CR, LF or NUL in
 // an argument are not sent. Passwords are masked in traces and errors. TLS,
 // once asked for, is never given up, but for what [Dialer.ClearData] and
-// [Dialer.ClearCommands] name.
+// [Dialer.ClearCommands] name. Without TLS the login is sent before the
+// server's greeting has come, as that would not tell who it is either.
 //
 // # Watching
 //
