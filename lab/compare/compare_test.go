@@ -135,32 +135,6 @@ func TestList(t *testing.T) {
 	}
 }
 
-func TestInsert(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "README.md")
-	write := func(text string) {
-		t.Helper()
-		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("a\n" + beginMark + "old\n" + endMark + "z\n")
-	for _, text := range []string{"new\n", "newer\n"} {
-		if err := insert(name, []byte(text)); err != nil {
-			t.Fatal(err)
-		}
-		got, err := os.ReadFile(name)
-		if want := "a\n" + beginMark + text + endMark + "z\n"; err != nil || string(got) != want {
-			t.Errorf("got %q, %v, want %q", got, err, want)
-		}
-	}
-	for _, text := range []string{"", "a\n", beginMark, endMark + beginMark} {
-		write(text)
-		if err := insert(name, []byte("new\n")); err == nil || !strings.Contains(err.Error(), "compare:begin") {
-			t.Errorf("%q: %v, want an error that names the marks", text, err)
-		}
-	}
-}
-
 func TestNames(t *testing.T) {
 	const long = "-rw-r--r--    1 1000     1000      1048576 Nov 22 14:00 down.bin\r\n\r\n"
 	for _, listing := range []string{long, "down.bin\n", "down.bin"} {

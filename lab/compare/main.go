@@ -23,6 +23,7 @@ import (
 
 	"github.com/ftpnat/ftpnat/lab/internal/client"
 	"github.com/ftpnat/ftpnat/lab/internal/netns"
+	"github.com/ftpnat/ftpnat/lab/internal/page"
 	"github.com/ftpnat/ftpnat/lab/internal/paths"
 	"github.com/ftpnat/ftpnat/lab/internal/servers"
 )
@@ -124,7 +125,7 @@ func compare(ctx context.Context, ps []paths.Path, cs []contender, limit time.Du
 		_, closeErr := netns.Close(context.WithoutCancel(ctx))
 		err = errors.Join(err, closeErr)
 	}()
-	r = &report{Date: time.Now().UTC(), System: system(), Limit: limit}
+	r = &report{Date: time.Now().UTC(), System: page.System(), Limit: limit}
 	for _, c := range cs {
 		v, err := c.version(ctx)
 		if err != nil {
@@ -160,12 +161,12 @@ func ready() error {
 // write leaves the report in the files that were asked for.
 func (o options) write(r *report) error {
 	if o.picture != "" {
-		if err := toFile(o.picture, r.svg); err != nil {
+		if err := page.Write(o.picture, r.svg); err != nil {
 			return err
 		}
 	}
 	if o.markdown != "" {
-		if err := toFile(o.markdown, func(w io.Writer) error { return r.markdown(w, "") }); err != nil {
+		if err := page.Write(o.markdown, func(w io.Writer) error { return r.markdown(w, "") }); err != nil {
 			return err
 		}
 	}
@@ -180,14 +181,5 @@ func (o options) write(r *report) error {
 	if err := r.markdown(&b, filepath.ToSlash(link)); err != nil {
 		return err
 	}
-	return insert(o.readme, b.Bytes())
-}
-
-// toFile writes a file once its whole content is there.
-func toFile(name string, print func(io.Writer) error) error {
-	var b bytes.Buffer
-	if err := print(&b); err != nil {
-		return err
-	}
-	return os.WriteFile(name, b.Bytes(), 0o644)
+	return page.Insert(o.readme, "compare", b.Bytes())
 }

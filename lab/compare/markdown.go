@@ -3,12 +3,9 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"html"
 	"io"
-	"os"
 	"strings"
 )
 
@@ -67,32 +64,4 @@ func (c cell) markdown() string {
 		return c.verdict()
 	}
 	return c.verdict() + "<br>" + escape.Replace(clip(c.Said, saidWidth))
-}
-
-// The lines of a file between which a table is put.
-const (
-	beginMark = "<!-- compare:begin -->\n"
-	endMark   = "<!-- compare:end -->\n"
-)
-
-// insert puts text between the marks of the file.
-func insert(name string, text []byte) error {
-	old, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	updated, err := between(old, text)
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return os.WriteFile(name, updated, 0o644)
-}
-
-func between(old, text []byte) ([]byte, error) {
-	before, rest, begun := bytes.Cut(old, []byte(beginMark))
-	_, after, ended := bytes.Cut(rest, []byte(endMark))
-	if !begun || !ended {
-		return nil, errors.New("no lines " + strings.TrimSpace(beginMark) + " and " + strings.TrimSpace(endMark))
-	}
-	return bytes.Join([][]byte{before, []byte(beginMark), text, []byte(endMark), after}, nil), nil
 }

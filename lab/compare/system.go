@@ -3,31 +3,11 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/ftpnat/ftpnat/lab/internal/client"
 )
-
-// system names the operating system and the kernel, whose NAT this is.
-func system() string {
-	name := "Linux"
-	if text, err := os.ReadFile("/etc/os-release"); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if v, ok := strings.CutPrefix(strings.TrimSpace(line), "PRETTY_NAME="); ok {
-				name = strings.Trim(v, `"'`)
-			}
-		}
-	}
-	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
-	if err != nil {
-		return name
-	}
-	parts := bytes.SplitN(release, []byte("."), 3)
-	return name + ", Linux " + string(bytes.Join(parts[:min(2, len(parts))], []byte(".")))
-}
 
 // settings names the fields of a Dialer that are set.
 func settings(s client.Settings) string {

@@ -9,6 +9,9 @@ import (
 )
 
 func (job Job) do(ctx context.Context, u *url.URL, r *Result) error {
+	if job.Task != nil {
+		return job.task(ctx, u, r)
+	}
 	switch job.Kind {
 	case FS:
 		return job.fs(ctx, u, r)

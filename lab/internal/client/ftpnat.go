@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/ftpnat/ftpnat"
+	"github.com/ftpnat/ftpnat/lab/internal/delay"
 )
 
 // fs does the job through ftpnat's own API.
@@ -115,6 +116,9 @@ func traced(ctx context.Context, r *Result) context.Context {
 		mu.Lock()
 		defer mu.Unlock()
 		r.Trace = append(r.Trace, fmt.Sprintf(format, args...))
+		if r.Measured != nil {
+			r.Measured.TraceAt = append(r.Measured.TraceAt, delay.Now())
+		}
 	}
 	return ftpnat.WithTrace(ctx, &ftpnat.Trace{
 		Connect: func(e ftpnat.ConnectEvent) {

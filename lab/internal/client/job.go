@@ -20,6 +20,7 @@ const (
 	Jlaffaye Kind = "jlaffaye" // jlaffaye/ftp alone
 	Probe    Kind = "probe"    // tries each way to a data connection by hand
 	Report   Kind = "report"   // ftpnat's Dialer.Probe
+	Bare     Kind = "bare"     // no FTP: a Task's bytes over one connection
 )
 
 // Job is what a client process is to do: list, download a file, upload one.
@@ -34,6 +35,7 @@ type Job struct {
 	Seed     uint64
 	Size     int
 	Before   []int // sizes of files to write under that name first (FS)
+	Task     *Task // what to do instead, measured; nil means none
 }
 
 // Settings are the fields of an ftpnat.Dialer that a path may need.
@@ -63,6 +65,7 @@ type Result struct {
 	Outcomes    map[string]Outcome // of a Probe, by the way that was tried
 	Diagnosis   *Diagnosis         // of a Report
 	Trace       []string           // the dialogue, as far as the client shows it
+	Measured    *Measured          // of a Task
 }
 
 // Negotiation is a *ftpnat.NegotiateError as data.

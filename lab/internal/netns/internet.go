@@ -111,13 +111,7 @@ func (in *Internet) ServerPublic() netip.Addr {
 // Close ends every process inside and removes the namespaces, and with them
 // the links between them.
 func (in *Internet) Close(ctx context.Context) error {
-	var errs []error
-	for _, n := range in.namespaces() {
-		if _, err := os.Stat(folder + n.Name); err == nil {
-			errs = append(errs, n.remove(ctx))
-		}
-	}
-	return errors.Join(errs...)
+	return removeAll(ctx, in.namespaces()...)
 }
 
 func (in *Internet) namespaces() []*Namespace {

@@ -5,7 +5,9 @@ package servers
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 )
 
@@ -60,4 +62,9 @@ func crypt(ctx context.Context, password string) (string, error) {
 		return "", fmt.Errorf("crypt: SHA-512 is not supported here: %q", hash)
 	}
 	return hash, nil
+}
+
+// Own gives a file under Root to the account.
+func (s *Server) Own(name string) error {
+	return os.Chown(filepath.Join(s.Root, name), accountID, accountID)
 }

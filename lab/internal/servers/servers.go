@@ -45,6 +45,7 @@ type Options struct {
 	Namespace      *netns.Namespace
 	Addr           netip.Addr // it listens here, on Port
 	User, Password string     // the one account; empty means lab and secret
+	Folder         string     // where its own folder is made; empty means the one for temporary files
 
 	// These are for proxies: the interface through which danted dials, the
 	// ports that tinyproxy's CONNECT may go to, nil meaning all, and the
@@ -129,7 +130,7 @@ func Missing() error {
 // Start starts a server and returns when it listens. Stop it.
 func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	o = o.withDefaults()
-	dir, err := os.MkdirTemp("", "ftpnat-lab-server-")
+	dir, err := os.MkdirTemp(o.Folder, "ftpnat-lab-server-")
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,65 @@
+//go:build linux
+
+package bulk
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/ftpnat/ftpnat/lab/internal/client"
+	"github.com/ftpnat/ftpnat/lab/internal/netns"
+	"github.com/ftpnat/ftpnat/lab/internal/servers"
+)
+
+func TestMain(m *testing.M) {
+	client.Main()
+	os.Exit(m.Run())
+}
+
+// memoryLimit is what a transfer may take beyond what an idle client has: much
+// less than the file.
+const (
+	testSize    = 64 << 20
+	memoryLimit = 10 << 20
+)
+
+// TestTransfers moves a file that does not fit into any buffer, by ftpnat and
+// by the bare copy, and looks at what has arrived and at the memory it took.
+func TestTransfers(t *testing.T) {
+	err := netns.Check()
+	if err == nil {
+		err = servers.Missing()
+	}
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("the lab must run here: %v", err)
+		}
+		t.Skipf("LAB SKIPPED: %v", err)
+	}
+	for name, tls := range map[string]bool{"clear": false, "TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			p, err := Build(t.Context(), testSize, tls)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := p.Close(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
+			for _, c := range Contenders()[:2] {
+				for _, upload := range []bool{false, true} {
+					cost, err := c.Measure(t.Context(), p, upload)
+					if err != nil {
+						t.Errorf("%s, upload %v: %v", c.Name, upload, err)
+						continue
+					}
+					if cost.Wall <= 0 || cost.CPU <= 0 || cost.Memory > memoryLimit {
+						t.Errorf("%s, upload %v: %+v, want at most %d bytes of memory", c.Name, upload, cost, memoryLimit)
+					}
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,176 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ftpnat/ftpnat/lab/internal/bulk"
+	"github.com/ftpnat/ftpnat/lab/internal/servers"
+	"github.com/ftpnat/ftpnat/lab/internal/trips"
+)
+
+// sample is a report with two clients, of which the second fails at one row and
+// cannot do another.
+func sample() *report {
+	r := &report{
+		Date: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), System: "Debian, Linux 6.18", RTT: 50 * time.Millisecond, Repeats: 3,
+		Clients: []participant{{"ftpnat", "this tree"}, {"<other>", "v1"}},
+		Size:    1 << 30,
+	}
+	for _, row := range trips.Rows() {
+		for _, kind := range row.Servers {
+			other := cell{Wall: 213.4, Counted: 213}
+			switch row.Name {
+			case "upload":
+				other = cell{Said: "it broke"}
+			case "walk":
+				other = cell{None: true}
+			}
+			r.Lines = append(r.Lines, line{Row: row, Server: kind, Cells: []cell{{Wall: 3.14, Counted: 3}, other}})
+		}
+	}
+	r.Bulk = []bulkLine{{Name: "download", Costs: make([]bulkCost, len(bulk.Contenders()))}}
+	r.Bulk[0].Costs[0] = bulkCost{Wall: 2, CPU: 1}
+	r.Bulk[0].Costs[1] = bulkCost{Wall: 2.1, CPU: 0.5, Memory: 1.25}
+	r.Bulk[0].Costs[2] = bulkCost{Said: "it broke"}
+	return r
+}
+
+func TestMarkdown(t *testing.T) {
+	got := string(sample().markdown())
+	for _, want := range []string{
+		"](lab/speed/file.svg)", "](lab/speed/job.svg)",
+		"a wire of 50 ms", "medians of 3", "2026-11-22",
+		"| ftpnat<br>this tree | <other><br>v1 |",
+		"| a small file | vsftpd | **3.1** (3.0) | 213 |\n|  | ProFTPD | **3.1** (3.0) | 213 |",
+		"| upload of a small file | vsftpd | **3.1** (3.0) | ✗ |",
+		"| 51 directories with 1,000 files, in all | vsftpd | **3.1** (3.0) | – |",
+		"| download | 2.00; 1.00 | 2.10; 0.50 | ✗ | 0.00; 0.00 | **1.05**; 0.50 | 1.2 MiB |",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the page lacks %q:\n%s", want, got)
+		}
+	}
+}
+
+// TestPublish sees that what a README shows is there and can be read.
+func TestPublish(t *testing.T) {
+	folder := t.TempDir()
+	readme := filepath.Join(folder, "README.md")
+	err := errors.Join(
+		os.MkdirAll(filepath.Join(folder, filepath.Dir(perFileChart)), 0o755),
+		os.WriteFile(readme, []byte("<!-- speed:begin -->\n<!-- speed:end -->\n"), 0o644),
+		sample().publish(readme),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{perFileChart, inAllChart} {
+		svg, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts, err := textsOf(string(svg))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, want := range []string{"<other>", "Pure-FTPd", "3.1", "213"} {
+			if !strings.Contains(texts, want+"\n") {
+				t.Errorf("%s lacks the text %q:\n%s", name, want, texts)
+			}
+		}
+		if !strings.Contains(texts, "–\n") {
+			t.Errorf("%s has no mark for what a client cannot do or failed to do:\n%s", name, texts)
+		}
+		// The rules for dark pages are about these.
+		for _, c := range []string{"fill:#FEFFFF", "fill:#1F2328", "fill:#59636E"} {
+			if !strings.Contains(string(svg), c) {
+				t.Errorf("%s has nothing with %s", name, c)
+			}
+		}
+	}
+}
+
+// textsOf returns the texts of a picture, a line each.
+func textsOf(svg string) (string, error) {
+	var b strings.Builder
+	d := xml.NewDecoder(strings.NewReader(svg))
+	inside := false
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return b.String(), nil
+		}
+		if err != nil {
+			return b.String(), err
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			inside = token.Name.Local == "text"
+		case xml.CharData:
+			if inside {
+				fmt.Fprintf(&b, "%s\n", token)
+			}
+		case xml.EndElement:
+			inside = false
+		}
+	}
+}
+
+func TestMedian(t *testing.T) {
+	for _, tt := range []struct {
+		all  []float64
+		want float64
+	}{
+		{[]float64{7}, 7},
+		{[]float64{9, 1, 5}, 5},
+		{[]float64{9, 1, 5, 2}, 2},
+	} {
+		if got := median(tt.all, func(v float64) float64 { return v }); got != tt.want {
+			t.Errorf("median(%v) = %v, want %v", tt.all, got, tt.want)
+		}
+	}
+}
+
+func TestFailure(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want cell
+	}{
+		{nil, cell{}},
+		{trips.ErrNone, cell{None: true}},
+		{errors.New("one\ntwo"), cell{Said: "one"}},
+		{errors.New(""), cell{Said: "nothing"}},
+	} {
+		if got := failure(tt.err); got != tt.want {
+			t.Errorf("failure(%v) = %v, want %v", tt.err, got, tt.want)
+		}
+	}
+}
+
+func TestParse(t *testing.T) {
+	o, err := parse([]string{"-quick", "-rows", "walk,upload", "-servers", "proftpd", "-clients", "ftpnat"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.repeats != 1 || o.size != 128<<20 || len(o.rows) != 2 || o.rows[0].Name != "walk" || o.kinds[0] != servers.ProFTPD || len(o.clients) != 1 {
+		t.Errorf("options are %+v", o)
+	}
+	if o, err = parse([]string{"-readme", "README.md"}, io.Discard); err != nil || o.size != 1<<30 {
+		t.Errorf("options are %+v, %v", o, err)
+	}
+	for _, args := range []string{"more", "-rtt 0", "-repeats 0", "-rows none", "-servers none", "-clients none", "-readme a -rows walk", "-readme a -bulk 0"} {
+		if _, err := parse(strings.Fields(args), io.Discard); err == nil {
+			t.Errorf("%q is taken", args)
+		}
+	}
+}
