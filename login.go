@@ -124,7 +124,7 @@ func (l *link) flight() (control.Flight, bool) {
 // suspects takes down that the control connection was lost before the login was
 // there, when a command of a mode had been sent along with it.
 func (l *link) suspects(err error) {
-	if l.launched == (plan.Step{}) {
+	if l.launched == (plan.Step{}) || l.sess.TurnedAway() {
 		return
 	}
 	a := &Attempt{Mode: Mode(l.launched.Mode), Start: l.launchedAt, Elapsed: time.Since(l.launchedAt), Cause: ControlReset, Err: opaque(err)}

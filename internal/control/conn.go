@@ -280,6 +280,7 @@ func (c *Conn) startTLS(ctx context.Context, auth *Call, cfg *tls.Config, clear 
 	case <-c.done:
 		return r, c.Err()
 	}
+	c.raw.SetDeadline(time.Time{}) // that of the last command
 	tc := client(c.raw, cfg, clear)
 	hctx, cancel := context.WithTimeout(ctx, handshake)
 	defer cancel()

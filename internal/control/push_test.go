@@ -1,12 +1,18 @@
 package control
 
 import (
+	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
 // TestSendBlocked ends a command that waits in the socket when its context
@@ -49,5 +55,46 @@ func TestSendBlocked(t *testing.T) {
 	}
 	if c.Err() == nil {
 		t.Error("the connection is used on, with half a command on its way")
+	}
+}
+
+// TestSlowHandshake: the limit of a command is not that of the handshake behind
+// it.
+func TestSlowHandshake(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	cert, err := ftptest.NewCert(certName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var server sync.WaitGroup
+	defer server.Wait()
+	server.Go(func() {
+		nc, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer nc.Close()
+		br := bufio.NewReader(nc)
+		io.WriteString(nc, "220 ready\r\n")
+		if _, err := br.ReadString('\n'); err != nil {
+			return
+		}
+		<-time.After(3 * promptly) // the server is slow: the limit of AUTH has passed
+		io.WriteString(nc, "234 go\r\n")
+		tls.Server(nc, cert.Server).Handshake()
+	})
+	nc, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, greeting := NewConn(nc, nc, 0)
+	defer c.Close()
+	final(t, c, greeting)
+	if r, err := startTLS(t.Context(), c, "TLS", &tls.Config{RootCAs: cert.Pool, ServerName: certName}, false, time.Minute); err != nil {
+		t.Errorf("%v, %v", r, err)
 	}
 }

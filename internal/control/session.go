@@ -83,6 +83,7 @@ type Session struct {
 	flying   bool    // the connection began with a flight that has not landed
 	patient  bool    // the server is known to take a flight
 	lost     int     // flights that were
+	turned   bool    // away, by the last connection's greeting
 	mixed    bool    // replies on the last connection that was lost
 	said     map[string]string
 }
@@ -112,6 +113,9 @@ func (s *Session) Lives() int { return s.lives }
 
 // State returns the state that a new connection is brought to.
 func (s *Session) State() *State { return &s.state }
+
+// TurnedAway reports whether the last connection began with a refusal.
+func (s *Session) TurnedAway() bool { return s.turned }
 
 // Said returns the text of the reply to USER, PASS, TYPE or FEAT; empty where
 // the command was not sent.
@@ -163,6 +167,7 @@ func (s *Session) connect(ctx context.Context) (err error) {
 	s.sawConnect(raw.LocalAddr(), raw.RemoteAddr(), time.Since(start), nil)
 	var greeting *Call
 	s.conn, greeting = NewConn(raw, nc, rtt)
+	s.turned = false
 	s.lives++
 	if err := s.begin(ctx, greeting); err != nil {
 		s.Drop(err)
@@ -229,6 +234,8 @@ func (s *Session) welcome(ctx context.Context, greeting *Call) error {
 	}
 	s.greeting = r
 	if r.Code/100 != 2 {
+		// That is about us, and not about what was sent.
+		s.flying, s.flown, s.turned = false, nil, true
 		return &RefusedError{Reply: r}
 	}
 	return nil
