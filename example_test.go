@@ -164,10 +164,10 @@ func ExampleWithTrace() {
 	// Output:
 	// > USER demo
 	// > PASS ****
-	// > FEAT
 	// > TYPE I
 	// > OPTS UTF8 ON
 	// > EPSV
+	// > FEAT
 	// * EPSV: the server refused
 	// > PASV
 	// > RETR report.csv

@@ -181,7 +181,7 @@ func TestForget(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got, want := w.verbs(), "USER PASS FEAT TYPE OPTS EPSV RETR EPSV PASV RETR PASV RETR NOOP"; got != want {
+		if got, want := w.verbs(), "USER PASS TYPE OPTS EPSV FEAT RETR EPSV PASV RETR PASV RETR NOOP"; got != want {
 			t.Errorf("commands %q, want %q", got, want)
 		}
 	})

@@ -111,7 +111,9 @@ func (l *link) flight() (control.Flight, bool) {
 		return f, true
 	}
 	f.Login = []string{"USER " + l.cfg.user, "PASS " + l.cfg.password}
-	f.After = []string{"FEAT", "TYPE I"}
+	// Servers send each line of their FEAT by itself, and more than a new
+	// connection may send in one round trip.
+	f.After, f.Last = []string{"TYPE I"}, []string{"FEAT"}
 	if l.cfg.Dialer.Charset == nil {
 		f.After = append(f.After, "OPTS UTF8 ON")
 	}

@@ -20,6 +20,7 @@ const (
 type Flight struct {
 	Login  []string // USER and PASS
 	After  []string // what follows the login
+	Last   []string // what has the longest replies; sent behind what Launched sends
 	Proven bool     // this server is known to take it
 }
 
@@ -27,88 +28,97 @@ type Flight struct {
 type flown struct {
 	line string
 	call *Call
+	last bool // sent behind what Launched sends
 }
 
 // flight returns the commands to send in one go on a new connection, in the
 // order in which they will be asked for; none for one command at a time.
-func (s *Session) flight() []string {
+func (s *Session) flight() (lines, last []string) {
 	if s.cfg.Flight == nil || s.lost >= maxLost || s.cfg.TLS != nil && s.cfg.ClearCommands {
-		return nil
+		return nil, nil
 	}
 	f, ok := s.cfg.Flight()
-	login, after := f.Login, f.After
+	login, after, last := f.Login, f.After, f.Last
 	if s.state.LoggedIn() {
-		login, after = s.state.Login(), s.state.After()
+		login, after, last = s.state.Login(), s.state.After(), nil
 	}
 	if !ok || len(login) == 0 {
-		return nil
+		return nil, nil
 	}
 	s.patient = f.Proven
-	lines := slices.Concat(s.state.Before(), login)
+	lines = slices.Concat(s.state.Before(), login)
 	if s.cfg.TLS != nil {
 		lines = append(lines, pbsz, s.level())
 	}
-	return append(lines, after...)
+	return append(lines, after...), last
 }
 
 // launch sends the commands of a flight.
-func (s *Session) launch(ctx context.Context, lines []string) error {
+func (s *Session) launch(ctx context.Context, lines, last []string) error {
 	if len(lines) == 0 {
 		return nil
 	}
 	s.flying, s.answered = true, false
+	err := s.fly(ctx, lines, false)
+	if err == nil && s.cfg.Launched != nil && s.lost == 0 {
+		s.cfg.Launched(ctx)
+	}
+	if err == nil && len(last) > 0 {
+		err = s.fly(ctx, last, true)
+	}
+	return err
+}
+
+// fly sends commands whose replies will be asked for.
+func (s *Session) fly(ctx context.Context, lines []string, last bool) error {
 	calls := make([]*Call, len(lines))
 	for i, line := range lines {
 		s.sawCommand(line)
 		calls[i] = s.conn.newCall(line)
-		s.flown = append(s.flown, flown{line, calls[i]})
+		s.flown = append(s.flown, flown{line, calls[i], last})
 	}
-	if err := s.conn.send(ctx, calls...); err != nil {
-		return err
-	}
-	if s.cfg.Launched != nil && s.lost == 0 {
-		s.cfg.Launched(ctx)
-	}
-	return nil
+	return s.conn.send(ctx, calls...)
 }
 
-// claim returns the call of a command that has flown already; nil if it has
-// not. What was sent before it and is not asked for is taken in on the way.
-func (s *Session) claim(ctx context.Context, line string) (*Call, error) {
+// claim returns a command that has flown already, and whether it has.
+func (s *Session) claim(line string) (flown, bool) {
 	i := slices.IndexFunc(s.flown, func(f flown) bool { return f.line == line })
 	if i < 0 {
-		return nil, nil
+		return flown{}, false
 	}
-	call := s.flown[i].call
-	skipped := s.flown[:i]
-	s.flown = s.flown[i+1:]
-	return call, s.skip(ctx, skipped)
+	f := s.flown[i]
+	s.flown = slices.Delete(s.flown, i, i+1)
+	return f, true
+}
+
+// landing returns the reply to a command that has flown.
+func (s *Session) landing(ctx context.Context, f flown) (Reply, error) {
+	limit := flightLimit
+	if !s.answered || f.last {
+		limit = userLimit
+	}
+	limit = min(s.cfg.ReplyLimit, limit+4*s.conn.RTT())
+	if s.patient {
+		limit = s.cfg.ReplyLimit
+	}
+	// Where the last command is silent, what was sent ahead of it may be why.
+	s.partly = s.answered && !f.last
+	r, err := s.final(ctx, f.call, limit)
+	s.answered = s.answered || err == nil
+	return r, err
 }
 
 // skip takes in the replies to commands that nobody asks for: a PASS where
 // USER was enough, say.
 func (s *Session) skip(ctx context.Context, skipped []flown) error {
 	for _, f := range skipped {
-		r, err := s.final(ctx, f.call, s.flownLimit())
+		r, err := s.landing(ctx, f)
 		if err != nil {
 			return err
 		}
-		s.answered = true
 		s.state.Note(f.line, r)
 	}
 	return nil
-}
-
-// flownLimit is how long a reply to a flight may take.
-func (s *Session) flownLimit() time.Duration {
-	if s.patient {
-		return s.cfg.ReplyLimit
-	}
-	limit := flightLimit
-	if !s.answered {
-		limit = userLimit
-	}
-	return min(s.cfg.ReplyLimit, limit+4*s.conn.RTT())
 }
 
 // Land ends a flight: what is left of it is taken in. It reports whether there
@@ -137,8 +147,7 @@ const maxLost = 2
 // crash takes in that a flight was lost with its connection.
 func (s *Session) crash(err error) {
 	s.flying, s.flown = false, nil
-	if s.lost++; errors.Is(err, ErrSilent) && s.answered {
-		// It took a part of it.
+	if s.lost++; errors.Is(err, ErrSilent) && s.partly {
 		s.lost = maxLost
 	}
 }

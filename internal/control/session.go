@@ -80,6 +80,7 @@ type Session struct {
 
 	flown    []flown // sent, and not taken in yet
 	answered bool    // a reply to the flight has come
+	partly   bool    // it was taken in part
 	flying   bool    // the connection began with a flight that has not landed
 	patient  bool    // the server is known to take a flight
 	lost     int     // flights that were
@@ -179,7 +180,7 @@ func (s *Session) connect(ctx context.Context) (err error) {
 // begin reads the greeting, secures the connection and sends the login as far
 // as that may be sent ahead. The password waits for TLS.
 func (s *Session) begin(ctx context.Context, greeting *Call) (err error) {
-	flight := s.flight()
+	flight, last := s.flight()
 	var auth *Call
 	explicit := s.cfg.TLS != nil && !s.cfg.Implicit
 	switch {
@@ -188,7 +189,7 @@ func (s *Session) begin(ctx context.Context, greeting *Call) (err error) {
 		s.sawCommand(authTLS)
 		auth, err = s.conn.sendLast(ctx, authTLS)
 	case !explicit:
-		err = s.launch(ctx, flight)
+		err = s.launch(ctx, flight, last)
 	}
 	if err == nil {
 		err = s.welcome(ctx, greeting)
@@ -196,7 +197,7 @@ func (s *Session) begin(ctx context.Context, greeting *Call) (err error) {
 	if err == nil && explicit {
 		err = s.secure(ctx, auth)
 		if err == nil {
-			err = s.launch(ctx, flight)
+			err = s.launch(ctx, flight, last)
 		}
 	}
 	return err
@@ -268,7 +269,7 @@ func (s *Session) auth(ctx context.Context, line string, sent *Call) (r Reply, e
 		s.sawCommand(line)
 		sent, err = s.conn.sendLast(ctx, line)
 	} else {
-		limit = min(limit, s.flownLimit())
+		limit = min(limit, flightLimit+4*s.conn.RTT())
 	}
 	if err == nil {
 		r, err = s.conn.startTLS(ctx, sent, s.cfg.TLS(), s.cfg.ClearCommands, limit, s.cfg.Limit)
@@ -367,22 +368,18 @@ func (s *Session) keepWords(line string, r Reply) {
 
 // once sends one command on the connection that is there and waits for its
 // final reply. Without one the connection is given up.
-func (s *Session) once(ctx context.Context, line string) (Reply, error) {
-	limit := s.cfg.ReplyLimit
-	call, err := s.claim(ctx, line)
-	switch {
-	case err != nil:
-		s.Drop(err)
-	case call != nil:
-		limit = s.flownLimit()
-		defer func() { s.answered = true }()
-	default:
-		call, err = s.Send(ctx, line)
+func (s *Session) once(ctx context.Context, line string) (_ Reply, err error) {
+	var r Reply
+	f, ok := s.claim(line)
+	if ok {
+		r, err = s.landing(ctx, f)
+	} else {
+		var call *Call
+		if call, err = s.Send(ctx, line); err != nil {
+			return Reply{}, err
+		}
+		r, err = s.final(ctx, call, s.cfg.ReplyLimit)
 	}
-	if err != nil {
-		return Reply{}, err
-	}
-	r, err := s.final(ctx, call, limit)
 	if err != nil {
 		s.Drop(err)
 		if errors.Is(err, ErrSilent) {
