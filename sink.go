@@ -282,6 +282,9 @@ func (s *sink) startOnce(ctx context.Context) error {
 		ls.release()
 		return err
 	}
+	if s.begun || s.resumed {
+		call(ls.l.trace.Resume, ResumeEvent{Name: s.name, Upload: true, Offset: s.size()})
+	}
 	s.ls, s.ch, s.begun = ls, ch, true
 	s.yield, s.unguard = s.yielding(ls, ch), ch.guard(ctx)
 	s.meter.begin()

@@ -229,6 +229,9 @@ func (s *stream) start(ctx context.Context, off int64) error {
 	s.ls, s.ch, s.pos, s.from = ls, ch, off, off
 	s.yield, s.unguard = ch.abandon, ch.guard(ctx)
 	s.meter.begin()
+	if off > 0 {
+		call(ls.l.trace.Resume, ResumeEvent{Name: s.f.name, Offset: off})
+	}
 	return nil
 }
 

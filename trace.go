@@ -31,6 +31,10 @@ type Trace struct {
 	// Progress: bytes of a file of an [FS] have crossed; called a few times a
 	// second at most, and when the file is complete.
 	Progress func(ProgressEvent)
+	// Resume: a transfer of a file of an [FS] begins in the middle: it broke
+	// there, its connection has served somebody else meanwhile, or that is
+	// where the reading was to begin.
+	Resume func(ResumeEvent)
 }
 
 // ProgressEvent tells how much of a file has crossed.
@@ -39,6 +43,13 @@ type ProgressEvent struct {
 	Upload bool
 	Bytes  int64 // position in the file
 	Total  int64 // negative where it is not known
+}
+
+// ResumeEvent tells where a transfer goes on.
+type ResumeEvent struct {
+	Name   string // in the FS
+	Upload bool
+	Offset int64 // bytes of the file that are there already
 }
 
 // ConnectEvent tells of one try to open a control connection.
@@ -81,6 +92,7 @@ func both(a, b *Trace) *Trace {
 		Note:    chain(a.Note, b.Note),
 
 		Progress: chain(a.Progress, b.Progress),
+		Resume:   chain(a.Resume, b.Resume),
 	}
 }
 
@@ -106,6 +118,7 @@ func inTurn(t *Trace) *Trace {
 		Note:    locked(mu, t.Note),
 
 		Progress: locked(mu, t.Progress),
+		Resume:   locked(mu, t.Resume),
 	}
 }
 
@@ -150,6 +163,9 @@ func SlogTrace(log *slog.Logger) *Trace {
 			log.LogAttrs(ctx, slog.LevelInfo, "ftp data connection", slog.String("mode", a.Mode.String()),
 				slog.Any("advertised", a.Advertised), slog.Any("used", a.Used), slog.String("outcome", a.Cause.String()),
 				slog.Duration("elapsed", a.Elapsed), slog.Any("err", a.Err))
+		},
+		Resume: func(e ResumeEvent) {
+			log.LogAttrs(ctx, slog.LevelInfo, "ftp resume", slog.String("name", e.Name), slog.Bool("upload", e.Upload), slog.Int64("offset", e.Offset))
 		},
 		Note: func(text string) { log.LogAttrs(ctx, slog.LevelInfo, "ftp note", slog.String("text", text)) },
 	}

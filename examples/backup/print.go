@@ -91,9 +91,9 @@ func (p *printer) trace() *ftpnat.Trace {
 			p.reached(e.Name, e.Bytes)
 			p.show(func() string { return p.bar() + "  " + e.Name })
 		},
-		Command: func(line string) {
-			if offset, ok := strings.CutPrefix(line, "REST "); ok && offset != "0" && p.verbose {
-				p.line("    > %s: the server is asked to go on from there", line)
+		Resume: func(e ftpnat.ResumeEvent) {
+			if p.verbose {
+				p.line("    > %s goes on at byte %d", e.Name, e.Offset)
 			}
 		},
 	}

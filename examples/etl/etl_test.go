@@ -173,7 +173,7 @@ func TestBadLine(t *testing.T) {
 			p.t.Errorf("without another try: %v", err)
 		}
 		p.want(201, 2)
-		if _, err := p.run(p.t.Context(), cut); err != nil || strings.Count(p.out.String(), "REST") < 2 {
+		if _, err := p.run(p.t.Context(), cut); err != nil || strings.Count(p.out.String(), "goes on at byte") < 2 {
 			p.t.Errorf("%v\n%s", err, &p.out)
 		}
 		p.want(201+4001+201, 6)

@@ -69,10 +69,8 @@ func (p *printer) trace() *ftpnat.Trace {
 			}
 			fmt.Fprintf(p.w, "\r  %s\x1b[K", clip(printable(text), width-2))
 		},
-		Command: func(line string) {
-			if offset, ok := strings.CutPrefix(line, "REST "); ok && offset != "0" {
-				p.line("  the connection broke; %s: the server is asked to go on from there", line)
-			}
+		Resume: func(e ftpnat.ResumeEvent) {
+			p.line("  the connection broke; %s goes on at byte %d", printable(e.Name), e.Offset)
 		},
 	}
 }
