@@ -308,7 +308,7 @@ func (ch *channel) Write(p []byte) (int, error) {
 func (ch *channel) guard(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() {
 		if ch.req.upload() {
-			linger(ch.raw, 0)
+			cutOff(ch.raw)
 		}
 		ch.raw.Close()
 	})
@@ -374,10 +374,10 @@ func (ch *channel) endUpload() error {
 	return nil
 }
 
-// linger sets how a socket is closed, where it can be set.
-func linger(nc net.Conn, sec int) {
+// cutOff has a socket closed with a reset, where that can be set.
+func cutOff(nc net.Conn) {
 	if l, ok := nc.(interface{ SetLinger(sec int) error }); ok {
-		l.SetLinger(sec)
+		l.SetLinger(0)
 	}
 }
 

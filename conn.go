@@ -267,7 +267,8 @@ func (d *download) Close() error {
 
 // Store stores what r gives as a file, in place of what the file had, and
 // returns the number of bytes. An error means that the file on the server is
-// not to be relied on. The Conn must not be used by r.
+// not to be relied on. The Conn must not be used by r, of which the first 64 KiB
+// are read before the server is asked: what is no larger is sent in one go.
 func (c *Conn) Store(ctx context.Context, path string, r io.Reader) (int64, error) {
 	return c.upload(ctx, request{line: "STOR " + path}, r)
 }
@@ -322,7 +323,7 @@ func (ch *channel) send(ctx context.Context, r io.Reader) (int64, error) {
 	}
 	if rerr != nil {
 		// The file must not look complete: a reset, not an end.
-		linger(ch.raw, 0)
+		cutOff(ch.raw)
 		ch.abandon(ctx)
 		return ch.n, rerr
 	}

@@ -289,7 +289,9 @@ func keptAlive(dial dialFunc) dialFunc {
 }
 
 // Dial opens a control connection to addr (host, or host:port; 21 is the
-// default port, 990 with implicit TLS) and logs in. A server that answers 421
+// default port, 990 with implicit TLS) and logs in. Where there is no TLS to wait
+// for, the login does not wait for the server's greeting; one that does not take
+// that is asked again, one command at a time. A server that answers 421
 // (too many connections) is tried again for RetryFor. The context governs the
 // call and not the connection.
 func (d *Dialer) Dial(ctx context.Context, addr string) (*Conn, error) {

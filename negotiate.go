@@ -126,13 +126,7 @@ func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.
 			// The step would repeat another one: nothing was tried.
 			continue
 		}
-		if l.shortcut.excuses(a) && !l.plainly {
-			// What was tried too early proves nothing of the mode.
-			l.note("%v: once more, one command at a time: %v", a.Mode, a.Err)
-			if l.shortcut == hasty {
-				l.queued(false)
-			}
-			l.plainly = true
+		if l.excused(a) {
 			i--
 			continue
 		}
@@ -187,6 +181,20 @@ const (
 	opened          // the data connection was opened ahead of need
 	hasty           // commands were sent before the one that transfers was answered
 )
+
+// excused reports whether the attempt is to be made once more without
+// shortcuts: what was tried too early proves nothing of the mode.
+func (l *link) excused(a Attempt) bool {
+	if l.plainly || !l.shortcut.excuses(a) {
+		return false
+	}
+	l.note("%v: once more, one command at a time: %v", a.Mode, a.Err)
+	if l.shortcut == hasty {
+		l.queued(false)
+	}
+	l.plainly = true
+	return true
+}
 
 // excuses reports whether a failure may be that of the shortcut, and not of the
 // mode. Silence on the control connection is none of a data connection's.

@@ -172,7 +172,7 @@ func (s *sink) whyBroken(ctx context.Context, err error) error {
 
 // cut ends the transfer so that the file does not look complete.
 func (s *sink) cut(err error) {
-	linger(s.ch.raw, 0)
+	cutOff(s.ch.raw)
 	s.ch.closeData()
 	s.ls.l.sess.Drop(err)
 	s.release()
@@ -199,7 +199,7 @@ func (s *sink) park() { s.ls.park(s.yield) }
 func (s *sink) yielding(ls *lease, ch *channel) func(context.Context) {
 	return func(ctx context.Context) {
 		if ctx.Err() != nil {
-			linger(ch.raw, 0)
+			cutOff(ch.raw)
 			ch.closeData()
 			ls.l.sess.Drop(ctx.Err())
 			s.broke(ctx.Err())

@@ -317,8 +317,8 @@ func open(t *testing.T, s *Session) {
 }
 
 // startTLS sends AUTH and goes on over TLS.
-func startTLS(ctx context.Context, c *Conn, mechanism string, cfg *tls.Config, clear bool, limit time.Duration) (Reply, error) {
-	call, err := c.sendLast(ctx, "AUTH "+mechanism)
+func startTLS(ctx context.Context, c *Conn, cfg *tls.Config, clear bool, limit time.Duration) (Reply, error) {
+	call, err := c.sendLast(ctx, "AUTH TLS")
 	if err != nil {
 		return Reply{}, err
 	}

@@ -94,7 +94,7 @@ func TestSlowHandshake(t *testing.T) {
 	c, greeting := NewConn(nc, nc, 0)
 	defer c.Close()
 	final(t, c, greeting)
-	if r, err := startTLS(t.Context(), c, "TLS", &tls.Config{RootCAs: cert.Pool, ServerName: certName}, false, time.Minute); err != nil {
+	if r, err := startTLS(t.Context(), c, &tls.Config{RootCAs: cert.Pool, ServerName: certName}, false, time.Minute); err != nil {
 		t.Errorf("%v, %v", r, err)
 	}
 }

@@ -20,7 +20,7 @@ func TestStartTLS(t *testing.T) {
 		C: CWD `+"\xff\xff"+`
 		S: 250 ok`, func(t *testing.T, c *Conn, greeting *Call) {
 		final(t, c, greeting)
-		r, err := startTLS(t.Context(), c, "TLS", clientTLS(t), false, time.Minute)
+		r, err := startTLS(t.Context(), c, clientTLS(t), false, time.Minute)
 		if err != nil || r.Code != 234 {
 			t.Fatalf("StartTLS = %v, %v", r, err)
 		}
@@ -65,7 +65,7 @@ func TestStartTLSFails(t *testing.T) {
 			withConn(t, "S: 220 ready\nC: AUTH TLS\n"+tt.after, func(t *testing.T, c *Conn, greeting *Call) {
 				final(t, c, greeting)
 				start := time.Now()
-				r, err := startTLS(t.Context(), c, "TLS", clientTLS(t), false, limit)
+				r, err := startTLS(t.Context(), c, clientTLS(t), false, limit)
 				if r.Code != tt.code || time.Since(start) != tt.took {
 					t.Errorf("StartTLS = %v after %v", r, time.Since(start))
 				}
@@ -94,7 +94,7 @@ func TestStartTLSContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		start := time.Now()
-		_, err := startTLS(ctx, c, "TLS", clientTLS(t), false, time.Minute)
+		_, err := startTLS(ctx, c, clientTLS(t), false, time.Minute)
 		if !errors.Is(err, ErrSilent) && err != context.DeadlineExceeded || time.Since(start) != 3*time.Second {
 			t.Errorf("StartTLS = %v after %v", err, time.Since(start))
 		}
@@ -106,7 +106,7 @@ func TestStartTLSStranger(t *testing.T) {
 		final(t, c, greeting)
 		cfg := clientTLS(t)
 		cfg.ServerName = "other.example.com"
-		_, err := startTLS(t.Context(), c, "TLS", cfg, false, time.Minute)
+		_, err := startTLS(t.Context(), c, cfg, false, time.Minute)
 		var cert *tls.CertificateVerificationError
 		if !errors.As(err, &cert) || c.Err() == nil {
 			t.Errorf("StartTLS = %v, Err = %v", err, c.Err())
