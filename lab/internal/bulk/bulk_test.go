@@ -17,12 +17,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// memoryLimit is what a transfer may take beyond what an idle client has: much
-// less than the file.
-const (
-	testSize    = 64 << 20
-	memoryLimit = 10 << 20
-)
+// testSize is that of a file that does not fit into any buffer.
+const testSize = 64 << 20
 
 // TestTransfers moves a file that does not fit into any buffer, by ftpnat and
 // by the bare copy, and looks at what has arrived and at the memory it took.
