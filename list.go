@@ -20,7 +20,7 @@ const maxListing = 256 << 20
 
 // list returns what is in a directory, sorted by name.
 func (ls *lease) list(ctx context.Context, dir string) ([]listing.Entry, error) {
-	start := time.Now()
+	start, epoch := time.Now(), ls.p.server.now()
 	entries, err := ls.listAny(ctx, dir)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func (ls *lease) list(ctx context.Context, dir string) ([]listing.Entry, error) 
 	}
 	entries = slices.CompactFunc(entries, func(a, b listing.Entry) bool { return a.Name == b.Name })
 	if ls.machine(hasMLST) != yes {
-		ls.p.server.keep(dir, entries, time.Since(start))
+		ls.p.server.keep(dir, entries, time.Since(start), epoch)
 	}
 	return entries, nil
 }

@@ -30,7 +30,8 @@ const (
 //     the server's verdict, which a server that ignores REST, or cuts large
 //     numbers short, does not give in its place;
 //   - each range goes on with what the next one began with;
-//   - the file has the size and time afterwards that it was listed with;
+//   - the file has the size and time afterwards that it had before: those of
+//     the listing, or the time of MDTM where the listing's is not to the second;
 //   - the server's own hash, where it tells one, is that of what came.
 //
 // Where there is a doubt the file is fetched once more, in one stream.
@@ -40,6 +41,8 @@ type ranged struct {
 	e    listing.Entry
 	to   *landing
 	ends []int64 // of the ranges; the first begins at zero
+
+	pinned bool // the time in e is that of MDTM
 
 	mu    sync.Mutex
 	left  int      // ranges that are not done
@@ -66,12 +69,16 @@ func (t *fetch) splits(e listing.Entry) bool {
 // ranges hands the ranges of a file to the crew. The last comes first, as it
 // shows best what the server makes of REST.
 func (t *fetch) ranges(name, to string, e listing.Entry) error {
+	pinned, err := t.pin(name, &e)
+	if err != nil {
+		return err
+	}
 	l, err := t.begin(to, e)
 	if err != nil {
 		return err
 	}
 	n := min(int64(t.crew.most), e.Size/rangeLeast)
-	s := &ranged{t: t, name: name, e: e, to: l, left: int(n), tails: make([][]byte, n)}
+	s := &ranged{t: t, name: name, e: e, pinned: pinned, to: l, left: int(n), tails: make([][]byte, n)}
 	for i := range n {
 		s.ends = append(s.ends, e.Size/n*(i+1))
 	}
@@ -83,6 +90,16 @@ func (t *fetch) ranges(name, to string, e listing.Entry) error {
 		}
 	}
 	return nil
+}
+
+// pin asks for the time of a file where the listing did not tell it to the
+// second: by that it is seen whether all ranges are of one file.
+func (t *fetch) pin(name string, e *listing.Entry) (bool, error) {
+	if isExact(*e) {
+		return false, nil
+	}
+	err := t.fs.ask("fetch", name, func(ctx context.Context, ls *lease, at string) error { return ls.touched(ctx, at, e) })
+	return err == nil && isExact(*e), err
 }
 
 // part is the job of one range. The one that is done last ends the file.
@@ -122,7 +139,7 @@ func isDoubt(err error) bool {
 func (s *ranged) read(i int) error {
 	in := s.t.fs.openEntry(s.name, s.e)
 	defer in.Close()
-	in.in.meter.off = true
+	in.in.meter.off, in.in.pinned = true, s.pinned
 	pos, end := int64(0), s.ends[i]
 	if i > 0 {
 		pos = s.ends[i-1]
@@ -221,7 +238,12 @@ func (s *ranged) anew() error {
 	if err := s.to.rewind(); err != nil {
 		return err
 	}
-	in := s.t.fs.openEntry(s.name, s.e)
+	e := s.e
+	if s.pinned {
+		// It is asked for again.
+		e.Precision, e.Absolute = listing.PrecisionNone, false
+	}
+	in := s.t.fs.openEntry(s.name, e)
 	defer in.Close()
 	return s.to.copy(in)
 }
@@ -241,6 +263,9 @@ func (s *ranged) verify() error {
 	var told bool
 	err := s.t.fs.ask("fetch", s.name, func(ctx context.Context, ls *lease, at string) error {
 		now, err := ls.stat(ctx, at, false)
+		if err == nil && s.pinned {
+			err = ls.touched(ctx, at, &now)
+		}
 		if err != nil {
 			return err
 		}

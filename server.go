@@ -30,6 +30,7 @@ type server struct {
 	known map[question]answer
 	home  string // PWD of the pool's directory; empty while it is not known
 	lists map[string]cachedList
+	epoch int // counts the changes
 
 	walk walker // has a lock of its own
 }
@@ -88,14 +89,25 @@ const (
 	cacheEntries = 100_000
 )
 
-// keep puts a listing that took some time into the cache.
-func (s *server) keep(dir string, entries []listing.Entry, took time.Duration) {
+// now returns how often something was changed.
+func (s *server) now() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.epoch
+}
+
+// keep puts a listing that took some time into the cache, unless something has
+// changed since it was asked for.
+func (s *server) keep(dir string, entries []listing.Entry, took time.Duration, epoch int) {
 	if len(entries) > cacheEntries {
 		return
 	}
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.epoch != epoch {
+		return
+	}
 	total := len(entries)
 	for d, c := range s.lists {
 		if now.After(c.until) {
@@ -126,6 +138,7 @@ func (s *server) changed() {
 	s.walk.changed()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.epoch++
 	clear(s.lists)
 }
 

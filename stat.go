@@ -119,7 +119,7 @@ func (ls *lease) touched(ctx context.Context, name string, e *listing.Entry) err
 	if err != nil {
 		return err
 	}
-	r, err := ls.l.do(ctx, line)
+	r, err := ls.ask(ctx, line)
 	if err != nil {
 		return err
 	}

@@ -191,7 +191,7 @@ func (w *walker) isSure(f *dirList) bool {
 // only place that tells of them.
 func (s *server) remember(f *dirList) {
 	if f.keep && time.Since(f.at) < cacheFor {
-		s.keep(f.dir, f.entries, f.took)
+		s.keep(f.dir, f.entries, f.took, f.epoch)
 	}
 }
 
@@ -363,7 +363,7 @@ func (ls *lease) statAll(ctx context.Context, dirs []string) ([]answered, error)
 	}
 	lines = append(lines, unmark)
 	var got []answered
-	start := time.Now()
+	start, epoch := time.Now(), ls.p.server.now()
 	err = ls.l.askAll(ctx, lines, ls.l.cfg.attempt, func(n int, r Reply) error {
 		switch {
 		case n == len(lines)-1:
@@ -377,7 +377,7 @@ func (ls *lease) statAll(ctx context.Context, dirs []string) ([]answered, error)
 	ls.blame(err, dirs, len(got))
 	for _, a := range got {
 		if a.list != nil {
-			a.list.took = time.Since(start)
+			a.list.took, a.list.epoch = time.Since(start), epoch
 		}
 	}
 	return got, err
@@ -431,6 +431,7 @@ func (ls *lease) statList(dir string, r Reply) *dirList {
 // reports whether "." was among them.
 func parseStat(lines []string, zone *time.Location) (entries []listing.Entry, dots, ok bool) {
 	p := listing.NewParser(listing.Options{Format: listing.FormatUnix, Location: zone})
+	var keeper listing.Keeper
 	for _, line := range lines {
 		line = strings.TrimPrefix(line, " ")
 		e, is, err := p.Line(line)
@@ -439,7 +440,7 @@ func parseStat(lines []string, zone *time.Location) (entries []listing.Entry, do
 			// Telnet's byte may stand for something else on this connection.
 			return nil, false, false
 		case is:
-			entries = append(entries, e)
+			entries = append(entries, keeper.Keep(e))
 		case strings.HasPrefix(line, "d") && strings.HasSuffix(line, " ."):
 			dots = true
 		}

@@ -35,6 +35,7 @@ type stream struct {
 
 	was     listing.Entry // the file before anything was read of it
 	marked  bool          // was is known
+	pinned  bool          // the time in was is that of MDTM, as the listing did not tell it well
 	begun   bool          // a byte was read before
 	broken  bool          // the last transfer broke: what is known of the file may be old
 	shortAt int64         // one more than where a server said that a file was complete and it was not
@@ -289,21 +290,43 @@ func (s *stream) mark(ctx context.Context, ls *lease) error {
 		return nil
 	}
 	s.was = s.f.found
-	if s.f.glanced && s.was.Precision == listing.PrecisionNone {
+	switch {
+	case s.f.glanced && s.was.Precision == listing.PrecisionNone:
 		if err := ls.touched(ctx, s.f.at, &s.was); err != nil {
 			return err
 		}
+	case !s.f.glanced && s.was.Size >= pinFrom && !isExact(s.was):
+		ls.eager = true // the question and a port in one round trip
+		if err := ls.touched(ctx, s.f.at, &s.was); err != nil {
+			return err
+		}
+		s.pinned = isExact(s.was)
 	}
 	s.marked = true
 	return nil
 }
 
+// pinFrom is from what size on a file is asked for its time where the listing
+// told it to the minute, or the day: a transfer that breaks goes on then only
+// in the very file that it began in.
+const pinFrom = 64 << 10
+
+// isExact reports whether a time tells a file from one that took its place.
+func isExact(e listing.Entry) bool {
+	return e.Absolute && e.Precision >= listing.PrecisionSecond
+}
+
 // look describes the file by what Open asked for.
 func (s *stream) look(ctx context.Context, ls *lease) (listing.Entry, error) {
-	if !s.f.glanced {
-		return ls.stat(ctx, s.f.at, !s.broken)
+	if !s.f.glanced && !s.pinned {
+		// A short file has no better mark than what the listing tells now.
+		recent := !s.broken && s.was.Size >= pinFrom
+		return ls.stat(ctx, s.f.at, recent)
 	}
-	e := s.f.found
+	e := s.was
+	if s.f.glanced {
+		e = s.f.found
+	}
 	var err error
 	if e.Size, err = ls.size(ctx, s.f.at); err != nil {
 		return e, err

@@ -248,6 +248,7 @@ func (u *upload) clean(ctx context.Context) {
 	cctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanLimit)
 	defer cancel()
 	err := u.with(cctx, func(ctx context.Context, ls *lease) error {
+		defer ls.p.server.changed()
 		return ls.command(ctx, "DELE", u.temp)
 	})
 	if err != nil {

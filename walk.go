@@ -68,6 +68,7 @@ type dirList struct {
 	keep    bool     // Open may use it
 	at      time.Time
 	took    time.Duration
+	epoch   int // of the server, when it was asked for
 }
 
 func newDirList(dir string, entries []listing.Entry) *dirList {

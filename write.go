@@ -155,12 +155,17 @@ func (f *FS) RemoveAll(name string) error {
 	if !errors.Is(err, errNotEmpty) {
 		return err
 	}
-	entries, err := f.ReadDir(name)
+	// What STAT hides must go too.
+	var entries []listing.Entry
+	err = f.ask("readdir", name, func(ctx context.Context, ls *lease, at string) (err error) {
+		entries, err = ls.list(ctx, at)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if err := f.RemoveAll(name + "/" + e.Name()); err != nil {
+		if err := f.RemoveAll(name + "/" + e.Name); err != nil {
 			return err
 		}
 	}
