@@ -77,6 +77,7 @@ func (l *link) foresee() *foreseen {
 func (l *link) sendAhead(ctx context.Context, f *foreseen, lines ...string) ([]*control.Call, error) {
 	calls, err := l.sess.SendAll(ctx, f, append(lines, f.line)...)
 	if err != nil {
+		f.drop() // the reply may have been faster
 		return nil, err
 	}
 	last := len(calls) - 1
@@ -93,7 +94,7 @@ func (l *link) launch(ctx context.Context) {
 	if f == nil {
 		return
 	}
-	l.launched, l.launchedAt = f.step, f.sent
+	l.launched, l.launchedAt, l.launchLost = f.step, f.sent, l.sess.Lost()
 	if _, err := l.sendAhead(ctx, f); err != nil {
 		l.note("no data connection is opened ahead of need: %v", err)
 	}
@@ -287,7 +288,7 @@ func (l *link) foresaw(ctx context.Context, step plan.Step, t plan.Timers, a *At
 		l.missed(f, target)
 		return nil, ctx.Err()
 	}
-	l.shortcut = max(l.shortcut, opened)
+	l.shortcut, l.misses = max(l.shortcut, opened), 0
 	return nc, nil
 }
 
@@ -325,27 +326,37 @@ func (l *link) doAhead(ctx context.Context, line string) (Reply, error) {
 }
 
 // doAll sends commands that ask something in one go, where the server takes
-// that, with one for a data connection, and returns the replies to them.
+// that, with one for a data connection, and returns the replies to them. Where
+// the connection ends under them they are sent again, one by one.
 func (l *link) doAll(ctx context.Context, lines ...string) ([]Reply, error) {
-	replies := make([]Reply, len(lines))
-	if !l.takesAhead() {
-		for i, line := range lines {
-			r, err := l.do(ctx, line)
-			if err != nil {
-				return nil, err
-			}
-			replies[i] = r
-		}
-		return replies, nil
-	}
-	if err := l.clear(ctx); err != nil {
-		return nil, err
-	}
 	for _, line := range lines {
 		if err := control.CheckCommand(line); err != nil {
 			return nil, err
 		}
 	}
+	if l.takesAhead() {
+		if err := l.clear(ctx); err != nil {
+			return nil, err
+		}
+		replies, err := l.doInOne(ctx, lines)
+		if err == nil || ctx.Err() != nil || errors.Is(err, control.ErrSilent) {
+			return replies, err
+		}
+	}
+	replies := make([]Reply, len(lines))
+	for i, line := range lines {
+		r, err := l.do(ctx, line)
+		if err != nil {
+			return nil, err
+		}
+		replies[i] = r
+	}
+	return replies, nil
+}
+
+// doInOne sends commands that ask something in one go. An error means that the
+// connection was given up.
+func (l *link) doInOne(ctx context.Context, lines []string) ([]Reply, error) {
 	var calls []*control.Call
 	var err error
 	if f := l.foresee(); f != nil {
@@ -353,10 +364,14 @@ func (l *link) doAll(ctx context.Context, lines ...string) ([]Reply, error) {
 	} else {
 		calls, err = l.sess.SendAll(ctx, nil, lines...)
 	}
+	replies := make([]Reply, len(lines))
 	for i := 0; err == nil && i < len(lines); i++ {
 		var r control.Reply
 		r, err = l.sess.Final(ctx, calls[i])
 		replies[i] = Reply(r)
+		if err == nil && r.Code == 421 && !l.sess.Answers(ctx) {
+			err = replyError(lines[i], Reply(r))
+		}
 	}
 	if err != nil {
 		l.sess.Drop(err)

@@ -155,7 +155,7 @@ func TestFlightOdd(t *testing.T) {
 				if l := w.lesson(); l.Flight != No {
 					t.Errorf("remembered %+v", l)
 				}
-				if took > 10*time.Second {
+				if took > 15*time.Second {
 					t.Errorf("the login took %v", took)
 				}
 				before := len(w.srv.Transcript())

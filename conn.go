@@ -332,7 +332,7 @@ func (ch *channel) send(ctx context.Context, r io.Reader) (int64, error) {
 	case verr == nil && !reply.completed():
 		// Why the server stopped reading is better than that it did.
 		return ch.n, replyError(ch.req.line, reply)
-	case err != nil:
+	case err != nil && (verr == nil || !ch.req.early):
 		return ch.n, err
 	}
 	return ch.n, verr

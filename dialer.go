@@ -79,7 +79,8 @@ type Dialer struct {
 	// Nil means a [net.Dialer] with TCP keepalive every 3 s, which outlives
 	// the shortest idle timers of NATs. The same keepalive is set on control
 	// connections of a DialContext that have a SetKeepAliveConfig method, as
-	// [net.TCPConn] has.
+	// [net.TCPConn] has. Data connections that are opened ahead of need are
+	// dialled beside other calls, with contexts that are no caller's.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Listen opens the port for active mode. Nil means [net.ListenConfig].
 	Listen func(ctx context.Context, network, addr string) (net.Listener, error)

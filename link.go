@@ -42,13 +42,15 @@ type link struct {
 	ahead      *foreseen // a data connection that is opened ahead of need
 	launched   plan.Step // whose command was sent with the login
 	launchedAt time.Time
+	launchLost int         // the flights that had been lost then
 	suspect    *Attempt    // by such a command, which may have cost the control connection
-	misses     int         // of those that could not be used
+	misses     int         // in a row that could not be used
 	steps      []plan.Step // planned
 	planned    plan.Input  // for this
 	ended      bool        // a transfer has, in good order
 	shortcut   shortcut    // that the attempt took
 	current    plan.Step   // under way
+	behind     bool        // it has sent commands behind the one that transfers
 	plainly    bool        // the transfer is to take no shortcuts
 
 	anyGroup bool        // the data connections offer all key exchanges
@@ -168,6 +170,7 @@ var sources = map[plan.Source]string{plan.Peer: "peer", plan.Advertised: "advert
 // may have learnt meanwhile.
 func (l *link) recall() {
 	lesson, ok := l.cfg.memory.Recall(l.path())
+	lesson.relent()
 	if !ok {
 		// What is avoided and the public address are this session's own too.
 		l.lesson.Mode, l.lesson.Source = 0, ""

@@ -58,7 +58,7 @@ func odd(err error) bool {
 	case r.Code/100 == 4, verbOf(err) == "AUTH":
 		return false
 	case verbOf(err) == "CWD":
-		return r.Code/100 != 5 || r.Code == 503 || r.Code == 530
+		return r.Code/10 != 55
 	}
 	return r.Code/10 != 53 && r.Code != 332 && r.Code/10 != 55
 }
@@ -129,6 +129,10 @@ func (l *link) suspects(err error) {
 	if l.launched == (plan.Step{}) || l.sess.TurnedAway() {
 		return
 	}
+	if l.sess.Lost() == l.launchLost {
+		l.launched = plan.Step{} // the login had landed
+		return
+	}
 	a := &Attempt{Mode: Mode(l.launched.Mode), Start: l.launchedAt, Elapsed: time.Since(l.launchedAt), Cause: ControlReset, Err: opaque(err)}
 	if isSilence(err) {
 		a.Cause = ControlSilent
@@ -147,15 +151,17 @@ func (l *link) landed(ctx context.Context) error {
 	l.launched = plan.Step{}
 	switch {
 	case l.suspect == nil:
-	case flew:
+	case flew && l.lesson.Mode != l.suspect.Mode:
 		// All was the same but for that one command, and now it works.
 		l.unlearn(plan.Step{Mode: plan.Mode(l.suspect.Mode), Source: plan.Peer}, true)
 	default:
+		// What has worked before is not blamed for what may be chance.
 		l.suspect = nil
 	}
 	switch {
 	case flew:
 		l.lesson.Flight = Yes
+		l.cfg.crashed.Store(0)
 	case l.sess.Grounded():
 		l.lesson.Flight = No
 	}

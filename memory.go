@@ -25,10 +25,27 @@ type Lesson struct {
 	Avoid  []Mode     `json:"avoid,omitempty"` // were refused, or cost the control connection
 	Seen   time.Time  `json:"seen,omitzero"`   // when this was learnt
 
-	// What may be sent before what came earlier was answered.
+	// What may be sent before what came earlier was answered. A No is doubted
+	// after a day.
 	Flight Finding `json:"flight,omitzero"` // the login, in one go
 	Queue  Finding `json:"queue,omitzero"`  // a command behind the one that transfers
 	Ahead  Finding `json:"ahead,omitzero"`  // EPSV or PASV, ahead of the command that needs it
+}
+
+// relentAfter is how long it is remembered that something did not work which is
+// only slower without: two broken connections may have been the reason.
+const relentAfter = 24 * time.Hour
+
+// relent forgets what is not to be sent ahead when that was learnt long ago.
+func (l *Lesson) relent() {
+	if time.Since(l.Seen) < relentAfter {
+		return
+	}
+	for _, f := range []*Finding{&l.Flight, &l.Queue, &l.Ahead} {
+		if *f == No {
+			*f = Unknown
+		}
+	}
 }
 
 // Memory keeps what worked, so that the next transfer on the same path begins

@@ -189,7 +189,7 @@ func (l *link) excused(a Attempt) bool {
 		return false
 	}
 	l.note("%v: once more, one command at a time: %v", a.Mode, a.Err)
-	if l.shortcut == hasty {
+	if l.behind {
 		l.queued(false)
 	}
 	l.plainly = true
@@ -244,7 +244,7 @@ var errSameAddress = errors.New("the address was tried before")
 // ends the whole negotiation.
 func (l *link) attempt(ctx context.Context, req request, step plan.Step, t plan.Timers) (*channel, Attempt, error) {
 	a := Attempt{Mode: Mode(step.Mode), Start: time.Now()}
-	l.shortcut, l.current = none, step
+	l.shortcut, l.current, l.behind = none, step, false
 	var ch *channel
 	var err error
 	if step.Mode.Passive() {

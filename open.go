@@ -11,8 +11,9 @@ import (
 
 // Create opens a file for writing, in place of what was there.
 //
-// The server is first asked when more than 64 KiB were written, or at Close, so
-// that errors may come then: a smaller file is sent in one go. To have a file appear under its name only when
+// The server is first asked when more than 64 KiB were written, or at Close for
+// a file that is no larger, so that errors may come then, and what the name had
+// stays until then. To have a file appear under its name only when
 // it is whole, use [FS.Upload].
 func (f *FS) Create(name string) (*File, error) {
 	return f.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)

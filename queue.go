@@ -67,7 +67,7 @@ func (l *link) askQueue(ctx context.Context, req request, step plan.Step, t plan
 	if err != nil {
 		return nil, l.lost(err)
 	}
-	l.shortcut = hasty
+	l.shortcut, l.behind = hasty, true
 	ch := &channel{l: l, req: req, patience: t.Start, call: calls[0], behind: true, question: calls[1]}
 	if err := l.watch(ctx, ch); err != nil {
 		return ch, err

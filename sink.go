@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/cenkalti/backoff/v4"
 )
@@ -377,15 +378,17 @@ func (s *sink) close(ctx context.Context) error {
 		return s.err
 	}
 	var r Reply
-	var err error
+	var err, noVerdict error
 	whole := s.ls == nil && !s.begun
 	if whole {
 		r, err = s.store(ctx)
-		if s.ls == nil {
+		switch {
+		case s.ls == nil && errors.Is(err, ErrNoVerdict):
+			noVerdict = err
+		case s.ls == nil:
 			return s.broke(err)
 		}
 	}
-	var noVerdict error
 	if s.ls != nil {
 		if !whole {
 			r, err = s.ch.finish(ctx)
@@ -409,14 +412,19 @@ func (s *sink) close(ctx context.Context) error {
 // store sends a file that is held back in whole, which may be empty, and returns
 // the server's verdict. There is no lease when there was no transfer.
 func (s *sink) store(ctx context.Context) (Reply, error) {
+	var lost error
 	for s.early = true; ; s.early = false {
 		if err := s.start(ctx); err != nil {
-			return Reply{}, err
+			// A server that replaces nothing may have it all from before.
+			return Reply{}, errors.Join(lost, err)
 		}
 		_, err := s.ch.Write(s.held)
 		r, verr := s.ch.finish(ctx)
 		switch {
 		case s.early && again(verr) && ctx.Err() == nil:
+			if errors.Is(verr, ErrNoVerdict) {
+				lost = verr
+			}
 			s.begun = false
 			s.release()
 			continue
@@ -436,8 +444,8 @@ func (s *sink) store(ctx context.Context) (Reply, error) {
 // with the transfer.
 func (s *sink) sizeNow(ctx context.Context) (int64, error) {
 	if s.ch != nil && len(s.ch.after) > 0 && s.ls.l.sess.Live() != nil {
-		r, err := s.ls.l.sess.Final(ctx, s.ch.after[0])
-		if err == nil && (r.Code == 213 || r.Code == 550) {
+		r, err := s.ls.l.sess.Next(ctx, s.ch.after[0], 2*time.Second+4*s.ls.l.roundTrip())
+		if err == nil && (r.Code == 213 || r.Code == 550) && !s.ls.l.sess.Mixed() {
 			return sizeIn(Reply(r)), nil
 		}
 		s.ls.l.noQueue()

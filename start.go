@@ -111,7 +111,7 @@ func (l *link) command(ctx context.Context, req request, t plan.Timers) (*channe
 	}
 	ch.call, ch.after = calls[0], calls[1:]
 	if ch.behind {
-		l.shortcut = hasty
+		l.shortcut, l.behind = hasty, true
 	}
 	return ch, nil
 }

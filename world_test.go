@@ -168,7 +168,7 @@ type waiting struct{ *MemoryMap }
 // Recall returns what was learnt, and that.
 func (m waiting) Recall(p Path) (Lesson, bool) {
 	l, _ := m.MemoryMap.Recall(p)
-	l.Flight, l.Queue, l.Ahead = No, No, No
+	l.Flight, l.Queue, l.Ahead, l.Seen = No, No, No, time.Now()
 	return l, true
 }
 

@@ -69,6 +69,7 @@ type Call struct {
 	sent    time.Time
 	rtt     time.Duration // the connection's before the final reply
 	secrets []string
+	passed  bool   // a refusal came that was taken for that of a later command
 	last    bool   // no byte after this reply belongs to this reader: AUTH, CCC
 	hearer  Hearer // nil for nobody
 }

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -12,7 +13,7 @@ import (
 // came with it, so that nothing more would ever come. A password may take some
 // time to check; before that there is nothing to be done.
 const (
-	flightLimit = 5 * time.Second
+	flightLimit = 10 * time.Second
 	userLimit   = 2 * time.Second
 )
 
@@ -104,8 +105,27 @@ func (s *Session) landing(ctx context.Context, f flown) (Reply, error) {
 	// Where the last command is silent, what was sent ahead of it may be why.
 	s.partly = s.answered && !f.last
 	r, err := s.final(ctx, f.call, limit)
+	if err == nil && displaced(Verb(f.line), r) {
+		err = fmt.Errorf("%s: %w: %s", Redact(f.line), errDisplaced, r)
+	}
 	s.answered = s.answered || err == nil
 	return r, err
+}
+
+// errDisplaced says that a server gave more replies than it got commands.
+var errDisplaced = errors.New("the reply is one to another command")
+
+// displaced reports whether a positive reply cannot be that to the command. A
+// server that says one thing twice shifts the replies to all that came with it:
+// the directory would be taken for that of the session when it was refused.
+func displaced(verb string, r Reply) bool {
+	switch verb {
+	case "TYPE":
+		return r.Code/100 == 2 && r.Code != 200
+	case "CWD", "XCWD", "CDUP", "XCUP":
+		return r.Code/100 == 2 && r.Code != 250
+	}
+	return false
 }
 
 // skip takes in the replies to commands that nobody asks for: a PASS where
@@ -147,6 +167,9 @@ const maxLost = 2
 // crash takes in that a flight was lost with its connection.
 func (s *Session) crash(err error) {
 	s.flying, s.flown = false, nil
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, ErrSilent) {
+		return // the caller's doing
+	}
 	if s.lost++; errors.Is(err, ErrSilent) && s.partly {
 		s.lost = maxLost
 	}

@@ -84,6 +84,10 @@ const (
 func (s *Session) secure(ctx context.Context, sent *Call) error {
 	line := authTLS
 	r, err := s.auth(ctx, line, sent)
+	if err == nil && r.Code/100 == 5 && r.Code != 502 && r.Code != 504 && r.Code != 534 && sent != nil {
+		// Perhaps for having come before the greeting.
+		r, err = s.auth(ctx, line, nil)
+	}
 	if err == nil && r.Code/100 == 5 && s.cfg.AuthSSL {
 		line = authSSL
 		r, err = s.auth(ctx, line, nil)

@@ -23,6 +23,9 @@ func (c *Conn) deliver(r Reply, buffered int) (stop bool, err error) {
 	}
 	call := c.pending[i]
 	c.mixed = c.mixed || i > 0
+	for _, earlier := range c.pending[:i] {
+		earlier.passed = earlier.passed || r.Code >= 400
+	}
 	if !r.Preliminary() {
 		c.pending = slices.Delete(c.pending, i, i+1)
 		call.rtt = c.rtt
@@ -69,6 +72,10 @@ func (c *Call) accepts(r Reply, more bool) bool {
 		return r.Code != 200 && r.Code != 225 && r.Code != 226 && r.Code != 250 && !r.Preliminary()
 	case c.Verb == "PORT" || c.Verb == "EPRT" || c.Verb == "REST":
 		return r.Code != 225 && r.Code != 226
+	case transfers(c.Verb) && !more && c.passed && r.Code/100 == 2:
+		// The refusal may have been its own, and this the answer to what was
+		// sent behind it.
+		return r.Code == 225 || r.Code == 226 || r.Code == 250
 	case !transfers(c.Verb) || !more:
 		return true
 	case r.Preliminary() || r.Code/100 != 2 && c.got == 0:
