@@ -62,6 +62,9 @@ func (l *link) foresee() *foreseen {
 		}
 		step = steps[0]
 	}
+	if l.next != (plan.Step{}) && l.next != step {
+		return nil // a negotiation is about to take another one
+	}
 	if !step.Mode.Passive() || step.Source != plan.Peer || slices.Contains(l.lesson.Avoid, Mode(step.Mode)) {
 		return nil
 	}

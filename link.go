@@ -50,6 +50,7 @@ type link struct {
 	ended      bool        // a transfer has, in good order
 	shortcut   shortcut    // that the attempt took
 	current    plan.Step   // under way
+	next       plan.Step   // of a negotiation that is under way
 	behind     bool        // it has sent commands behind the one that transfers
 	plainly    bool        // the transfer is to take no shortcuts
 

@@ -47,7 +47,7 @@ func (l *link) transfer(ctx context.Context, req request) (*channel, error) {
 	}
 	l.recall()
 	l.attempts, l.plainly = nil, false
-	defer func() { l.plainly = false }()
+	defer func() { l.plainly, l.next = false, plan.Step{} }()
 	quick := plan.Quick(l.roundTrip(), l.cfg.attempt)
 	steps := l.plan()
 	tried := l.confirm()
@@ -114,6 +114,7 @@ func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.
 	badIP, stale := false, false
 	for i := 0; i < len(steps); i++ {
 		step := steps[i]
+		l.next = step
 		if err := l.readyFor(ctx, step); err != nil {
 			return nil, nil, l.gaveUp(ctx, err)
 		}
