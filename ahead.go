@@ -62,7 +62,7 @@ func (l *link) foresee() *foreseen {
 		}
 		step = steps[0]
 	}
-	if l.next != (plan.Step{}) && l.next != step {
+	if l.current != (plan.Step{}) && l.current != step {
 		return nil // a negotiation is about to take another one
 	}
 	if !step.Mode.Passive() || step.Source != plan.Peer || slices.Contains(l.lesson.Avoid, Mode(step.Mode)) {

@@ -49,8 +49,7 @@ type link struct {
 	planned    plan.Input  // for this
 	ended      bool        // a transfer has, in good order
 	shortcut   shortcut    // that the attempt took
-	current    plan.Step   // under way
-	next       plan.Step   // of a negotiation that is under way
+	current    plan.Step   // that a transfer is about to take, or takes; zero between transfers
 	behind     bool        // it has sent commands behind the one that transfers
 	plainly    bool        // the transfer is to take no shortcuts
 

@@ -47,7 +47,7 @@ func (l *link) transfer(ctx context.Context, req request) (*channel, error) {
 	}
 	l.recall()
 	l.attempts, l.plainly = nil, false
-	defer func() { l.plainly, l.next = false, plan.Step{} }()
+	defer func() { l.plainly, l.current = false, plan.Step{} }()
 	quick := plan.Quick(l.roundTrip(), l.cfg.attempt)
 	steps := l.plan()
 	tried := l.confirm()
@@ -114,7 +114,7 @@ func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.
 	badIP, stale := false, false
 	for i := 0; i < len(steps); i++ {
 		step := steps[i]
-		l.next = step
+		l.current = step
 		if err := l.readyFor(ctx, step); err != nil {
 			return nil, nil, l.gaveUp(ctx, err)
 		}
@@ -126,8 +126,7 @@ func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.
 		case a.Cause == NoAddress && a.Err == errSameAddress:
 			// The step would repeat another one: nothing was tried.
 			continue
-		}
-		if l.excused(a) {
+		case l.excused(a):
 			i--
 			continue
 		}
@@ -245,7 +244,7 @@ var errSameAddress = errors.New("the address was tried before")
 // ends the whole negotiation.
 func (l *link) attempt(ctx context.Context, req request, step plan.Step, t plan.Timers) (*channel, Attempt, error) {
 	a := Attempt{Mode: Mode(step.Mode), Start: time.Now()}
-	l.shortcut, l.current, l.behind = none, step, false
+	l.shortcut, l.behind = none, false
 	var ch *channel
 	var err error
 	if step.Mode.Passive() {

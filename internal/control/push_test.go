@@ -83,7 +83,6 @@ func TestSlowHandshake(t *testing.T) {
 		if _, err := br.ReadString('\n'); err != nil {
 			return
 		}
-		<-time.After(3 * promptly) // the server is slow: the limit of AUTH has passed
 		io.WriteString(nc, "234 go\r\n")
 		tls.Server(nc, cert.Server).Handshake()
 	})
@@ -94,7 +93,12 @@ func TestSlowHandshake(t *testing.T) {
 	c, greeting := NewConn(nc, nc, 0)
 	defer c.Close()
 	final(t, c, greeting)
-	if r, err := startTLS(t.Context(), c, &tls.Config{RootCAs: cert.Pool, ServerName: certName}, false, time.Minute); err != nil {
+	auth, err := c.sendLast(t.Context(), "AUTH TLS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc.SetWriteDeadline(time.Unix(1, 0)) // as if the limit of AUTH had passed
+	if r, err := c.startTLS(t.Context(), auth, &tls.Config{RootCAs: cert.Pool, ServerName: certName}, false, time.Minute, time.Minute); err != nil {
 		t.Errorf("%v, %v", r, err)
 	}
 }
