@@ -23,10 +23,18 @@ func (c clock) in(loc *time.Location) time.Time {
 	return time.Date(c.year, time.Month(c.month), c.day, c.hour, c.min, c.sec, c.nsec, loc)
 }
 
+// noDate is the year in which the zero of many languages' times lies: a server that
+// lists it has no time for the file.
+const noDate = 1
+
 // setTime sets the entry's time; it returns false if there is no such time.
 func (e *Entry) setTime(c clock, loc *time.Location) bool {
 	if !c.valid() {
 		return false
+	}
+	if c.year <= noDate {
+		e.Absolute = false
+		return true
 	}
 	e.ModTime, e.Precision = c.in(loc), c.precision
 	return true

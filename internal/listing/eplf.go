@@ -38,7 +38,9 @@ func (e *Entry) setEPLF(kind byte, value string) (ok bool) {
 		return ok
 	case 'm':
 		seconds, err := strconv.ParseInt(value, 10, 40)
-		e.ModTime, e.Precision, e.Absolute = time.Unix(seconds, 0).UTC(), PrecisionSecond, true
+		if t := time.Unix(seconds, 0).UTC(); !t.IsZero() {
+			e.ModTime, e.Precision, e.Absolute = t, PrecisionSecond, true
+		}
 		return err == nil
 	case 'i':
 		e.Unique = value

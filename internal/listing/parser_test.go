@@ -32,6 +32,24 @@ func TestLocation(t *testing.T) {
 	}
 }
 
+// The zero of a server's own time type is no time.
+func TestNoDate(t *testing.T) {
+	for _, line := range []string{
+		"Cr-xr-xr-x00 1-1-0001 a",
+		"-rw-r--r-- 1 0 0 7 Jan  1  0001 a",
+		"-rw-r--r-- 1 0 0 7 0001-01-01 00:00:00 +0100 a",
+		"01-01-0001  12:00AM 7 a",
+		"type=file;modify=00010101000000; a",
+		"type=file;modify=00001231235960; a",
+		"+r,m-62135596800,\ta",
+	} {
+		e, ok, err := NewParser(Options{Now: march2, Location: time.FixedZone("", 3600)}).Line(line)
+		if !ok || e.Name != "a" || !e.ModTime.IsZero() || e.Precision != PrecisionNone || e.Absolute {
+			t.Errorf("Line(%q) = %+v, %v, %v", line, e, ok, err)
+		}
+	}
+}
+
 func TestYearOfDatesWithoutOne(t *testing.T) {
 	tests := []struct {
 		now  string

@@ -96,10 +96,12 @@ func cutDay(word string) (int, bool) {
 	return day, ok && day >= 1 && day <= 31
 }
 
+// cutYear reads a year from 1601 on, where Windows begins to count, or the year
+// that says that there is no date.
 func cutYear(word string) (int, bool) {
 	word = strings.TrimSuffix(strings.TrimSuffix(word, "年"), "년")
 	year, ok := smallInt(word)
-	return year, ok && len(word) == 4 && year >= 1900
+	return year, ok && len(word) == 4 && (year >= 1601 || year == noDate)
 }
 
 // numericDate reads the dates of "ls --time-style" and of servers that write
