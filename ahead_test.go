@@ -48,6 +48,45 @@ func trips(f func()) float64 {
 	return float64(time.Since(start)) / float64(rtt)
 }
 
+// atMost holds a number of round trips against its limit.
+func atMost(t *testing.T, what string, got, limit float64) {
+	t.Helper()
+	t.Logf("%s: %.2f round trips", what, got)
+	if got > limit {
+		t.Errorf("%s took %.2f round trips, want at most %.1f", what, got, limit)
+	}
+}
+
+// readEach reads n of the small files. It returns the round trips that each
+// took.
+func readEach(t *testing.T, fsys fs.FS, n int) float64 {
+	t.Helper()
+	return trips(func() {
+		for i := range n {
+			got, err := fs.ReadFile(fsys, fmt.Sprintf("f%02d", i))
+			if err != nil || !bytes.Equal(got, small) {
+				t.Fatalf("%d bytes, %v", len(got), err)
+			}
+		}
+	}) / float64(n)
+}
+
+// writeEach writes n small files. It returns the round trips that each took.
+func (w *world) writeEach(t *testing.T, fsys *FS, n int) float64 {
+	t.Helper()
+	took := trips(func() {
+		for i := range n {
+			if err := fsys.WriteFile(fmt.Sprintf("up%d", i), small, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	for i := range n {
+		w.has(t, fmt.Sprintf("up%d", i), string(small))
+	}
+	return took / float64(n)
+}
+
 // TestRoundTrips counts round trips, which virtual time makes exact.
 func TestRoundTrips(t *testing.T) {
 	const n = 20
@@ -69,47 +108,15 @@ func TestRoundTrips(t *testing.T) {
 				files(n)(s)
 			}}
 			inBubble(t, s, func(t *testing.T, w *world) {
-				var fsys *FS
-				read := func(i int) {
-					got, err := fsys.ReadFile(fmt.Sprintf("f%02d", i))
-					if err != nil || !bytes.Equal(got, small) {
-						t.Fatalf("%d bytes, %v", len(got), err)
-					}
-				}
-				check := func(what string, got, most float64) {
-					t.Logf("%s: %.2f round trips", what, got)
-					if got > most {
-						t.Errorf("%s took %.2f round trips, want at most %.1f", what, got, most)
-					}
-				}
 				var seen time.Duration
 				start := time.Now()
 				ctx := WithTrace(w.ctx, &Trace{Attempt: func(a Attempt) { seen = time.Since(start) }})
-				fsys = w.openIn(t, ctx, "")
-				read(0)
-				check("from the start to the first byte", float64(seen)/float64(rtt), c.first)
-				check("a download", trips(func() {
-					for i := range n {
-						read(i)
-					}
-				})/n, c.download)
-				check("an Open and a Read to the end", trips(func() {
-					for i := range n {
-						if got, err := fs.ReadFile(onlyOpen{fsys}, fmt.Sprintf("f%02d", i)); err != nil || !bytes.Equal(got, small) {
-							t.Fatalf("%d bytes, %v", len(got), err)
-						}
-					}
-				})/n, c.opened)
-				check("an upload", trips(func() {
-					for i := range n {
-						if err := fsys.WriteFile(fmt.Sprintf("up%d", i), small, 0o644); err != nil {
-							t.Fatal(err)
-						}
-					}
-				})/n, c.uploaded)
-				for i := range n {
-					w.has(t, fmt.Sprintf("up%d", i), string(small))
-				}
+				fsys := w.openIn(t, ctx, "")
+				readEach(t, fsys, 1)
+				atMost(t, "from the start to the first byte", float64(seen)/float64(rtt), c.first)
+				atMost(t, "a download", readEach(t, fsys, n), c.download)
+				atMost(t, "an Open and a Read to the end", readEach(t, onlyOpen{fsys}, n), c.opened)
+				atMost(t, "an upload", w.writeEach(t, fsys, n), c.uploaded)
 			})
 		})
 	}
@@ -207,6 +214,23 @@ func TestFlightRefused(t *testing.T) {
 	}
 }
 
+// mix reads and writes small files and a larger one in turn, in n rounds.
+func (w *world) mix(t *testing.T, n int) {
+	fsys := w.openFS(t, "")
+	for i := range n {
+		if got, err := fsys.ReadFile(fmt.Sprintf("f%02d", i)); err != nil || !bytes.Equal(got, small) {
+			t.Errorf("ReadFile: %d bytes, %v", len(got), err)
+		}
+		if got, err := fs.ReadFile(onlyOpen{fsys}, "pub/file.bin"); err != nil || !bytes.Equal(got, content) {
+			t.Errorf("Open: %d bytes, %v", len(got), err)
+		}
+		if err := fsys.WriteFile("up", small, 0o644); err != nil {
+			t.Errorf("WriteFile: %v", err)
+		}
+		w.has(t, "up", string(small))
+	}
+}
+
 // TestQueueFaults has servers that look like one that keeps commands behind a
 // transfer and do something else. Every byte is right all the same, and the
 // server is not asked that again.
@@ -228,28 +252,12 @@ func TestQueueFaults(t *testing.T) {
 						c := w.dial()
 						defer c.Close()
 						for range 3 {
-							if err := w.fetch(c); err != nil {
-								t.Error(err)
-							}
-							if err := w.store(c); err != nil {
+							if err := w.bothWays(c); err != nil {
 								t.Error(err)
 							}
 						}
 					} else {
-						fsys := w.openFS(t, "")
-						for i := range 6 {
-							name := fmt.Sprintf("f%02d", i)
-							if got, err := fsys.ReadFile(name); err != nil || !bytes.Equal(got, small) {
-								t.Errorf("ReadFile: %d bytes, %v", len(got), err)
-							}
-							if got, err := fs.ReadFile(onlyOpen{fsys}, "pub/file.bin"); err != nil || !bytes.Equal(got, content) {
-								t.Errorf("Open: %d bytes, %v", len(got), err)
-							}
-							if err := fsys.WriteFile("up", small, 0o644); err != nil {
-								t.Errorf("WriteFile: %v", err)
-							}
-							w.has(t, "up", string(small))
-						}
+						w.mix(t, 6)
 					}
 					// Conn.Retrieve cannot go on where a transfer broke, and so
 					// takes no risk.

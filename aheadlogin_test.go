@@ -16,6 +16,50 @@ import (
 	"github.com/ftpnat/ftpnat/internal/memnet"
 )
 
+// earlyTLS has a server that is strict about TLS on data connections, and
+// refuses the fourth upload, and the end of the fifth.
+func earlyTLS(cert ftptest.Cert, p ftptest.Personality, mode Mode, version uint16, implicit, client bool) setup {
+	return setup{
+		dialer: func(d *Dialer) {
+			d.MaxConns, d.ImplicitTLS, d.Modes = 1, implicit, []Mode{mode}
+			d.TLSConfig = &tls.Config{RootCAs: cert.Pool, MaxVersion: version}
+			if client {
+				d.TLSConfig.Certificates = cert.Server.Certificates
+			}
+		},
+		ftp: func(s *ftptest.Server) {
+			s.Personality = p
+			s.TLS, s.ImplicitTLS, s.RequireReuse, s.RequireCloseNotify = cert.Server.Clone(), implicit, true, true
+			if client {
+				s.TLS.ClientAuth = tls.RequireAnyClientCert
+			}
+			s.Script = []ftptest.Step{{On: "STOR", Nth: 4, Reply: "553 No."}, {On: "STOR", Nth: 5, Final: "552 Full."}}
+		},
+	}
+}
+
+// writeRefused writes small files, and at last an empty one, to such a server.
+func (w *world) writeRefused(t *testing.T, fsys *FS) {
+	for i := range 7 {
+		start := time.Now()
+		data := small[:len(small)-i]
+		if i == 6 {
+			data = nil
+		}
+		err := fsys.WriteFile("up", data, 0o644)
+		want := map[int]int{3: 553, 4: 552}[i]
+		if replyOf(err).Code != want || (err == nil) != (want == 0) {
+			t.Errorf("WriteFile %d: %v", i, err)
+		}
+		if err == nil {
+			w.has(t, "up", string(data))
+		}
+		if took := time.Since(start); took > 3*time.Second {
+			t.Errorf("WriteFile %d took %v", i, took)
+		}
+	}
+}
+
 // TestEarlyTLS has small uploads over TLS of each kind, some refused.
 func TestEarlyTLS(t *testing.T) {
 	cert := newCert(t, "ftp.example.com")
@@ -25,24 +69,7 @@ func TestEarlyTLS(t *testing.T) {
 				for _, mode := range []Mode{EPSV, PASV, PORT} {
 					for _, p := range []ftptest.Personality{ftptest.VSFTPD(), ftptest.ProFTPD(), ftptest.PureFTPd(), ftptest.FileZilla()} {
 						t.Run(fmt.Sprint(tls.VersionName(version), implicit, client, mode, p.Name), func(t *testing.T) {
-							s := setup{
-								far: nil,
-								dialer: func(d *Dialer) {
-									d.MaxConns, d.ImplicitTLS, d.Modes = 1, implicit, []Mode{mode}
-									d.TLSConfig = &tls.Config{RootCAs: cert.Pool, MaxVersion: version}
-									if client {
-										d.TLSConfig.Certificates = cert.Server.Certificates
-									}
-								},
-								ftp: func(s *ftptest.Server) {
-									s.Personality = p
-									s.TLS, s.ImplicitTLS, s.RequireReuse, s.RequireCloseNotify = cert.Server.Clone(), implicit, true, true
-									if client {
-										s.TLS.ClientAuth = tls.RequireAnyClientCert
-									}
-									s.Script = []ftptest.Step{{On: "STOR", Nth: 4, Reply: "553 No."}, {On: "STOR", Nth: 5, Final: "552 Full."}}
-								},
-							}
+							s := earlyTLS(cert, p, mode, version, implicit, client)
 							inBubble(t, s, func(t *testing.T, w *world) {
 								scheme := "ftp://"
 								if implicit {
@@ -53,24 +80,7 @@ func TestEarlyTLS(t *testing.T) {
 									t.Fatal(err)
 								}
 								defer fsys.Close()
-								for i := range 7 {
-									start := time.Now()
-									data := small[:len(small)-i]
-									if i == 6 {
-										data = nil
-									}
-									err := fsys.WriteFile("up", data, 0o644)
-									want := map[int]int{3: 553, 4: 552}[i]
-									if replyOf(err).Code != want || (err == nil) != (want == 0) {
-										t.Errorf("WriteFile %d: %v", i, err)
-									}
-									if err == nil {
-										w.has(t, "up", string(data))
-									}
-									if took := time.Since(start); took > 3*time.Second {
-										t.Errorf("WriteFile %d took %v", i, took)
-									}
-								}
+								w.writeRefused(t, fsys)
 								log := w.log.String()
 								if !implicit && strings.Index(log, "> PASS") < strings.Index(log, "< 234") {
 									t.Error("the password went before TLS")

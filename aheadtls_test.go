@@ -1,9 +1,7 @@
 package ftpnat
 
 import (
-	"bytes"
 	"crypto/tls"
-	"fmt"
 	"testing"
 
 	"github.com/ftpnat/ftpnat/internal/ftptest"
@@ -34,38 +32,13 @@ func TestRoundTripsTLS(t *testing.T) {
 				},
 			}
 			inBubble(t, s, func(t *testing.T, w *world) {
-				check := func(what string, got, most float64) {
-					t.Logf("%s: %.2f round trips", what, got)
-					if got > most {
-						t.Errorf("%s took %.2f round trips, want at most %.1f", what, got, most)
-					}
-				}
 				var fsys *FS
-				read := func(i int) {
-					got, err := fsys.ReadFile(fmt.Sprintf("f%02d", i))
-					if err != nil || !bytes.Equal(got, small) {
-						t.Fatalf("%d bytes, %v", len(got), err)
-					}
-				}
-				check("from the start to the end of a file", trips(func() {
+				atMost(t, "from the start to the end of a file", trips(func() {
 					fsys = w.openFS(t, "")
-					read(0)
+					readEach(t, fsys, 1)
 				}), c.first)
-				check("a download", trips(func() {
-					for i := range n {
-						read(i)
-					}
-				})/n, c.download)
-				check("an upload", trips(func() {
-					for i := range n {
-						if err := fsys.WriteFile(fmt.Sprintf("up%d", i), small, 0o644); err != nil {
-							t.Fatal(err)
-						}
-					}
-				})/n, c.uploaded)
-				for i := range n {
-					w.has(t, fmt.Sprintf("up%d", i), string(small))
-				}
+				atMost(t, "a download", readEach(t, fsys, n), c.download)
+				atMost(t, "an upload", w.writeEach(t, fsys, n), c.uploaded)
 			})
 		})
 	}

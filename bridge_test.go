@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -105,20 +106,27 @@ func program(t *testing.T, w *world) {
 	}
 }
 
+// bridged logs in with jlaffaye/ftp over a dial function.
+func (w *world) bridged(t *testing.T, dial func(network, addr string) (net.Conn, error)) *ftp.ServerConn {
+	t.Helper()
+	c, err := ftp.Dial(w.addr, ftp.DialWithDialFunc(dial))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Login("anonymous", "x"); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // TestBridgeTruth wants what jlaffaye/ftp alone leaves in Close to come from
 // Read: the data that is not all.
 func TestBridgeTruth(t *testing.T) {
 	inBubble(t, setup{ftp: func(s *ftptest.Server) {
 		s.Script = []ftptest.Step{{On: "RETR", Final: "426 Failure writing network stream."}}
 	}}, func(t *testing.T, w *world) {
-		c, err := ftp.Dial(w.addr, ftp.DialWithDialFunc(w.d.DialFunc(w.ctx)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := w.bridged(t, w.d.DialFunc(w.ctx))
 		defer c.Quit()
-		if err := c.Login("anonymous", "x"); err != nil {
-			t.Fatal(err)
-		}
 		r, err := c.Retr("pub/file.bin")
 		if err != nil {
 			t.Fatal(err)
@@ -140,15 +148,9 @@ func TestBridgeTruth(t *testing.T) {
 func TestBridgeNegotiateError(t *testing.T) {
 	s := setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly}}
 	inBubble(t, s, func(t *testing.T, w *world) {
-		c, err := ftp.Dial(w.addr, ftp.DialWithDialFunc(w.d.DialFunc(w.ctx)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := w.bridged(t, w.d.DialFunc(w.ctx))
 		defer c.Quit()
-		if err := c.Login("anonymous", "x"); err != nil {
-			t.Fatal(err)
-		}
-		_, err = c.List("")
+		_, err := c.List("")
 		var ne *NegotiateError
 		if !errors.As(err, &ne) {
 			t.Errorf("List: %v, want a *NegotiateError", err)
@@ -167,14 +169,8 @@ func TestBridgeMany(t *testing.T) {
 		dial := w.d.DialFunc(ctx)
 		var reads []*ftp.Response
 		for range 3 {
-			c, err := ftp.Dial(w.addr, ftp.DialWithDialFunc(dial))
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := w.bridged(t, dial)
 			defer c.Quit()
-			if err := c.Login("anonymous", "x"); err != nil {
-				t.Fatal(err)
-			}
 			r, err := c.Retr("pub/file.bin")
 			if err != nil {
 				t.Fatal(err)

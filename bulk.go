@@ -19,9 +19,10 @@ const bulkSize = 256 << 10
 var bulk = sync.Pool{New: func() any { b := make([]byte, bulkSize); return &b }}
 
 // pieceMost and pieceFor bound what the kernel moves in one go: others wait for
-// a connection no longer than that takes, and progress can be told.
+// a connection no longer than that takes, and progress can be told. It is the
+// size that ends a piece where the network is never waited for.
 const (
-	pieceMost = 4 << 20
+	pieceMost = 16 << 20
 	pieceFor  = 250 * time.Millisecond
 )
 
@@ -117,19 +118,22 @@ func (ch *channel) piece(move func() (int64, error)) (n int64, err error) {
 	}
 }
 
-// moveFrom sends a piece of what r has. A file goes from the kernel's cache to
-// the socket. An error of r, its io.EOF too, is in rerr.
-func (ch *channel) moveFrom(r io.Reader, buf []byte) (n int64, err, rerr error) {
-	// Not a pipe: the socket's time would pass while one is read.
-	file, isFile := regular(r)
+// moveFile sends a piece of a file of the system, from the kernel's cache to
+// the socket where that can be. An error of the file, its io.EOF too, is in rerr.
+func (ch *channel) moveFile(file systemFile, buf []byte) (n int64, err, rerr error) {
 	tcp, plain := ch.nc.(*net.TCPConn)
-	if isFile && plain && !ch.byHand && !ch.closed {
+	if plain && !ch.byHand && !ch.closed {
 		n, err, rerr = ch.sendfile(tcp, file)
 		if rerr != errByHand {
 			return n, err, rerr
 		}
 		ch.byHand = true
 	}
+	return ch.moveFrom(file, buf)
+}
+
+// moveFrom sends a piece of what r has. An error of r, its io.EOF too, is in rerr.
+func (ch *channel) moveFrom(r io.Reader, buf []byte) (n int64, err, rerr error) {
 	m, rerr := r.Read(buf)
 	if m > 0 {
 		m, err = ch.Write(buf[:m])
@@ -141,8 +145,14 @@ func (ch *channel) moveFrom(r io.Reader, buf []byte) (n int64, err, rerr error) 
 func (ch *channel) readFrom(r io.Reader) (err, rerr error) {
 	buf := bulk.Get().(*[]byte)
 	defer bulk.Put(buf)
+	// Not a pipe: the socket's time would pass while one is read.
+	file, isFile := regular(r)
 	for err == nil && rerr == nil {
-		_, err, rerr = ch.moveFrom(r, *buf)
+		if isFile {
+			_, err, rerr = ch.moveFile(file, *buf)
+		} else {
+			_, err, rerr = ch.moveFrom(r, *buf)
+		}
 	}
 	if rerr == io.EOF {
 		rerr = nil

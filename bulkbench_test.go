@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -108,76 +107,89 @@ func (b *bare) put(file *os.File) (int64, error) {
 	return io.CopyBuffer(struct{ io.Writer }{nc}, struct{ io.Reader }{file}, make([]byte, bulkSize))
 }
 
+// rivals are the bare client and the library, at the same server.
+type rivals struct {
+	bare *bare
+	fsys *FS
+}
+
+// meet starts a server with a large file, in another process, and opens a
+// session of either with it.
+func meet(b *testing.B, size int64, scheme string) rivals {
+	addr := served{Files: map[string]int64{"big": size}, TLS: scheme == "ftpes"}.start(b)
+	d := new(Dialer)
+	if scheme == "ftpes" {
+		// The certificate is made in the other process.
+		d.TLSConfig = &tls.Config{InsecureSkipVerify: true}
+	}
+	fsys, err := d.Open(b.Context(), scheme+"://"+addr)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { fsys.Close() })
+	return rivals{dialBare(b, addr, d.TLSConfig), fsys}
+}
+
+// get copies the large file to w by the library.
+func (r rivals) get(w io.Writer) (int64, error) {
+	f, err := r.fsys.Open("big")
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return io.Copy(w, f)
+}
+
+// put copies a file of the system to the server by the library.
+func (r rivals) put(src *os.File) (int64, error) {
+	f, err := r.fsys.Create("up")
+	if err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(f, src)
+	if err != nil {
+		return n, err
+	}
+	return n, f.Close()
+}
+
 // BenchmarkBulk moves a large file and reports the time, and the processor's
 // time in this process, as ratios to those of a bare client at the same server
 // in the same run: medians of pairs. The server is in another process.
 func BenchmarkBulk(b *testing.B) {
 	const size = 256 << 20
 	dir := b.TempDir()
-	dst, err := os.Create(filepath.Join(dir, "dst"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer dst.Close()
-	src, err := os.Create(filepath.Join(dir, "src"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer src.Close()
-	if err := src.Truncate(size); err != nil {
-		b.Fatal(err)
-	}
-	for _, sealed := range []bool{false, true} {
-		addr := served{Files: map[string]int64{"big": size}, TLS: sealed}.start(b)
-		d, scheme := new(Dialer), "ftp"
-		var cfg *tls.Config
-		if sealed {
-			// The certificate is made in the other process.
-			cfg = &tls.Config{InsecureSkipVerify: true}
-			d.TLSConfig, scheme = cfg, "ftpes"
-		}
-		fsys, err := d.Open(b.Context(), scheme+"://"+addr)
+	create := func(name string) *os.File {
+		f, err := os.Create(filepath.Join(dir, name))
 		if err != nil {
 			b.Fatal(err)
 		}
-		defer fsys.Close()
-		plain := dialBare(b, addr, cfg)
-		get := func(w io.Writer) (int64, error) {
-			f, err := fsys.Open("big")
-			if err != nil {
-				return 0, err
-			}
-			defer f.Close()
-			return io.Copy(w, f)
-		}
-		put := func() (int64, error) {
-			f, err := fsys.Create("up")
-			if err != nil {
-				return 0, err
-			}
-			n, err := io.Copy(f, src)
-			if err != nil {
-				return n, err
-			}
-			return n, f.Close()
-		}
+		b.Cleanup(func() { f.Close() })
+		return f
+	}
+	dst, src := create("dst"), create("src")
+	if err := src.Truncate(size); err != nil {
+		b.Fatal(err)
+	}
+	for _, scheme := range []string{"ftp", "ftpes"} {
+		r := meet(b, size, scheme)
 		for _, c := range []struct {
 			name       string
 			bare, ours func() (int64, error)
 		}{
-			{"to a file", func() (int64, error) { return plain.get(dst) }, func() (int64, error) { return get(dst) }},
-			{"to nowhere", func() (int64, error) { return plain.get(io.Discard) }, func() (int64, error) { return get(io.Discard) }},
-			{"from a file", func() (int64, error) { return plain.put(src) }, put},
+			{"to_a_file", func() (int64, error) { return r.bare.get(dst) }, func() (int64, error) { return r.get(dst) }},
+			{"to_nowhere", func() (int64, error) { return r.bare.get(io.Discard) }, func() (int64, error) { return r.get(io.Discard) }},
+			{"from_a_file", func() (int64, error) { return r.bare.put(src) }, func() (int64, error) { return r.put(src) }},
 		} {
-			b.Run(strings.ReplaceAll(scheme+" "+c.name, " ", "_"), func(b *testing.B) {
+			b.Run(scheme+"_"+c.name, func(b *testing.B) {
 				compare(b, size, c.bare, c.ours, dst, src)
 			})
 		}
 	}
 }
 
-// compare measures two ways to do the same, in turn. The files are rewound
-// before each.
+// compare measures two ways to do the same, in turn, and now one first and now
+// the other. The files are rewound before each.
 func compare(b *testing.B, size int64, bare, ours func() (int64, error), files ...*os.File) {
 	var wall, cpu []float64
 	b.SetBytes(size)
@@ -194,11 +206,20 @@ func compare(b *testing.B, size int64, bare, ours func() (int64, error), files .
 		}
 		return time.Since(start), processor() - used
 	}
-	for b.Loop() {
-		b.StopTimer()
-		baseWall, baseCPU := one(bare)
-		b.StartTimer()
+	for round := 0; b.Loop(); round++ {
+		var baseWall, baseCPU time.Duration
+		base := func() {
+			b.StopTimer()
+			baseWall, baseCPU = one(bare)
+			b.StartTimer()
+		}
+		if round%2 == 0 {
+			base()
+		}
 		w, c := one(ours)
+		if round%2 == 1 {
+			base()
+		}
 		wall = append(wall, float64(w)/float64(baseWall))
 		cpu = append(cpu, float64(c)/float64(baseCPU))
 	}

@@ -279,13 +279,12 @@ func (c *Conn) upload(ctx context.Context, req request, r io.Reader) (int64, err
 		return 0, err
 	}
 	defer c.release(op)
-	held := make([]byte, holdMost)
-	n, rerr := io.ReadFull(r, held)
-	held = held[:n]
-	switch {
-	case rerr == io.EOF || rerr == io.ErrUnexpectedEOF:
-		// That is all there is: it can be sent before the server's 150,
-		// and again.
+	held, r, err := holdBack(r)
+	if err != nil {
+		return 0, err
+	}
+	if r == nil {
+		// It can be sent before the server's 150, and again.
 		req.early = true
 		sent, err := c.store(op.ctx, req, bytes.NewReader(held))
 		if !again(err) || op.ctx.Err() != nil {
@@ -293,13 +292,27 @@ func (c *Conn) upload(ctx context.Context, req request, r io.Reader) (int64, err
 		}
 		req.early = false
 		r = bytes.NewReader(held)
-	case rerr != nil:
-		return 0, rerr
-	default:
-		r = io.MultiReader(bytes.NewReader(held), r)
 	}
 	sent, err := c.store(op.ctx, req, r)
 	return sent, op.result(err)
+}
+
+// holdBack returns all that r has, if that is no more than can be held back;
+// else what there is to be sent, and a file of the system as such.
+func holdBack(r io.Reader) (held []byte, rest io.Reader, err error) {
+	if file, ok := regular(r); ok && left(file) > holdMost {
+		return nil, r, nil
+	}
+	held = make([]byte, holdMost+1)
+	n, err := io.ReadFull(r, held)
+	held = held[:n]
+	switch {
+	case err == io.EOF || err == io.ErrUnexpectedEOF:
+		return held, nil, nil
+	case err != nil:
+		return nil, nil, err
+	}
+	return nil, io.MultiReader(bytes.NewReader(held), r), nil
 }
 
 // store makes one transfer of r.

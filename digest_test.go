@@ -12,20 +12,23 @@ import (
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
+// hashTest is an upload to a server that can hash.
+type hashTest struct {
+	name     string
+	features []string
+	script   []ftptest.Step
+	asked    string // the command that tells
+	chosen   bool   // by OPTS
+	want     error
+}
+
 // TestUploadHash compares the hash where the server has one.
 func TestUploadHash(t *testing.T) {
 	sum256 := fmt.Sprintf("%x", sha256.Sum256(content))
 	sum1 := fmt.Sprintf("%x", sha1.Sum(content))
 	crc := fmt.Sprintf("%08X", crc32.ChecksumIEEE(content))
 	wrong := fmt.Sprintf("%x", sha256.Sum256(nil))
-	tests := []struct {
-		name     string
-		features []string
-		script   []ftptest.Step
-		asked    string // the command that tells
-		chosen   bool   // by OPTS
-		want     error
-	}{
+	tests := []hashTest{
 		{name: "HASH", features: []string{"HASH SHA-256*;SHA-1;MD5"}, asked: "HASH"},
 		{name: "HASH before the others", features: []string{"XSHA256", "HASH SHA-256*"}, asked: "HASH"},
 		{name: "HASH, another one in use", features: []string{"HASH CRC32;SHA-1*;SHA-256"}, asked: "HASH", chosen: true,

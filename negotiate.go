@@ -110,10 +110,10 @@ func (l *link) idle() time.Duration {
 // silence, and after them those that were left out because of it; the last
 // pass leaves none out.
 func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.Timers, last bool) (ch *channel, silent []plan.Step, err error) {
-	var left []plan.Step
-	badIP, stale := false, false
-	for i := 0; i < len(steps); i++ {
-		step := steps[i]
+	c := course{steps: steps, last: last}
+	stale := false
+	for len(c.steps) > 0 {
+		step := c.steps[0]
 		l.current = step
 		if err := l.readyFor(ctx, step); err != nil {
 			return nil, nil, l.gaveUp(ctx, err)
@@ -125,9 +125,9 @@ func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.
 			return nil, nil, err
 		case a.Cause == NoAddress && a.Err == errSameAddress:
 			// The step would repeat another one: nothing was tried.
+			c.steps = c.steps[1:]
 			continue
 		case l.excused(a):
-			i--
 			continue
 		}
 		l.attempts = append(l.attempts, a)
@@ -140,37 +140,51 @@ func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.
 			// More likely a NAT had forgotten the connection, or the server
 			// had: the mode is not to blame before it failed on a fresh one.
 			stale = true
-			i--
 			continue
 		}
 		l.unlearn(step, a.Cause.lethal() || a.Cause == Refused)
-		switch {
-		case a.Cause == TLSReuseRequired || a.Cause == TLSFailed:
+		if a.Cause == TLSReuseRequired || a.Cause == TLSFailed {
 			// The path is not at fault: no other mode does better.
 			return nil, nil, l.failed(nil)
-		case a.Cause == BadIP && !badIP:
-			// One of several addresses of a NAT may be the right one.
-			badIP = true
-			i--
-		case a.Cause == BadIP:
-			// The same mode twice, and the same answer: that is how this
-			// network leaves. Coming in may be another matter.
-			steps = slices.DeleteFunc(slices.Clone(steps[i+1:]), func(s plan.Step) bool { return s.Mode.Passive() })
-			i = -1
-		case a.Cause == ControlReset:
-			// Perhaps for its address alone: the others come last.
-			same, rest := splitMode(steps[i+1:], step.Mode)
-			steps = slices.Concat(steps[:i+1], rest, same)
-		case a.Cause == ControlSilent && !last:
-			// The same again would cost as much and hardly do better.
-			same, rest := splitMode(steps[i+1:], step.Mode)
-			steps, left = slices.Concat(steps[:i+1], rest), append(left, same...)
 		}
-		if a.Cause.silent() {
-			silent = append(silent, step)
-		}
+		c.failed(a.Cause)
 	}
-	return nil, append(silent, left...), nil
+	return nil, append(c.silent, c.left...), nil
+}
+
+// course is what is ahead of a pass, as the failures on its way change it.
+type course struct {
+	steps  []plan.Step // still to be tried; the first is the one under way
+	silent []plan.Step // that met silence
+	left   []plan.Step // left out because of that
+	last   bool        // leave none out
+	badIP  bool        // the server has found the data connection's address wrong
+}
+
+// failed goes on to the next step, in the light of why the one under way failed.
+func (c *course) failed(cause Cause) {
+	step, next := c.steps[0], c.steps[1:]
+	if cause.silent() {
+		c.silent = append(c.silent, step)
+	}
+	switch {
+	case cause == BadIP && !c.badIP:
+		// One of several addresses of a NAT may be the right one.
+		c.badIP, next = true, c.steps
+	case cause == BadIP:
+		// The same mode twice, and the same answer: that is how this
+		// network leaves. Coming in may be another matter.
+		next = slices.DeleteFunc(slices.Clone(next), func(s plan.Step) bool { return s.Mode.Passive() })
+	case cause == ControlReset:
+		// Perhaps for its address alone: the others come last.
+		same, rest := splitMode(next, step.Mode)
+		next = slices.Concat(rest, same)
+	case cause == ControlSilent && !c.last:
+		// The same again would cost as much and hardly do better.
+		same, rest := splitMode(next, step.Mode)
+		next, c.left = rest, append(c.left, same...)
+	}
+	c.steps = next
 }
 
 // shortcut is what an attempt did before it was known to be right.

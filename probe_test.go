@@ -79,82 +79,90 @@ type findings struct {
 	seen, dataAddr         netip.Addr
 }
 
+// Parts of the advice that is given most.
+const (
+	passiveBlocked = "A firewall drops connections to the ports that the server opens for passive mode"
+	forwardPorts   = "Forward a range of ports to this machine"
+	nothingToDo    = "EPSV works: there is nothing to be changed."
+)
+
+// What is found most.
+var (
+	nattedPath = findings{nat: Yes, serverNAT: No, seen: natAddr}
+	openPath   = findings{nat: No, serverNAT: No, seen: publicClient}
+)
+
+// probes are what is on the way, and what must be said of it.
+var probes = []struct {
+	name   string
+	setup  setup
+	want   []string
+	fatal  []Mode
+	finds  findings
+	advice []string // in this order, parts of all there is
+}{
+	{"open", setup{}, []string{"EPSV OK", "PASV OK", "PORT OK", "EPRT OK"}, nil, openPath, []string{nothingToDo}},
+	{"behind NAT", setup{near: []memnet.Box{homeNAT}}, []string{"EPSV OK", "PASV OK", "PORT Refused", "PORT AcceptTimeout", "EPRT Refused", "EPRT AcceptTimeout"}, nil,
+		findings{Yes, No, No, natAddr, netip.Addr{}}, []string{nothingToDo}},
+	{"behind NAT, address in the refusal", setup{near: []memnet.Box{homeNAT}, ftp: func(s *ftptest.Server) { s.Personality = ftptest.PureFTPd() }},
+		[]string{"EPSV OK", "PASV OK", "PORT Refused", "PORT AcceptTimeout", "EPRT Refused", "EPRT AcceptTimeout"}, nil,
+		findings{Yes, No, No, natAddr, netip.Addr{}}, []string{nothingToDo}},
+	{"behind NAT, nobody tells the address", setup{near: []memnet.Box{homeNAT}, ftp: func(s *ftptest.Server) { s.Personality = ftptest.FileZilla() }},
+		nil, nil, findings{nat: Yes, serverNAT: No}, []string{nothingToDo}},
+	{"NAT with a helper", setup{near: []memnet.Box{withHelper(homeNAT)}}, []string{"EPSV OK", "PASV OK", "PORT OK", "PORT AcceptTimeout", "EPRT OK", "EPRT AcceptTimeout"}, nil,
+		findings{Yes, Yes, No, natAddr, netip.Addr{}}, []string{nothingToDo}},
+	{"1:1 NAT", setup{near: []memnet.Box{oneToOne(homeNAT)}}, []string{"EPSV OK", "PASV OK", "PORT Refused", "PORT OK", "EPRT Refused", "EPRT OK"}, nil,
+		findings{Yes, No, No, natAddr, netip.Addr{}}, []string{nothingToDo}},
+	{"1:1 NAT and a server that replaces the address", setup{near: []memnet.Box{oneToOne(homeNAT)}, ftp: func(s *ftptest.Server) { s.Personality = ftptest.ProFTPD() }},
+		[]string{"EPSV OK", "PASV OK", "PORT OK", "PORT OK", "EPRT OK", "EPRT OK"}, nil, nattedPath, []string{nothingToDo}},
+	{"2006", setup{near: []memnet.Box{homeNAT, memnet.CommandBox{Verbs: []string{"PORT", "EPRT"}, Arg: memnet.PrivateEndpoint, Do: memnet.Reset}}},
+		[]string{"EPSV OK", "PASV OK", "PORT ControlReset", "PORT AcceptTimeout", "EPRT ControlReset", "EPRT AcceptTimeout"}, []Mode{PORT, EPRT}, nattedPath,
+		[]string{nothingToDo, "cuts the control connection at PORT and EPRT: programs that begin with that end with \"Connection closed by remote host\" or the like. Set them to EPSV (passive mode)."}},
+	{"EPSV swallowed", setup{near: []memnet.Box{homeNAT, on("EPSV", memnet.Swallow)}}, nil, []Mode{EPSV}, findings{Yes, No, No, natAddr, netip.Addr{}},
+		[]string{"PASV works, and is found after EPSV, which costs 2.2s once.", "swallows EPSV: programs that begin with that hang. Set them to PASV (passive mode)."}},
+	{"EPSV refused", setup{ftp: func(s *ftptest.Server) { refuseAll(s, "EPSV") }}, nil, nil, openPath, []string{"PASV works, and is found after EPSV."}},
+	{"active only", setup{far: []memnet.Box{activeOnly}}, []string{"EPSV DialTimeout", "PASV DialTimeout", "PORT OK", "EPRT OK"}, nil, openPath,
+		[]string{"PORT works, and is found after EPSV and PASV, which costs 2.7s once.", "Only active mode works", passiveBlocked}},
+	{"active only, helper", setup{near: []memnet.Box{withHelper(homeNAT)}, far: []memnet.Box{activeOnly}}, nil, nil, findings{Yes, Yes, No, natAddr, netip.Addr{}},
+		[]string{"PORT works", "Only active mode works", passiveBlocked, "It works because the NAT's FTP helper reads the commands."}},
+	{"nothing, behind NAT", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly}},
+		[]string{"EPSV DialTimeout", "PASV DialTimeout", "PORT Refused", "PORT AcceptTimeout", "EPRT Refused", "EPRT AcceptTimeout"}, nil, findings{Yes, No, No, natAddr, netip.Addr{}},
+		[]string{passiveBlocked, forwardPorts}},
+	{"nothing, behind NAT that refuses", setup{near: []memnet.Box{memnet.NAT{Public: natAddr, RejectUnsolicited: true}}, far: []memnet.Box{activeOnly}},
+		[]string{"EPSV DialTimeout", "PASV DialTimeout", "PORT Refused", "PORT DataRefused", "EPRT Refused", "EPRT DataRefused"}, nil, findings{Yes, No, No, natAddr, netip.Addr{}},
+		[]string{passiveBlocked, forwardPorts}},
+	{"nothing, firewalls on both sides", setup{near: []memnet.Box{memnet.InboundOnly(memnet.Drop)}, far: []memnet.Box{activeOnly}},
+		[]string{"EPSV DialTimeout", "PASV DialTimeout", "PORT AcceptTimeout", "EPRT AcceptTimeout"}, nil, openPath,
+		[]string{passiveBlocked, "There is no NAT, so it is a firewall"}},
+	{"nothing, all refused", setup{ftp: func(s *ftptest.Server) { refuseAll(s, "EPSV", "PASV", "PORT", "EPRT") }},
+		[]string{"EPSV Refused", "PASV Refused", "PORT Refused", "EPRT Refused"}, nil, findings{nat: No, seen: publicClient}, []string{"The server does not allow this mode."}},
+	{"server behind 1:1 NAT", setup{server: privateServer, name: serverAddr, far: []memnet.Box{serverNAT(memnet.AllPorts)}}, nil, nil,
+		findings{No, Unknown, Yes, publicClient, privateServer}, []string{nothingToDo, "In PASV the server names 10.9.0.10, an address of its own network. It was passed over"}},
+	{"nothing, server behind NAT that forwards port 21", setup{near: []memnet.Box{homeNAT}, server: privateServer, name: serverAddr, far: []memnet.Box{serverNAT(memnet.Port(21))}}, nil, nil,
+		findings{Yes, No, Yes, natAddr, privateServer}, []string{passiveBlocked, "The server is behind a NAT and does not know it: in passive mode it names 10.9.0.10", forwardPorts}},
+	{"227 names another public host", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly}, ftp: func(s *ftptest.Server) { s.Advertise = deadAddr }}, nil, nil,
+		findings{Yes, No, Unknown, natAddr, deadAddr}, []string{passiveBlocked, "In passive mode the server names another host, 192.0.2.99.", forwardPorts}},
+	{"bad IP", setup{ftp: func(s *ftptest.Server) {
+		s.Script = []ftptest.Step{{On: "LIST", Reply: "425 Security: Bad IP connecting."}}
+	}}, nil, nil, openPath, []string{"The data connection leaves your network from another address"}},
+	{"a box accepts and passes nothing on", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{memnet.SYNProxy{Ports: memnet.PortRange{First: 1024, Last: 65535}}}},
+		[]string{"EPSV ControlSilent", "PASV ControlSilent", "PORT Refused", "PORT AcceptTimeout", "EPRT Refused", "EPRT AcceptTimeout"}, nil, findings{Yes, No, No, natAddr, netip.Addr{}},
+		[]string{"The data connection was accepted and then nothing came", forwardPorts}},
+	{"all swallowed", setup{near: []memnet.Box{on("EPSV", memnet.Swallow), on("PASV", memnet.Swallow), on("PORT", memnet.Swallow), on("EPRT", memnet.Swallow)}},
+		[]string{"EPSV ControlSilent", "PASV ControlSilent", "PORT ControlSilent", "EPRT ControlSilent"}, []Mode{EPSV, PASV, PORT, EPRT}, findings{nat: No, seen: publicClient},
+		[]string{"Something on the way swallows this command"}},
+	{"PublicAddr is wrong", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly}, dialer: func(d *Dialer) { d.PublicAddr = deadAddr }},
+		[]string{"EPSV DialTimeout", "PASV DialTimeout", "PORT Refused", "PORT Refused", "EPRT Refused", "EPRT Refused"}, nil, nattedPath,
+		[]string{"Dialer.PublicAddr is 192.0.2.99, but the server sees this machine as 203.0.113.7", passiveBlocked, "The server does not allow this mode."}},
+	{"IPv6", setup{client: client6, server: server6}, []string{"EPSV OK", "PASV Refused", "EPRT OK"}, nil, findings{nat: No, seen: client6}, []string{nothingToDo}},
+	{"listing refused", setup{ftp: func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "LIST", Reply: "550 Permission denied."}} }},
+		[]string{"EPSV OK", "PASV OK"}, nil, openPath, []string{nothingToDo}},
+}
+
 // TestProbe tries every mode, says what is on the way and gives the advice
 // that fits.
 func TestProbe(t *testing.T) {
-	const (
-		passiveBlocked = "A firewall drops connections to the ports that the server opens for passive mode"
-		forward        = "Forward a range of ports to this machine"
-		nothing        = "EPSV works: there is nothing to be changed."
-	)
-	natted := findings{nat: Yes, serverNAT: No, seen: natAddr}
-	open := findings{nat: No, serverNAT: No, seen: publicClient}
-	cases := []struct {
-		name   string
-		setup  setup
-		want   []string
-		fatal  []Mode
-		finds  findings
-		advice []string // in this order, parts of all there is
-	}{
-		{"open", setup{}, []string{"EPSV OK", "PASV OK", "PORT OK", "EPRT OK"}, nil, open, []string{nothing}},
-		{"behind NAT", setup{near: []memnet.Box{homeNAT}}, []string{"EPSV OK", "PASV OK", "PORT Refused", "PORT AcceptTimeout", "EPRT Refused", "EPRT AcceptTimeout"}, nil,
-			findings{Yes, No, No, natAddr, netip.Addr{}}, []string{nothing}},
-		{"behind NAT, address in the refusal", setup{near: []memnet.Box{homeNAT}, ftp: func(s *ftptest.Server) { s.Personality = ftptest.PureFTPd() }},
-			[]string{"EPSV OK", "PASV OK", "PORT Refused", "PORT AcceptTimeout", "EPRT Refused", "EPRT AcceptTimeout"}, nil,
-			findings{Yes, No, No, natAddr, netip.Addr{}}, []string{nothing}},
-		{"behind NAT, nobody tells the address", setup{near: []memnet.Box{homeNAT}, ftp: func(s *ftptest.Server) { s.Personality = ftptest.FileZilla() }},
-			nil, nil, findings{nat: Yes, serverNAT: No}, []string{nothing}},
-		{"NAT with a helper", setup{near: []memnet.Box{withHelper(homeNAT)}}, []string{"EPSV OK", "PASV OK", "PORT OK", "PORT AcceptTimeout", "EPRT OK", "EPRT AcceptTimeout"}, nil,
-			findings{Yes, Yes, No, natAddr, netip.Addr{}}, []string{nothing}},
-		{"1:1 NAT", setup{near: []memnet.Box{oneToOne(homeNAT)}}, []string{"EPSV OK", "PASV OK", "PORT Refused", "PORT OK", "EPRT Refused", "EPRT OK"}, nil,
-			findings{Yes, No, No, natAddr, netip.Addr{}}, []string{nothing}},
-		{"1:1 NAT and a server that replaces the address", setup{near: []memnet.Box{oneToOne(homeNAT)}, ftp: func(s *ftptest.Server) { s.Personality = ftptest.ProFTPD() }},
-			[]string{"EPSV OK", "PASV OK", "PORT OK", "PORT OK", "EPRT OK", "EPRT OK"}, nil, natted, []string{nothing}},
-		{"2006", setup{near: []memnet.Box{homeNAT, memnet.CommandBox{Verbs: []string{"PORT", "EPRT"}, Arg: memnet.PrivateEndpoint, Do: memnet.Reset}}},
-			[]string{"EPSV OK", "PASV OK", "PORT ControlReset", "PORT AcceptTimeout", "EPRT ControlReset", "EPRT AcceptTimeout"}, []Mode{PORT, EPRT}, natted,
-			[]string{nothing, "cuts the control connection at PORT and EPRT: programs that begin with that end with \"Connection closed by remote host\" or the like. Set them to EPSV (passive mode)."}},
-		{"EPSV swallowed", setup{near: []memnet.Box{homeNAT, on("EPSV", memnet.Swallow)}}, nil, []Mode{EPSV}, findings{Yes, No, No, natAddr, netip.Addr{}},
-			[]string{"PASV works, and is found after EPSV, which costs 2.2s once.", "swallows EPSV: programs that begin with that hang. Set them to PASV (passive mode)."}},
-		{"EPSV refused", setup{ftp: func(s *ftptest.Server) { refuseAll(s, "EPSV") }}, nil, nil, open, []string{"PASV works, and is found after EPSV."}},
-		{"active only", setup{far: []memnet.Box{activeOnly}}, []string{"EPSV DialTimeout", "PASV DialTimeout", "PORT OK", "EPRT OK"}, nil, open,
-			[]string{"PORT works, and is found after EPSV and PASV, which costs 2.7s once.", "Only active mode works", passiveBlocked}},
-		{"active only, helper", setup{near: []memnet.Box{withHelper(homeNAT)}, far: []memnet.Box{activeOnly}}, nil, nil, findings{Yes, Yes, No, natAddr, netip.Addr{}},
-			[]string{"PORT works", "Only active mode works", passiveBlocked, "It works because the NAT's FTP helper reads the commands."}},
-		{"nothing, behind NAT", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly}},
-			[]string{"EPSV DialTimeout", "PASV DialTimeout", "PORT Refused", "PORT AcceptTimeout", "EPRT Refused", "EPRT AcceptTimeout"}, nil, findings{Yes, No, No, natAddr, netip.Addr{}},
-			[]string{passiveBlocked, forward}},
-		{"nothing, behind NAT that refuses", setup{near: []memnet.Box{memnet.NAT{Public: natAddr, RejectUnsolicited: true}}, far: []memnet.Box{activeOnly}},
-			[]string{"EPSV DialTimeout", "PASV DialTimeout", "PORT Refused", "PORT DataRefused", "EPRT Refused", "EPRT DataRefused"}, nil, findings{Yes, No, No, natAddr, netip.Addr{}},
-			[]string{passiveBlocked, forward}},
-		{"nothing, firewalls on both sides", setup{near: []memnet.Box{memnet.InboundOnly(memnet.Drop)}, far: []memnet.Box{activeOnly}},
-			[]string{"EPSV DialTimeout", "PASV DialTimeout", "PORT AcceptTimeout", "EPRT AcceptTimeout"}, nil, open,
-			[]string{passiveBlocked, "There is no NAT, so it is a firewall"}},
-		{"nothing, all refused", setup{ftp: func(s *ftptest.Server) { refuseAll(s, "EPSV", "PASV", "PORT", "EPRT") }},
-			[]string{"EPSV Refused", "PASV Refused", "PORT Refused", "EPRT Refused"}, nil, findings{nat: No, seen: publicClient}, []string{"The server does not allow this mode."}},
-		{"server behind 1:1 NAT", setup{server: privateServer, name: serverAddr, far: []memnet.Box{serverNAT(memnet.AllPorts)}}, nil, nil,
-			findings{No, Unknown, Yes, publicClient, privateServer}, []string{nothing, "In PASV the server names 10.9.0.10, an address of its own network. It was passed over"}},
-		{"nothing, server behind NAT that forwards port 21", setup{near: []memnet.Box{homeNAT}, server: privateServer, name: serverAddr, far: []memnet.Box{serverNAT(memnet.Port(21))}}, nil, nil,
-			findings{Yes, No, Yes, natAddr, privateServer}, []string{passiveBlocked, "The server is behind a NAT and does not know it: in passive mode it names 10.9.0.10", forward}},
-		{"227 names another public host", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly}, ftp: func(s *ftptest.Server) { s.Advertise = deadAddr }}, nil, nil,
-			findings{Yes, No, Unknown, natAddr, deadAddr}, []string{passiveBlocked, "In passive mode the server names another host, 192.0.2.99.", forward}},
-		{"bad IP", setup{ftp: func(s *ftptest.Server) {
-			s.Script = []ftptest.Step{{On: "LIST", Reply: "425 Security: Bad IP connecting."}}
-		}}, nil, nil, open, []string{"The data connection leaves your network from another address"}},
-		{"a box accepts and passes nothing on", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{memnet.SYNProxy{Ports: memnet.PortRange{First: 1024, Last: 65535}}}},
-			[]string{"EPSV ControlSilent", "PASV ControlSilent", "PORT Refused", "PORT AcceptTimeout", "EPRT Refused", "EPRT AcceptTimeout"}, nil, findings{Yes, No, No, natAddr, netip.Addr{}},
-			[]string{"The data connection was accepted and then nothing came", forward}},
-		{"all swallowed", setup{near: []memnet.Box{on("EPSV", memnet.Swallow), on("PASV", memnet.Swallow), on("PORT", memnet.Swallow), on("EPRT", memnet.Swallow)}},
-			[]string{"EPSV ControlSilent", "PASV ControlSilent", "PORT ControlSilent", "EPRT ControlSilent"}, []Mode{EPSV, PASV, PORT, EPRT}, findings{nat: No, seen: publicClient},
-			[]string{"Something on the way swallows this command"}},
-		{"PublicAddr is wrong", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly}, dialer: func(d *Dialer) { d.PublicAddr = deadAddr }},
-			[]string{"EPSV DialTimeout", "PASV DialTimeout", "PORT Refused", "PORT Refused", "EPRT Refused", "EPRT Refused"}, nil, natted,
-			[]string{"Dialer.PublicAddr is 192.0.2.99, but the server sees this machine as 203.0.113.7", passiveBlocked, "The server does not allow this mode."}},
-		{"IPv6", setup{client: client6, server: server6}, []string{"EPSV OK", "PASV Refused", "EPRT OK"}, nil, findings{nat: No, seen: client6}, []string{nothing}},
-		{"listing refused", setup{ftp: func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "LIST", Reply: "550 Permission denied."}} }},
-			[]string{"EPSV OK", "PASV OK"}, nil, open, []string{nothing}},
-	}
-	for _, c := range cases {
+	for _, c := range probes {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, c.setup, func(t *testing.T, w *world) {
 				r := w.probe()

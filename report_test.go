@@ -34,13 +34,8 @@ func fullReport() *Report {
 	return r
 }
 
-// TestReportJSON pins the form that programs read.
-func TestReportJSON(t *testing.T) {
-	got, err := json.MarshalIndent(fullReport(), "", " ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const want = `{
+// fullJSON is the form of fullReport that programs read, up to the advice.
+const fullJSON = `{
  "server": "ftp.example.com:21",
  "greeting": "Welcome\nto ftp.example.com",
  "features": {
@@ -95,7 +90,14 @@ func TestReportJSON(t *testing.T) {
  "stopped": "the time was up",
  "rtt": "50ms",
  "advice": [`
-	if !strings.HasPrefix(string(got), want) {
+
+// TestReportJSON pins the form that programs read.
+func TestReportJSON(t *testing.T) {
+	got, err := json.MarshalIndent(fullReport(), "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(string(got), fullJSON) {
 		t.Errorf("got:\n%s", got)
 	}
 	var back struct {

@@ -117,7 +117,7 @@ func (s *sink) sendPiece(ctx context.Context, file systemFile, buf []byte) (n in
 	if err := s.ready(ctx); err != nil {
 		return 0, s.broke(err), nil
 	}
-	n, err, rerr = s.ch.moveFrom(file, buf)
+	n, err, rerr = s.ch.moveFile(file, buf)
 	_, err = s.sent(ctx, int(n), err)
 	return n, err, rerr
 }

@@ -41,11 +41,8 @@ func TestTLS(t *testing.T) {
 							c := w.dial()
 							defer c.Close()
 							for range 2 {
-								if err := w.fetch(c); err != nil {
-									t.Errorf("download: %v", err)
-								}
-								if err := w.store(c); err != nil {
-									t.Errorf("upload: %v", err)
+								if err := w.bothWays(c); err != nil {
+									t.Error(err)
 								}
 							}
 							if n, err := c.Store(w.ctx, "nothing", strings.NewReader("")); n != 0 || err != nil {

@@ -185,6 +185,26 @@ func (c muteConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
+// muteSetup has a server that ends its data without a close_notify, the first of
+// it after so many bytes where that is not below zero.
+func muteSetup(cert ftptest.Cert, after int64, script []ftptest.Step) setup {
+	return setup{
+		ftp: func(s *ftptest.Server) {
+			s.TLS, s.Script = cert.Server.Clone(), script
+			s.TLS.MaxVersion = tls.VersionTLS12
+			if after >= 0 {
+				s.Faults = []ftptest.Fault{{On: ftptest.Data, Conn: 1, Dir: ftptest.Sent, After: after, Kind: ftptest.Cut}}
+			}
+			listen := s.Listen
+			s.Listen = func(ctx context.Context, network, addr string) (net.Listener, error) {
+				ln, err := listen(ctx, network, addr)
+				return mute{ln}, err
+			}
+		},
+		dialer: func(d *Dialer) { d.TLSConfig = &tls.Config{RootCAs: cert.Pool} },
+	}
+}
+
 // TestNoCloseNotify leaves it to the closing reply and the size whether a
 // download is whole.
 func TestNoCloseNotify(t *testing.T) {
@@ -202,21 +222,7 @@ func TestNoCloseNotify(t *testing.T) {
 		{"short, and the server says so", 30_000, nil, new(ReplyError)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := setup{
-				ftp: func(s *ftptest.Server) {
-					s.TLS, s.Script = cert.Server.Clone(), tt.script
-					s.TLS.MaxVersion = tls.VersionTLS12
-					if tt.after >= 0 {
-						s.Faults = []ftptest.Fault{{On: ftptest.Data, Conn: 1, Dir: ftptest.Sent, After: tt.after, Kind: ftptest.Cut}}
-					}
-					listen := s.Listen
-					s.Listen = func(ctx context.Context, network, addr string) (net.Listener, error) {
-						ln, err := listen(ctx, network, addr)
-						return mute{ln}, err
-					}
-				},
-				dialer: func(d *Dialer) { d.TLSConfig = &tls.Config{RootCAs: cert.Pool} },
-			}
+			s := muteSetup(cert, tt.after, tt.script)
 			inBubble(t, s, func(t *testing.T, w *world) {
 				c := w.dial()
 				defer c.Close()

@@ -38,46 +38,47 @@ func without(pattern string) func(string, []string) []string {
 	return func(_ string, lines []string) []string { return slices.DeleteFunc(lines, re.MatchString) }
 }
 
+// wrongSTATs are ways in which STAT goes wrong.
+var wrongSTATs = map[string]struct {
+	edit   func(dir string, lines []string) []string
+	script []ftptest.Step
+	used   answer // whether STAT does some good all the same
+}{
+	"none":              {used: yes},
+	"hides dot files":   {edit: without(` \.[^ ]*$`), used: no},
+	"hides . and ..":    {edit: without(` \.\.?$`), used: no},
+	"cut at 4":          {edit: func(_ string, l []string) []string { return l[:min(len(l), 4)] }, used: no},
+	"cut at 34":         {edit: func(_ string, l []string) []string { return l[:min(len(l), 34)] }, used: yes},
+	"one name missing":  {edit: without(` top$`), used: no},
+	"other types":       {edit: func(_ string, l []string) []string { return replaced(l, " -rw", " drw", "-rw", "drw") }, used: no},
+	"garbage":           {edit: func(_ string, l []string) []string { return append(l, "what is this") }, used: no},
+	"garbage in one":    {edit: func(dir string, l []string) []string { return append(l, only(dir, "/m03", "what is this")...) }, used: yes},
+	"names with a path": {edit: func(dir string, l []string) []string { return append(l, "-rw-r--r-- 1 a b 3 Jan  1 00:00 ../x") }, used: no},
+	"502":               {script: []ftptest.Step{{On: "STAT", Reply: "502 Not implemented."}}, used: no},
+	"550 now and then":  {script: []ftptest.Step{{On: "STAT", Nth: 3, Reply: "550 No."}, {On: "STAT", Nth: 7, Reply: "550 No."}}, used: yes},
+	"450":               {script: []ftptest.Step{{On: "STAT", Reply: "450 Not now."}}, used: no},
+	"empty":             {script: []ftptest.Step{{On: "STAT", Reply: "213-Status follows:\n213 End of status"}}, used: no},
+	"of the session":    {script: []ftptest.Step{{On: "STAT", Reply: "211-Status\n Logged in\n211 End"}}, used: no},
+	"closes at first":   {script: []ftptest.Step{{On: "STAT", Then: ftptest.Cut}}, used: no},
+	"closes later":      {script: []ftptest.Step{{On: "STAT", Nth: 24, Then: ftptest.Cut}}, used: yes},
+	"resets later":      {script: []ftptest.Step{{On: "STAT", Nth: 26, Then: ftptest.Reset}}, used: yes},
+	"silent":            {script: []ftptest.Step{{On: "STAT", Then: ftptest.Silence}}, used: no},
+	"silent later":      {script: []ftptest.Step{{On: "STAT", Nth: 25, Then: ftptest.Silence}}, used: yes},
+	"a reply too many":  {script: []ftptest.Step{{On: "STAT", Nth: 2, Before: "213 What?"}}, used: no},
+	"too many later":    {script: []ftptest.Step{{On: "STAT", Nth: 6, Before: "213-What?\n213 That."}}},
+	"150 ahead":         {script: []ftptest.Step{{On: "STAT", Nth: 4, Before: "150 Here it comes."}}},
+	"no REST":           {script: []ftptest.Step{{On: "REST", Reply: "550 Permission denied."}}, used: no},
+	"endless":           {script: []ftptest.Step{{On: "STAT", Nth: 4, Endless: "-rw-r--r-- 1 a b 3 Jan  1 00:00 x\r\n"}}},
+	"one for another": {edit: func(dir string, l []string) []string {
+		return append(l, only(dir, "/m02", "213 End of status", "213-Status follows:")...)
+	}},
+}
+
 // TestWalkFaults has STAT go wrong in all ways. The walk sees all there is, and
 // the connection is good for other things afterwards.
 func TestWalkFaults(t *testing.T) {
-	sizes := regexp.MustCompile(` \d+ (Feb|Jan)`)
-	faults := map[string]struct {
-		edit   func(dir string, lines []string) []string
-		script []ftptest.Step
-		used   answer // whether STAT does some good all the same
-	}{
-		"none":              {used: yes},
-		"hides dot files":   {edit: without(` \.[^ ]*$`), used: no},
-		"hides . and ..":    {edit: without(` \.\.?$`), used: no},
-		"cut at 4":          {edit: func(_ string, l []string) []string { return l[:min(len(l), 4)] }, used: no},
-		"cut at 34":         {edit: func(_ string, l []string) []string { return l[:min(len(l), 34)] }, used: yes},
-		"one name missing":  {edit: without(` top$`), used: no},
-		"other types":       {edit: func(_ string, l []string) []string { return replaced(l, " -rw", " drw", "-rw", "drw") }, used: no},
-		"garbage":           {edit: func(_ string, l []string) []string { return append(l, "what is this") }, used: no},
-		"garbage in one":    {edit: func(dir string, l []string) []string { return append(l, only(dir, "/m03", "what is this")...) }, used: yes},
-		"names with a path": {edit: func(dir string, l []string) []string { return append(l, "-rw-r--r-- 1 a b 3 Jan  1 00:00 ../x") }, used: no},
-		"502":               {script: []ftptest.Step{{On: "STAT", Reply: "502 Not implemented."}}, used: no},
-		"550 now and then":  {script: []ftptest.Step{{On: "STAT", Nth: 3, Reply: "550 No."}, {On: "STAT", Nth: 7, Reply: "550 No."}}, used: yes},
-		"450":               {script: []ftptest.Step{{On: "STAT", Reply: "450 Not now."}}, used: no},
-		"empty":             {script: []ftptest.Step{{On: "STAT", Reply: "213-Status follows:\n213 End of status"}}, used: no},
-		"of the session":    {script: []ftptest.Step{{On: "STAT", Reply: "211-Status\n Logged in\n211 End"}}, used: no},
-		"closes at first":   {script: []ftptest.Step{{On: "STAT", Then: ftptest.Cut}}, used: no},
-		"closes later":      {script: []ftptest.Step{{On: "STAT", Nth: 24, Then: ftptest.Cut}}, used: yes},
-		"resets later":      {script: []ftptest.Step{{On: "STAT", Nth: 26, Then: ftptest.Reset}}, used: yes},
-		"silent":            {script: []ftptest.Step{{On: "STAT", Then: ftptest.Silence}}, used: no},
-		"silent later":      {script: []ftptest.Step{{On: "STAT", Nth: 25, Then: ftptest.Silence}}, used: yes},
-		"a reply too many":  {script: []ftptest.Step{{On: "STAT", Nth: 2, Before: "213 What?"}}, used: no},
-		"too many later":    {script: []ftptest.Step{{On: "STAT", Nth: 6, Before: "213-What?\n213 That."}}},
-		"150 ahead":         {script: []ftptest.Step{{On: "STAT", Nth: 4, Before: "150 Here it comes."}}},
-		"no REST":           {script: []ftptest.Step{{On: "REST", Reply: "550 Permission denied."}}, used: no},
-		"endless":           {script: []ftptest.Step{{On: "STAT", Nth: 4, Endless: "-rw-r--r-- 1 a b 3 Jan  1 00:00 x\r\n"}}},
-		"one for another": {edit: func(dir string, l []string) []string {
-			return append(l, only(dir, "/m02", "213 End of status", "213-Status follows:")...)
-		}},
-	}
 	for _, p := range pipelined {
-		for name, fault := range faults {
+		for name, fault := range wrongSTATs {
 			if p.Name == "pyftpdlib" && strings.HasPrefix(name, "hides") {
 				continue // it is known not to
 			}
@@ -90,6 +91,7 @@ func TestWalkFaults(t *testing.T) {
 		}
 	}
 	t.Run("vsftpd/other sizes", func(t *testing.T) {
+		sizes := regexp.MustCompile(` \d+ (Feb|Jan)`)
 		s := treeSetup(t, ftptest.VSFTPD(), 1, mixedTree())
 		inner := s.ftp
 		s.ftp = func(srv *ftptest.Server) {

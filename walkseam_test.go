@@ -157,6 +157,35 @@ func TestLentReplaced(t *testing.T) {
 	})
 }
 
+// oddTree returns files, with their sizes, whose names servers are known to take
+// for something else. They are at each of the places.
+func oddTree(places ...string) map[string]int {
+	files := make(map[string]int)
+	for _, top := range []string{"a", "b", "-la", " lead", "st*r", "~t", "é", "20240101000000 x", "q?", "z"} {
+		for _, sub := range []string{"c", "-R", "d e", "é"} {
+			for i, f := range []string{"f", "-g", "*", " h", "i j", "é"} {
+				for _, place := range places {
+					files[place+top+"/"+sub+"/"+f] = i + len(sub)
+				}
+			}
+		}
+	}
+	return files
+}
+
+// under returns the files in a directory, by their names from there.
+func under(files map[string]int, dir string) map[string]int {
+	below := make(map[string]int)
+	for name, size := range files {
+		if rest, ok := strings.CutPrefix(name, dir+"/"); ok {
+			below[rest] = size
+		} else if dir == "." || dir == "" {
+			below[name] = size
+		}
+	}
+	return below
+}
+
 // TestWalkOdd walks below directories with odd names, from the directory of the
 // URL and that of a Sub, over one connection, while a file is half read, on
 // servers that keep a REST in force.
@@ -165,18 +194,7 @@ func TestWalkOdd(t *testing.T) {
 		for _, where := range []struct{ url, sub string }{{"", "."}, {"base", "."}, {"", "base"}, {"base", "ü"}} {
 			t.Run(fmt.Sprintf("%s/%s/%s", p.Name, where.url, where.sub), func(t *testing.T) {
 				p.RestPersists = true
-				tree := make(map[string]int)
-				for _, top := range []string{"a", "b", "-la", " lead", "st*r", "~t", "é", "20240101000000 x", "q?", "z"} {
-					for _, sub := range []string{"c", "-R", "d e", "é"} {
-						for i, f := range []string{"f", "-g", "*", " h", "i j", "é"} {
-							tree[top+"/"+sub+"/"+f] = i + len(sub)
-						}
-					}
-				}
-				files := make(map[string]int)
-				for name, size := range tree {
-					files["base/"+name], files["base/ü/"+name] = size, size
-				}
+				files := oddTree("base/", "base/ü/")
 				s := treeSetup(t, p, 1, files)
 				inBubble(t, s, func(t *testing.T, w *world) {
 					putAt(t, w, "base/ü/big", content, treeTime)
@@ -196,14 +214,7 @@ func TestWalkOdd(t *testing.T) {
 						t.Fatal(err)
 					}
 					prefix := path.Join(where.url, where.sub)
-					want := make(map[string]int)
-					for name, size := range files {
-						if rest, ok := strings.CutPrefix(name, prefix+"/"); ok {
-							want[rest] = size
-						} else if prefix == "." || prefix == "" {
-							want[name] = size
-						}
-					}
+					want := under(files, prefix)
 					for _, info := range []bool{true, false} {
 						seen, err := walk(sub, info)
 						if err != nil {

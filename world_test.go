@@ -3,6 +3,7 @@ package ftpnat
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -195,6 +196,9 @@ func (w *world) fetch(c *Conn) error {
 	}
 	return err
 }
+
+// bothWays fetches and stores.
+func (w *world) bothWays(c *Conn) error { return errors.Join(w.fetch(c), w.store(c)) }
 
 // store writes a file and checks what the server has.
 func (w *world) store(c *Conn) error {

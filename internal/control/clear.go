@@ -62,14 +62,9 @@ func (c *Conn) EndTLS(ctx context.Context, limit time.Duration) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	r, err := c.Next(ctx, call, limit)
-	if err != nil || r.Code/100 != 2 {
+	r, ok, err := c.handover(ctx, call, limit)
+	if !ok {
 		return r, err
-	}
-	select {
-	case <-c.parked:
-	case <-c.done:
-		return r, c.Err()
 	}
 	err = farewell(ctx, tc, limit)
 	if err == nil && records.end {

@@ -268,18 +268,28 @@ func (c *Conn) lastWords(call *Call) (Reply, error) {
 	}
 }
 
+// handover waits for the reply to a call after which the socket is used in
+// another way. With ok set the server has agreed, and nobody reads meanwhile.
+func (c *Conn) handover(ctx context.Context, call *Call, limit time.Duration) (r Reply, ok bool, err error) {
+	r, err = c.Next(ctx, call, limit)
+	if err != nil || r.Code/100 != 2 {
+		return r, false, err
+	}
+	select {
+	case <-c.parked:
+		return r, true, nil
+	case <-c.done:
+		return r, false, c.Err()
+	}
+}
+
 // startTLS goes on over TLS where the server agrees to the AUTH of a call,
 // within limit; the handshake has its own. The reply is returned as it is where
 // the server does not agree. With clear set, [Conn.EndTLS] can follow.
 func (c *Conn) startTLS(ctx context.Context, auth *Call, cfg *tls.Config, clear bool, limit, handshake time.Duration) (Reply, error) {
-	r, err := c.Next(ctx, auth, limit)
-	if err != nil || r.Code/100 != 2 {
+	r, ok, err := c.handover(ctx, auth, limit)
+	if !ok {
 		return r, err
-	}
-	select {
-	case <-c.parked:
-	case <-c.done:
-		return r, c.Err()
 	}
 	c.raw.SetDeadline(time.Time{}) // that of the last command
 	tc := client(c.raw, cfg, clear)

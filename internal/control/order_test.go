@@ -7,30 +7,33 @@ import (
 	"testing/synctest"
 )
 
+// mixtures are replies in the order in which they come to commands that wait at
+// the same time.
+var mixtures = []struct {
+	name, commands, replies string
+	want                    [][]int // by command
+	mixed                   bool
+}{
+	{"in order", "RETR f, EPSV", "150 226 229", [][]int{{150, 226}, {229}}, false},
+	{"refused behind the transfer", "RETR f, EPSV", "150 226 500", [][]int{{150, 226}, {500}}, false},
+	{"the transfer refused", "RETR f, EPSV", "550 229", [][]int{{550}, {229}}, false},
+	{"the transfer aborted", "RETR f, EPSV", "150 426 229", [][]int{{150, 426}, {229}}, false},
+	{"aborted, told twice", "RETR f, EPSV", "150 426 226 229", [][]int{{150, 426}, {229}}, false},
+	{"EPSV obeyed at once", "RETR f, EPSV", "150 229 226", [][]int{{150, 226}, {229}}, true},
+	{"EPSV obeyed first", "RETR f, EPSV", "229 150 226", [][]int{{150, 226}, {229}}, true},
+	{"EPSV refused at once", "RETR f, EPSV", "150 500 226", [][]int{{150, 226}, {500}}, true},
+	{"EPSV refused at once in other words", "RETR f, EPSV", "150 450 226", [][]int{{150, 226}, {450}}, true},
+	{"NOOP obeyed at once", "RETR f, NOOP", "150 200 226", [][]int{{150, 226}, {200}}, true},
+	{"SIZE obeyed at once", "STOR f, SIZE f, EPSV", "213 229 150 226", [][]int{{150, 226}, {213}, {229}}, true},
+	{"an upload with its size", "STOR f, SIZE f, EPSV", "150 226 213 229", [][]int{{150, 226}, {213}, {229}}, false},
+	{"PORT answered late", "PORT 1, RETR f", "150 200 226", [][]int{{200}, {150, 226}}, true},
+	{"a late 226 before 229", "EPSV", "226 229", [][]int{{229}}, false},
+	{"a 229 that nobody asked for", "NOOP", "229 200", [][]int{{200}}, false},
+}
+
 // TestOrder has several commands wait for replies at the same time.
 func TestOrder(t *testing.T) {
-	tests := []struct {
-		name, commands, replies string
-		want                    [][]int // by command
-		mixed                   bool
-	}{
-		{"in order", "RETR f, EPSV", "150 226 229", [][]int{{150, 226}, {229}}, false},
-		{"refused behind the transfer", "RETR f, EPSV", "150 226 500", [][]int{{150, 226}, {500}}, false},
-		{"the transfer refused", "RETR f, EPSV", "550 229", [][]int{{550}, {229}}, false},
-		{"the transfer aborted", "RETR f, EPSV", "150 426 229", [][]int{{150, 426}, {229}}, false},
-		{"aborted, told twice", "RETR f, EPSV", "150 426 226 229", [][]int{{150, 426}, {229}}, false},
-		{"EPSV obeyed at once", "RETR f, EPSV", "150 229 226", [][]int{{150, 226}, {229}}, true},
-		{"EPSV obeyed first", "RETR f, EPSV", "229 150 226", [][]int{{150, 226}, {229}}, true},
-		{"EPSV refused at once", "RETR f, EPSV", "150 500 226", [][]int{{150, 226}, {500}}, true},
-		{"EPSV refused at once in other words", "RETR f, EPSV", "150 450 226", [][]int{{150, 226}, {450}}, true},
-		{"NOOP obeyed at once", "RETR f, NOOP", "150 200 226", [][]int{{150, 226}, {200}}, true},
-		{"SIZE obeyed at once", "STOR f, SIZE f, EPSV", "213 229 150 226", [][]int{{150, 226}, {213}, {229}}, true},
-		{"an upload with its size", "STOR f, SIZE f, EPSV", "150 226 213 229", [][]int{{150, 226}, {213}, {229}}, false},
-		{"PORT answered late", "PORT 1, RETR f", "150 200 226", [][]int{{200}, {150, 226}}, true},
-		{"a late 226 before 229", "EPSV", "226 229", [][]int{{229}}, false},
-		{"a 229 that nobody asked for", "NOOP", "229 200", [][]int{{200}}, false},
-	}
-	for _, tt := range tests {
+	for _, tt := range mixtures {
 		t.Run(tt.name, func(t *testing.T) {
 			commands := strings.Split(tt.commands, ", ")
 			script := "S: 220 ready\n"

@@ -23,68 +23,70 @@ func readAll(text string) (replies []Reply, err error) {
 
 func one(code int, lines ...string) []Reply { return []Reply{{code, lines}} }
 
+// replyTexts are what servers send, and how it is read.
+var replyTexts = []struct {
+	name, text string
+	want       []Reply
+	err        string // io.EOF's where empty
+}{
+	{"one line", "220 ready\r\n", one(220, "ready"), ""},
+	{"LF alone", "220 ready\n", one(220, "ready"), ""},
+	{"CR CR LF", "220 ready\r\r\n", one(220, "ready"), ""},
+	{"no text", "220\r\n", one(220, ""), ""},
+	{"no text but the blank", "220 \r\n", one(220, ""), ""},
+	{"text of blanks", "220  two\r\n", one(220, " two"), ""},
+	{"a tab for the blank", "220\tready\r\n", one(220, "ready"), ""},
+	{"not UTF-8", "220 caf\xe9\r\n", one(220, "caf\xe9"), ""},
+	{"protected (RFC 2228)", "631 AAAA\r\n", one(631, "AAAA"), ""},
+	{"two replies", "150 here\r\n226 done\r\n", []Reply{{150, []string{"here"}}, {226, []string{"done"}}}, ""},
+
+	{"many lines", "211-Features:\r\n MDTM\r\n SIZE\r\n211 End\r\n", one(211, "Features:", " MDTM", " SIZE", "End"), ""},
+	{"two lines", "230-Welcome\r\n230 Logged in\r\n", one(230, "Welcome", "Logged in"), ""},
+	{"the code on each line", "211-A\r\n211-B\r\n211 C\r\n", one(211, "A", "B", "C"), ""},
+	{"no text at all", "211-\r\n211\r\n", one(211, "", ""), ""},
+	{"the end without text", "211-A\r\n211\r\n", one(211, "A", ""), ""},
+	{"CR CR LF on each line", "211-A\r\r\n B\r\r\n211-C\r\r\n211\r\r\n", one(211, "A", " B\r", "C", ""), ""},
+	{"empty lines inside", "230-A\r\n\r\n\r\n230 B\r\n", one(230, "A", "", "", "B"), ""},
+	{"other numbers inside", "211-A\r\n220 not the end\r\n999 nor this\r\n2110 nor this\r\n211- \r\n 211 indented\r\n211 B\r\n",
+		one(211, "A", "220 not the end", "999 nor this", "2110 nor this", " ", " 211 indented", "B"), ""},
+	{"another code's lines inside", "226-A\r\n226x\r\n150-B\r\n226 C\r\n", one(226, "A", "226x", "150-B", "C"), ""},
+	{"many lines, then one", "230-A\r\n230 B\r\n200 C\r\n", []Reply{{230, []string{"A", "B"}}, {200, []string{"C"}}}, ""},
+
+	{"empty lines ahead", "\r\n\n220 ready\r\n", one(220, "ready"), ""},
+	{"empty lines between", "220 a\r\n\r\n\r\n200 b\r\n", []Reply{{220, []string{"a"}}, {200, []string{"b"}}}, ""},
+	{"empty lines, almost too many", strings.Repeat("\n", maxBlanks-1) + "220 a\n", one(220, "a"), ""},
+	{"empty lines without end", strings.Repeat("\n", maxBlanks) + "220 a\n", nil, "not an FTP reply: nothing but empty lines"},
+	{"Telnet negotiation ahead", "\xff\xfb\x01\xff\xfd\x03220 ready\r\n", one(220, "ready"), ""},
+	{"Telnet negotiation on a line of its own", "\xff\xfd\x25\r\n220 ready\r\n", one(220, "ready"), ""},
+	{"Telnet negotiation cut short", "\xff\xfb\r\n220 ready\r\n", nil, `not an FTP reply: a line without a reply code: "\xff\xfb"`},
+
+	{"a line as long as can be", "220 " + strings.Repeat("x", maxLine-5) + "\n", one(220, strings.Repeat("x", maxLine-5)), ""},
+	{"a line one byte longer", "220 " + strings.Repeat("x", maxLine-4) + "\n", nil, `not an FTP reply: a line of more than 16384 bytes: "220 ` + strings.Repeat("x", 76) + `..."`},
+	{"a line without end", strings.Repeat("7", 1<<20), nil, `not an FTP reply: a line of more than 16384 bytes: "` + strings.Repeat("7", 80) + `..."`},
+	{"lines without end", "211-A\n" + strings.Repeat("x\n", maxLines), nil, "not an FTP reply: a 211 reply without an end, given up after 50000 lines"},
+	{"as many lines as can be", "211-A\n" + strings.Repeat("\n", maxLines-2) + "211 B\n", one(211, append(append([]string{"A"}, make([]string, maxLines-2)...), "B")...), ""},
+	{"bytes without end", "211-A\n" + strings.Repeat(strings.Repeat("x", 8191)+"\n", 520), nil, "not an FTP reply: a 211 reply without an end, given up after 513 lines"},
+
+	{"nothing", "", nil, ""},
+	{"cut in a line", "220 rea", nil, "unexpected EOF"},
+	{"cut in the code", "22", nil, "unexpected EOF"},
+	{"cut before the end of line", "220 ready", nil, "unexpected EOF"},
+	{"cut between lines", "211-A\r\n B\r\n", nil, "unexpected EOF"},
+	{"cut in the last line", "211-A\r\n211 E", nil, "unexpected EOF"},
+	{"cut after a reply", "220 ready\r\n2", one(220, "ready"), "unexpected EOF"},
+
+	{"words", "hello\r\n", nil, `not an FTP reply: a line without a reply code: "hello"`},
+	{"SSH", "SSH-2.0-OpenSSH_9.6\r\n", nil, `not an FTP reply: a line without a reply code: "SSH-2.0-OpenSSH_9.6"`},
+	{"HTTP", "HTTP/1.1 400 Bad Request\r\n", nil, `not an FTP reply: a line without a reply code: "HTTP/1.1 400 Bad Request"`},
+	{"a code too low", "099 x\r\n", nil, `not an FTP reply: a line without a reply code: "099 x"`},
+	{"a code too high", "700 x\r\n", nil, `not an FTP reply: a line without a reply code: "700 x"`},
+	{"two digits", "22 x\r\n", nil, `not an FTP reply: a line without a reply code: "22 x"`},
+	{"a sign", "-20 x\r\n", nil, `not an FTP reply: a line without a reply code: "-20 x"`},
+	{"digits of another script", "２２０ x\r\n", nil, `not an FTP reply: a line without a reply code: "２２０ x"`},
+}
+
 func TestReadReply(t *testing.T) {
-	tests := []struct {
-		name, text string
-		want       []Reply
-		err        string // io.EOF's where empty
-	}{
-		{"one line", "220 ready\r\n", one(220, "ready"), ""},
-		{"LF alone", "220 ready\n", one(220, "ready"), ""},
-		{"CR CR LF", "220 ready\r\r\n", one(220, "ready"), ""},
-		{"no text", "220\r\n", one(220, ""), ""},
-		{"no text but the blank", "220 \r\n", one(220, ""), ""},
-		{"text of blanks", "220  two\r\n", one(220, " two"), ""},
-		{"a tab for the blank", "220\tready\r\n", one(220, "ready"), ""},
-		{"not UTF-8", "220 caf\xe9\r\n", one(220, "caf\xe9"), ""},
-		{"protected (RFC 2228)", "631 AAAA\r\n", one(631, "AAAA"), ""},
-		{"two replies", "150 here\r\n226 done\r\n", []Reply{{150, []string{"here"}}, {226, []string{"done"}}}, ""},
-
-		{"many lines", "211-Features:\r\n MDTM\r\n SIZE\r\n211 End\r\n", one(211, "Features:", " MDTM", " SIZE", "End"), ""},
-		{"two lines", "230-Welcome\r\n230 Logged in\r\n", one(230, "Welcome", "Logged in"), ""},
-		{"the code on each line", "211-A\r\n211-B\r\n211 C\r\n", one(211, "A", "B", "C"), ""},
-		{"no text at all", "211-\r\n211\r\n", one(211, "", ""), ""},
-		{"the end without text", "211-A\r\n211\r\n", one(211, "A", ""), ""},
-		{"CR CR LF on each line", "211-A\r\r\n B\r\r\n211-C\r\r\n211\r\r\n", one(211, "A", " B\r", "C", ""), ""},
-		{"empty lines inside", "230-A\r\n\r\n\r\n230 B\r\n", one(230, "A", "", "", "B"), ""},
-		{"other numbers inside", "211-A\r\n220 not the end\r\n999 nor this\r\n2110 nor this\r\n211- \r\n 211 indented\r\n211 B\r\n",
-			one(211, "A", "220 not the end", "999 nor this", "2110 nor this", " ", " 211 indented", "B"), ""},
-		{"another code's lines inside", "226-A\r\n226x\r\n150-B\r\n226 C\r\n", one(226, "A", "226x", "150-B", "C"), ""},
-		{"many lines, then one", "230-A\r\n230 B\r\n200 C\r\n", []Reply{{230, []string{"A", "B"}}, {200, []string{"C"}}}, ""},
-
-		{"empty lines ahead", "\r\n\n220 ready\r\n", one(220, "ready"), ""},
-		{"empty lines between", "220 a\r\n\r\n\r\n200 b\r\n", []Reply{{220, []string{"a"}}, {200, []string{"b"}}}, ""},
-		{"empty lines, almost too many", strings.Repeat("\n", maxBlanks-1) + "220 a\n", one(220, "a"), ""},
-		{"empty lines without end", strings.Repeat("\n", maxBlanks) + "220 a\n", nil, "not an FTP reply: nothing but empty lines"},
-		{"Telnet negotiation ahead", "\xff\xfb\x01\xff\xfd\x03220 ready\r\n", one(220, "ready"), ""},
-		{"Telnet negotiation on a line of its own", "\xff\xfd\x25\r\n220 ready\r\n", one(220, "ready"), ""},
-		{"Telnet negotiation cut short", "\xff\xfb\r\n220 ready\r\n", nil, `not an FTP reply: a line without a reply code: "\xff\xfb"`},
-
-		{"a line as long as can be", "220 " + strings.Repeat("x", maxLine-5) + "\n", one(220, strings.Repeat("x", maxLine-5)), ""},
-		{"a line one byte longer", "220 " + strings.Repeat("x", maxLine-4) + "\n", nil, `not an FTP reply: a line of more than 16384 bytes: "220 ` + strings.Repeat("x", 76) + `..."`},
-		{"a line without end", strings.Repeat("7", 1<<20), nil, `not an FTP reply: a line of more than 16384 bytes: "` + strings.Repeat("7", 80) + `..."`},
-		{"lines without end", "211-A\n" + strings.Repeat("x\n", maxLines), nil, "not an FTP reply: a 211 reply without an end, given up after 50000 lines"},
-		{"as many lines as can be", "211-A\n" + strings.Repeat("\n", maxLines-2) + "211 B\n", one(211, append(append([]string{"A"}, make([]string, maxLines-2)...), "B")...), ""},
-		{"bytes without end", "211-A\n" + strings.Repeat(strings.Repeat("x", 8191)+"\n", 520), nil, "not an FTP reply: a 211 reply without an end, given up after 513 lines"},
-
-		{"nothing", "", nil, ""},
-		{"cut in a line", "220 rea", nil, "unexpected EOF"},
-		{"cut in the code", "22", nil, "unexpected EOF"},
-		{"cut before the end of line", "220 ready", nil, "unexpected EOF"},
-		{"cut between lines", "211-A\r\n B\r\n", nil, "unexpected EOF"},
-		{"cut in the last line", "211-A\r\n211 E", nil, "unexpected EOF"},
-		{"cut after a reply", "220 ready\r\n2", one(220, "ready"), "unexpected EOF"},
-
-		{"words", "hello\r\n", nil, `not an FTP reply: a line without a reply code: "hello"`},
-		{"SSH", "SSH-2.0-OpenSSH_9.6\r\n", nil, `not an FTP reply: a line without a reply code: "SSH-2.0-OpenSSH_9.6"`},
-		{"HTTP", "HTTP/1.1 400 Bad Request\r\n", nil, `not an FTP reply: a line without a reply code: "HTTP/1.1 400 Bad Request"`},
-		{"a code too low", "099 x\r\n", nil, `not an FTP reply: a line without a reply code: "099 x"`},
-		{"a code too high", "700 x\r\n", nil, `not an FTP reply: a line without a reply code: "700 x"`},
-		{"two digits", "22 x\r\n", nil, `not an FTP reply: a line without a reply code: "22 x"`},
-		{"a sign", "-20 x\r\n", nil, `not an FTP reply: a line without a reply code: "-20 x"`},
-		{"digits of another script", "２２０ x\r\n", nil, `not an FTP reply: a line without a reply code: "２２０ x"`},
-	}
-	for _, tt := range tests {
+	for _, tt := range replyTexts {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := readAll(tt.text)
 			if !reflect.DeepEqual(got, tt.want) {

@@ -66,77 +66,83 @@ func TestOpenContext(t *testing.T) {
 	}
 }
 
+// firstLife sets up a session, and secondLife what of it must be there in the next
+// one.
+const (
+	firstLife = `
+	S: 220 ready
+	C: HOST ftp.example.com
+	S: 220 ok
+	C: OPTS UTF8 ON
+	S: 200 ok
+	C: USER me
+	S: 331 ok
+	C: PASS wrong
+	S: 530 no
+	C: PASS hush
+	S: 230 ok
+	C: TYPE A
+	S: 200 ok
+	C: OPTS MLST type;
+	S: 200 ok
+	C: TYPE I
+	S: 200 ok
+	C: CLNT me
+	S: 200 ok
+	C: SITE UMASK 022
+	S: 200 ok
+	C: SITE UMASK
+	S: 200 022
+	C: LANG xx
+	S: 504 no
+	C: CWD /a
+	S: 250 ok
+	C: CWD /b
+	S: 250 ok
+	C: CWD c
+	S: 250 ok
+	C: CWD nowhere
+	S: 550 no
+	C: CDUP
+	S: 250 ok
+	C: RNFR x
+	S: 350 and
+	close:`
+
+	secondLife = `
+	S: 220 ready
+	C: HOST ftp.example.com
+	S: 220 ok
+	C: OPTS UTF8 ON
+	S: 200 ok
+	C: USER me
+	S: 331 ok
+	C: PASS hush
+	S: 230 ok
+	C: TYPE I
+	S: 200 ok
+	C: OPTS MLST type;
+	S: 200 ok
+	C: CLNT me
+	S: 200 ok
+	C: SITE UMASK 022
+	S: 200 ok
+	C: CWD /b
+	S: 250 ok
+	C: CWD c
+	S: 250 ok
+	C: CDUP
+	S: 250 ok
+	C: RNFR x
+	S: 350 and
+	C: RNTO y
+	S: 250 done`
+)
+
 // TestRestore: the new connection is told all that the old one knew, in an
 // order that servers take.
 func TestRestore(t *testing.T) {
-	first := `
-		S: 220 ready
-		C: HOST ftp.example.com
-		S: 220 ok
-		C: OPTS UTF8 ON
-		S: 200 ok
-		C: USER me
-		S: 331 ok
-		C: PASS wrong
-		S: 530 no
-		C: PASS hush
-		S: 230 ok
-		C: TYPE A
-		S: 200 ok
-		C: OPTS MLST type;
-		S: 200 ok
-		C: TYPE I
-		S: 200 ok
-		C: CLNT me
-		S: 200 ok
-		C: SITE UMASK 022
-		S: 200 ok
-		C: SITE UMASK
-		S: 200 022
-		C: LANG xx
-		S: 504 no
-		C: CWD /a
-		S: 250 ok
-		C: CWD /b
-		S: 250 ok
-		C: CWD c
-		S: 250 ok
-		C: CWD nowhere
-		S: 550 no
-		C: CDUP
-		S: 250 ok
-		C: RNFR x
-		S: 350 and
-		close:`
-	second := `
-		S: 220 ready
-		C: HOST ftp.example.com
-		S: 220 ok
-		C: OPTS UTF8 ON
-		S: 200 ok
-		C: USER me
-		S: 331 ok
-		C: PASS hush
-		S: 230 ok
-		C: TYPE I
-		S: 200 ok
-		C: OPTS MLST type;
-		S: 200 ok
-		C: CLNT me
-		S: 200 ok
-		C: SITE UMASK 022
-		S: 200 ok
-		C: CWD /b
-		S: 250 ok
-		C: CWD c
-		S: 250 ok
-		C: CDUP
-		S: 250 ok
-		C: RNFR x
-		S: 350 and
-		C: RNTO y
-		S: 250 done`
-	withSession(t, []string{first, second}, func(t *testing.T, s *Session, _ *farm) {
+	withSession(t, []string{firstLife, secondLife}, func(t *testing.T, s *Session, _ *farm) {
 		var lost []string
 		s.Observer.Lost = func(err error) { lost = append(lost, errText(err)) }
 		open(t, s)

@@ -51,47 +51,51 @@ func TestFirewall(t *testing.T) {
 	}
 }
 
+// portVerbs are the commands of active mode.
+var portVerbs = []string{"PORT", "EPRT"}
+
+// boxed are lines that a client sends through a CommandBox, and what comes of
+// them.
+var boxed = []struct {
+	name           string
+	box            memnet.CommandBox
+	sent           []string
+	got            string // what the server receives
+	client, server error  // what each reads afterwards
+	counters       memnet.Counters
+}{
+	{"no match", memnet.CommandBox{Verbs: portVerbs, Do: memnet.Reset}, []string{"EPSV\r\n"}, "EPSV\r\n",
+		os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, memnet.Counters{Connections: 1}},
+	{"reset", memnet.CommandBox{Verbs: portVerbs, Do: memnet.Reset}, []string{"NOOP\r\n", "eprt |1|1.2.3.4|5|\r\n"}, "NOOP\r\n",
+		syscall.ECONNRESET, syscall.ECONNRESET, memnet.Counters{Connections: 1, Resets: 1}},
+	{"swallow", memnet.CommandBox{Verbs: []string{"EPSV"}, Do: memnet.Swallow}, []string{"NOOP\r\n", "EPSV\r\n", "QUIT\r\n"}, "NOOP\r\n",
+		os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, memnet.Counters{Connections: 1, Swallowed: 1}},
+	{"any command", memnet.CommandBox{Do: memnet.Swallow}, []string{"USER x\r\n"}, "",
+		os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, memnet.Counters{Connections: 1, Swallowed: 1}},
+	{"reset of the client", memnet.CommandBox{Verbs: portVerbs, Do: memnet.ResetClient}, []string{"PORT 1\r\n"}, "",
+		syscall.ECONNRESET, os.ErrDeadlineExceeded, memnet.Counters{Connections: 1, Resets: 1}},
+	{"reset of the server", memnet.CommandBox{Verbs: portVerbs, Do: memnet.ResetServer}, []string{"PORT 1\r\n"}, "",
+		os.ErrDeadlineExceeded, syscall.ECONNRESET, memnet.Counters{Connections: 1, Resets: 1}},
+	{"hang up", memnet.CommandBox{Verbs: portVerbs, Do: memnet.Hangup}, []string{"PORT 1\r\n"}, "",
+		io.EOF, io.EOF, memnet.Counters{Connections: 1, Hangups: 1}},
+	{"in one segment with others", memnet.CommandBox{Verbs: portVerbs, Do: memnet.Swallow}, []string{"TYPE I\r\nPORT 1\r\n"}, "",
+		os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, memnet.Counters{Connections: 1, Swallowed: 1}},
+	{"in pieces", memnet.CommandBox{Verbs: portVerbs, Do: memnet.Swallow}, []string{"PO", "RT 1", "\r\n"}, "PORT 1",
+		os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, memnet.Counters{Connections: 1, Swallowed: 1}},
+	{"not at a line start", memnet.CommandBox{Verbs: portVerbs, Do: memnet.Swallow}, []string{"RETR ", "PORT 1\r\n"}, "RETR PORT 1\r\n",
+		os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, memnet.Counters{Connections: 1}},
+	{"private address", memnet.CommandBox{Verbs: portVerbs, Arg: memnet.PrivateEndpoint, Do: memnet.Swallow}, []string{"PORT 10,0,0,1,2,3\r\n"}, "",
+		os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, memnet.Counters{Connections: 1, Swallowed: 1}},
+	{"private address in EPRT", memnet.CommandBox{Verbs: portVerbs, Arg: memnet.PrivateEndpoint, Do: memnet.Swallow}, []string{"EPRT |2|fd00::1|5|\r\n"}, "",
+		os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, memnet.Counters{Connections: 1, Swallowed: 1}},
+	{"public address", memnet.CommandBox{Verbs: portVerbs, Arg: memnet.PrivateEndpoint, Do: memnet.Swallow}, []string{"PORT 203,0,113,7,2,3\r\n"}, "PORT 203,0,113,7,2,3\r\n",
+		os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, memnet.Counters{Connections: 1}},
+	{"another port", memnet.CommandBox{Do: memnet.Reset, ControlPort: 2121}, []string{"PORT 1\r\n"}, "PORT 1\r\n",
+		os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, memnet.Counters{Connections: 1}},
+}
+
 func TestCommandBox(t *testing.T) {
-	port := []string{"PORT", "EPRT"}
-	one := func(c memnet.Counters) memnet.Counters { c.Connections = 1; return c }
-	tests := []struct {
-		name           string
-		box            memnet.CommandBox
-		sent           []string
-		got            string // what the server receives
-		client, server error  // what each reads afterwards
-		counters       memnet.Counters
-	}{
-		{"no match", memnet.CommandBox{Verbs: port, Do: memnet.Reset}, []string{"EPSV\r\n"}, "EPSV\r\n",
-			os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, one(memnet.Counters{})},
-		{"reset", memnet.CommandBox{Verbs: port, Do: memnet.Reset}, []string{"NOOP\r\n", "eprt |1|1.2.3.4|5|\r\n"}, "NOOP\r\n",
-			syscall.ECONNRESET, syscall.ECONNRESET, one(memnet.Counters{Resets: 1})},
-		{"swallow", memnet.CommandBox{Verbs: []string{"EPSV"}, Do: memnet.Swallow}, []string{"NOOP\r\n", "EPSV\r\n", "QUIT\r\n"}, "NOOP\r\n",
-			os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, one(memnet.Counters{Swallowed: 1})},
-		{"any command", memnet.CommandBox{Do: memnet.Swallow}, []string{"USER x\r\n"}, "",
-			os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, one(memnet.Counters{Swallowed: 1})},
-		{"reset of the client", memnet.CommandBox{Verbs: port, Do: memnet.ResetClient}, []string{"PORT 1\r\n"}, "",
-			syscall.ECONNRESET, os.ErrDeadlineExceeded, one(memnet.Counters{Resets: 1})},
-		{"reset of the server", memnet.CommandBox{Verbs: port, Do: memnet.ResetServer}, []string{"PORT 1\r\n"}, "",
-			os.ErrDeadlineExceeded, syscall.ECONNRESET, one(memnet.Counters{Resets: 1})},
-		{"hang up", memnet.CommandBox{Verbs: port, Do: memnet.Hangup}, []string{"PORT 1\r\n"}, "",
-			io.EOF, io.EOF, one(memnet.Counters{Hangups: 1})},
-		{"in one segment with others", memnet.CommandBox{Verbs: port, Do: memnet.Swallow}, []string{"TYPE I\r\nPORT 1\r\n"}, "",
-			os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, one(memnet.Counters{Swallowed: 1})},
-		{"in pieces", memnet.CommandBox{Verbs: port, Do: memnet.Swallow}, []string{"PO", "RT 1", "\r\n"}, "PORT 1",
-			os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, one(memnet.Counters{Swallowed: 1})},
-		{"not at a line start", memnet.CommandBox{Verbs: port, Do: memnet.Swallow}, []string{"RETR ", "PORT 1\r\n"}, "RETR PORT 1\r\n",
-			os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, one(memnet.Counters{})},
-		{"private address", memnet.CommandBox{Verbs: port, Arg: memnet.PrivateEndpoint, Do: memnet.Swallow}, []string{"PORT 10,0,0,1,2,3\r\n"}, "",
-			os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, one(memnet.Counters{Swallowed: 1})},
-		{"private address in EPRT", memnet.CommandBox{Verbs: port, Arg: memnet.PrivateEndpoint, Do: memnet.Swallow}, []string{"EPRT |2|fd00::1|5|\r\n"}, "",
-			os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, one(memnet.Counters{Swallowed: 1})},
-		{"public address", memnet.CommandBox{Verbs: port, Arg: memnet.PrivateEndpoint, Do: memnet.Swallow}, []string{"PORT 203,0,113,7,2,3\r\n"}, "PORT 203,0,113,7,2,3\r\n",
-			os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, one(memnet.Counters{})},
-		{"another port", memnet.CommandBox{Do: memnet.Reset, ControlPort: 2121}, []string{"PORT 1\r\n"}, "PORT 1\r\n",
-			os.ErrDeadlineExceeded, os.ErrDeadlineExceeded, one(memnet.Counters{})},
-	}
-	for _, tt := range tests {
+	for _, tt := range boxed {
 		for _, side := range []string{"client", "server"} {
 			t.Run(tt.name+" at the "+side+"'s side", func(t *testing.T) {
 				near, far := []memnet.Box{tt.box}, []memnet.Box(nil)

@@ -58,92 +58,94 @@ const (
 // all4 is the plan for IPv4 when nothing is known.
 const all4 = "EPSV:peer PASV:peer PORT:local PORT:public EPRT:local EPRT:public"
 
+// plans are what Make makes of what.
+var plans = []struct {
+	name string
+	in   Input
+	want string
+}{
+	{"IPv4, private client", path(private, server), all4},
+	{"IPv4, public client", path(public, server), all4},
+	{"IPv4, both private", path(private, inside), all4},
+	{"IPv4, public client of a private server", path(public, inside), all4},
+	{"IPv4, a public address is known", path(private, server, hasPublic), all4},
+	{"IPv4, link-local", path("169.254.1.2", "169.254.1.3"), all4},
+	{"IPv4 in IPv6, the server", path(private, mappedV4), all4},
+	{"IPv4 in IPv6, both", path(mappedPri, mappedV4), all4},
+	{"IPv4 loopback", path("127.0.0.1", "127.0.0.1"), "EPSV:peer PASV:peer PORT:local EPRT:local"},
+	{"IPv4 loopback, 4in6", path("::ffff:127.0.0.1", "::ffff:127.0.0.1"), "EPSV:peer PASV:peer PORT:local EPRT:local"},
+	{"IPv4 loopback, TLS and a public address", path("127.0.0.1", "127.0.0.1", overTLS, hasPublic), "EPSV:peer PASV:peer PORT:local EPRT:local"},
+	{"nothing known of the ends", Input{}, all4},
+
+	{"IPv6", path(public6, server6), "EPSV:peer PASV:peer EPRT:local"},
+	{"IPv6, unique local", path(ula, inside6), "EPSV:peer PASV:peer EPRT:local"},
+	{"IPv6, a public address is known", path(ula, server6, hasPublic), "EPSV:peer PASV:peer EPRT:local EPRT:public"},
+	{"IPv6, public address and TLS", path(ula, server6, hasPublic, overTLS), "EPSV:peer PASV:peer EPRT:public"},
+	{"IPv6, global client, public address and TLS", path(public6, server6, hasPublic, overTLS), "EPSV:peer PASV:peer EPRT:local EPRT:public"},
+	{"IPv6, TLS alone", path(ula, server6, overTLS), "EPSV:peer PASV:peer EPRT:local"},
+	{"IPv6 loopback", path("::1", "::1"), "EPSV:peer PASV:peer EPRT:local"},
+	{"IPv6 loopback, public address", path("::1", "::1", hasPublic), "EPSV:peer PASV:peer EPRT:local"},
+	{"IPv6, trust", path(public6, server6, trusting), "EPSV:peer PASV:peer EPRT:local"},
+	{"IPv6 with a zone", path("fe80::1%eth0", "fe80::2%eth0"), "EPSV:peer PASV:peer EPRT:local"},
+
+	{"TLS, private client", path(private, server, overTLS), "EPSV:peer PASV:peer PORT:public EPRT:public"},
+	{"TLS, private client 4in6", path(mappedPri, mappedV4, overTLS), "EPSV:peer PASV:peer PORT:public EPRT:public"},
+	{"TLS, private client, public address", path(private, server, overTLS, hasPublic), "EPSV:peer PASV:peer PORT:public EPRT:public"},
+	{"TLS, both private", path(private, inside, overTLS), all4},
+	{"TLS, public client", path(public, server, overTLS), all4},
+	{"TLS, public client of a private server", path(public, inside, overTLS), all4},
+
+	{"trust", path(private, server, trusting), "EPSV:peer PASV:peer PASV:adv PORT:local PORT:public EPRT:local EPRT:public"},
+	{"trust, 4in6", path(private, mappedV4, trusting), "EPSV:peer PASV:peer PASV:adv PORT:local PORT:public EPRT:local EPRT:public"},
+	{"trust, loopback", path("127.0.0.1", "127.0.0.1", trusting), "EPSV:peer PASV:peer PASV:adv PORT:local EPRT:local"},
+
+	{"proxy", path(private, server, proxied), "EPSV:peer PASV:peer"},
+	{"proxy, ends unknown", Input{Proxy: true}, "EPSV:peer PASV:peer"},
+	{"proxy, trust", path(private, server, proxied, trusting), "EPSV:peer PASV:peer PASV:adv"},
+	{"proxy, public address", path(private, server, proxied, hasPublic), "EPSV:peer PASV:peer"},
+	{"proxy, IPv6", path(public6, server6, proxied), "EPSV:peer PASV:peer"},
+	{"proxy, active modes alone", path(private, server, proxied, modes(PORT, EPRT)), ""},
+
+	{"no modes", path(private, server, modes([]Mode{}...), func(in *Input) { in.Modes = []Mode{} }), ""},
+	{"one mode", path(private, server, modes(PASV)), "PASV:peer"},
+	{"backwards", path(private, server, modes(EPRT, PORT, PASV, EPSV)), "EPRT:local EPRT:public PORT:local PORT:public PASV:peer EPSV:peer"},
+	{"the 2006 story", path(private, server, modes(PORT, EPSV)), "PORT:local PORT:public EPSV:peer"},
+	{"duplicates", path(private, server, modes(PORT, EPSV, PORT, EPSV, EPSV)), "PORT:local PORT:public EPSV:peer"},
+	{"duplicates with trust", path(private, server, trusting, modes(PASV, PASV)), "PASV:peer PASV:adv"},
+	{"PORT alone over IPv6", path(public6, server6, modes(PORT)), ""},
+	{"a mode that is none", path(private, server, modes(0, 9, EPSV)), "EPSV:peer"},
+
+	{"proven first: EPSV", path(private, server, proven(EPSV, Peer)), all4},
+	{"proven first: PASV", path(private, server, proven(PASV, Peer)), "PASV:peer EPSV:peer PORT:local PORT:public EPRT:local EPRT:public"},
+	{"proven first: PORT local", path(private, server, proven(PORT, Local)), "PORT:local EPSV:peer PASV:peer PORT:public EPRT:local EPRT:public"},
+	{"proven first: PORT public", path(private, server, proven(PORT, Public)), "PORT:public EPSV:peer PASV:peer PORT:local EPRT:local EPRT:public"},
+	{"proven first: EPRT local", path(private, server, proven(EPRT, Local)), "EPRT:local EPSV:peer PASV:peer PORT:local PORT:public EPRT:public"},
+	{"proven first: EPRT public", path(private, server, proven(EPRT, Public)), "EPRT:public EPSV:peer PASV:peer PORT:local PORT:public EPRT:local"},
+	{"proven first: PASV advertised", path(private, server, trusting, proven(PASV, Advertised)), "PASV:adv EPSV:peer PASV:peer PORT:local PORT:public EPRT:local EPRT:public"},
+	{"proven, not trusted any more", path(private, server, proven(PASV, Advertised)), all4},
+	{"proven, not allowed", path(private, server, modes(EPSV, PASV), proven(PORT, Local)), "EPSV:peer PASV:peer"},
+	{"proven, behind a proxy now", path(private, server, proxied, proven(PORT, Local)), "EPSV:peer PASV:peer"},
+	{"proven, over IPv6 now", path(public6, server6, proven(PORT, Local)), "EPSV:peer PASV:peer EPRT:local"},
+	{"proven, over TLS now", path(private, server, overTLS, proven(PORT, Local)), "EPSV:peer PASV:peer PORT:public EPRT:public"},
+	{"proven, not the user's first", path(private, server, modes(PORT, EPSV), proven(EPSV, Peer)), "EPSV:peer PORT:local PORT:public"},
+	{"proven, makes no sense", path(private, server, proven(EPSV, Local)), all4},
+
+	{"avoid EPSV", path(private, server, avoiding(EPSV)), "PASV:peer PORT:local PORT:public EPRT:local EPRT:public EPSV:peer"},
+	{"avoid PASV", path(private, server, avoiding(PASV)), "EPSV:peer PORT:local PORT:public EPRT:local EPRT:public PASV:peer"},
+	{"avoid PORT", path(private, server, avoiding(PORT)), "EPSV:peer PASV:peer EPRT:local EPRT:public PORT:local PORT:public"},
+	{"avoid EPRT", path(private, server, avoiding(EPRT)), all4},
+	{"avoid passive", path(private, server, avoiding(PASV, EPSV)), "PORT:local PORT:public EPRT:local EPRT:public EPSV:peer PASV:peer"},
+	{"avoid active", path(private, server, avoiding(EPRT, PORT)), all4},
+	{"avoid all", path(private, server, avoiding(EPRT, PORT, PASV, EPSV)), all4},
+	{"avoid what is not allowed", path(private, server, modes(EPSV), avoiding(PORT)), "EPSV:peer"},
+	{"avoid the only one", path(private, server, modes(PORT), avoiding(PORT)), "PORT:local PORT:public"},
+	{"avoid with trust", path(private, server, trusting, modes(PASV, EPSV), avoiding(PASV)), "EPSV:peer PASV:peer PASV:adv"},
+	{"proven beats avoid", path(private, server, proven(PASV, Peer), avoiding(PASV, EPSV)), "PASV:peer PORT:local PORT:public EPRT:local EPRT:public EPSV:peer"},
+	{"proven source of an avoided mode", path(private, server, proven(PORT, Public), avoiding(PORT)), "PORT:public EPSV:peer PASV:peer EPRT:local EPRT:public PORT:local"},
+}
+
 func TestMake(t *testing.T) {
-	tests := []struct {
-		name string
-		in   Input
-		want string
-	}{
-		{"IPv4, private client", path(private, server), all4},
-		{"IPv4, public client", path(public, server), all4},
-		{"IPv4, both private", path(private, inside), all4},
-		{"IPv4, public client of a private server", path(public, inside), all4},
-		{"IPv4, a public address is known", path(private, server, hasPublic), all4},
-		{"IPv4, link-local", path("169.254.1.2", "169.254.1.3"), all4},
-		{"IPv4 in IPv6, the server", path(private, mappedV4), all4},
-		{"IPv4 in IPv6, both", path(mappedPri, mappedV4), all4},
-		{"IPv4 loopback", path("127.0.0.1", "127.0.0.1"), "EPSV:peer PASV:peer PORT:local EPRT:local"},
-		{"IPv4 loopback, 4in6", path("::ffff:127.0.0.1", "::ffff:127.0.0.1"), "EPSV:peer PASV:peer PORT:local EPRT:local"},
-		{"IPv4 loopback, TLS and a public address", path("127.0.0.1", "127.0.0.1", overTLS, hasPublic), "EPSV:peer PASV:peer PORT:local EPRT:local"},
-		{"nothing known of the ends", Input{}, all4},
-
-		{"IPv6", path(public6, server6), "EPSV:peer PASV:peer EPRT:local"},
-		{"IPv6, unique local", path(ula, inside6), "EPSV:peer PASV:peer EPRT:local"},
-		{"IPv6, a public address is known", path(ula, server6, hasPublic), "EPSV:peer PASV:peer EPRT:local EPRT:public"},
-		{"IPv6, public address and TLS", path(ula, server6, hasPublic, overTLS), "EPSV:peer PASV:peer EPRT:public"},
-		{"IPv6, global client, public address and TLS", path(public6, server6, hasPublic, overTLS), "EPSV:peer PASV:peer EPRT:local EPRT:public"},
-		{"IPv6, TLS alone", path(ula, server6, overTLS), "EPSV:peer PASV:peer EPRT:local"},
-		{"IPv6 loopback", path("::1", "::1"), "EPSV:peer PASV:peer EPRT:local"},
-		{"IPv6 loopback, public address", path("::1", "::1", hasPublic), "EPSV:peer PASV:peer EPRT:local"},
-		{"IPv6, trust", path(public6, server6, trusting), "EPSV:peer PASV:peer EPRT:local"},
-		{"IPv6 with a zone", path("fe80::1%eth0", "fe80::2%eth0"), "EPSV:peer PASV:peer EPRT:local"},
-
-		{"TLS, private client", path(private, server, overTLS), "EPSV:peer PASV:peer PORT:public EPRT:public"},
-		{"TLS, private client 4in6", path(mappedPri, mappedV4, overTLS), "EPSV:peer PASV:peer PORT:public EPRT:public"},
-		{"TLS, private client, public address", path(private, server, overTLS, hasPublic), "EPSV:peer PASV:peer PORT:public EPRT:public"},
-		{"TLS, both private", path(private, inside, overTLS), all4},
-		{"TLS, public client", path(public, server, overTLS), all4},
-		{"TLS, public client of a private server", path(public, inside, overTLS), all4},
-
-		{"trust", path(private, server, trusting), "EPSV:peer PASV:peer PASV:adv PORT:local PORT:public EPRT:local EPRT:public"},
-		{"trust, 4in6", path(private, mappedV4, trusting), "EPSV:peer PASV:peer PASV:adv PORT:local PORT:public EPRT:local EPRT:public"},
-		{"trust, loopback", path("127.0.0.1", "127.0.0.1", trusting), "EPSV:peer PASV:peer PASV:adv PORT:local EPRT:local"},
-
-		{"proxy", path(private, server, proxied), "EPSV:peer PASV:peer"},
-		{"proxy, ends unknown", Input{Proxy: true}, "EPSV:peer PASV:peer"},
-		{"proxy, trust", path(private, server, proxied, trusting), "EPSV:peer PASV:peer PASV:adv"},
-		{"proxy, public address", path(private, server, proxied, hasPublic), "EPSV:peer PASV:peer"},
-		{"proxy, IPv6", path(public6, server6, proxied), "EPSV:peer PASV:peer"},
-		{"proxy, active modes alone", path(private, server, proxied, modes(PORT, EPRT)), ""},
-
-		{"no modes", path(private, server, modes([]Mode{}...), func(in *Input) { in.Modes = []Mode{} }), ""},
-		{"one mode", path(private, server, modes(PASV)), "PASV:peer"},
-		{"backwards", path(private, server, modes(EPRT, PORT, PASV, EPSV)), "EPRT:local EPRT:public PORT:local PORT:public PASV:peer EPSV:peer"},
-		{"the 2006 story", path(private, server, modes(PORT, EPSV)), "PORT:local PORT:public EPSV:peer"},
-		{"duplicates", path(private, server, modes(PORT, EPSV, PORT, EPSV, EPSV)), "PORT:local PORT:public EPSV:peer"},
-		{"duplicates with trust", path(private, server, trusting, modes(PASV, PASV)), "PASV:peer PASV:adv"},
-		{"PORT alone over IPv6", path(public6, server6, modes(PORT)), ""},
-		{"a mode that is none", path(private, server, modes(0, 9, EPSV)), "EPSV:peer"},
-
-		{"proven first: EPSV", path(private, server, proven(EPSV, Peer)), all4},
-		{"proven first: PASV", path(private, server, proven(PASV, Peer)), "PASV:peer EPSV:peer PORT:local PORT:public EPRT:local EPRT:public"},
-		{"proven first: PORT local", path(private, server, proven(PORT, Local)), "PORT:local EPSV:peer PASV:peer PORT:public EPRT:local EPRT:public"},
-		{"proven first: PORT public", path(private, server, proven(PORT, Public)), "PORT:public EPSV:peer PASV:peer PORT:local EPRT:local EPRT:public"},
-		{"proven first: EPRT local", path(private, server, proven(EPRT, Local)), "EPRT:local EPSV:peer PASV:peer PORT:local PORT:public EPRT:public"},
-		{"proven first: EPRT public", path(private, server, proven(EPRT, Public)), "EPRT:public EPSV:peer PASV:peer PORT:local PORT:public EPRT:local"},
-		{"proven first: PASV advertised", path(private, server, trusting, proven(PASV, Advertised)), "PASV:adv EPSV:peer PASV:peer PORT:local PORT:public EPRT:local EPRT:public"},
-		{"proven, not trusted any more", path(private, server, proven(PASV, Advertised)), all4},
-		{"proven, not allowed", path(private, server, modes(EPSV, PASV), proven(PORT, Local)), "EPSV:peer PASV:peer"},
-		{"proven, behind a proxy now", path(private, server, proxied, proven(PORT, Local)), "EPSV:peer PASV:peer"},
-		{"proven, over IPv6 now", path(public6, server6, proven(PORT, Local)), "EPSV:peer PASV:peer EPRT:local"},
-		{"proven, over TLS now", path(private, server, overTLS, proven(PORT, Local)), "EPSV:peer PASV:peer PORT:public EPRT:public"},
-		{"proven, not the user's first", path(private, server, modes(PORT, EPSV), proven(EPSV, Peer)), "EPSV:peer PORT:local PORT:public"},
-		{"proven, makes no sense", path(private, server, proven(EPSV, Local)), all4},
-
-		{"avoid EPSV", path(private, server, avoiding(EPSV)), "PASV:peer PORT:local PORT:public EPRT:local EPRT:public EPSV:peer"},
-		{"avoid PASV", path(private, server, avoiding(PASV)), "EPSV:peer PORT:local PORT:public EPRT:local EPRT:public PASV:peer"},
-		{"avoid PORT", path(private, server, avoiding(PORT)), "EPSV:peer PASV:peer EPRT:local EPRT:public PORT:local PORT:public"},
-		{"avoid EPRT", path(private, server, avoiding(EPRT)), all4},
-		{"avoid passive", path(private, server, avoiding(PASV, EPSV)), "PORT:local PORT:public EPRT:local EPRT:public EPSV:peer PASV:peer"},
-		{"avoid active", path(private, server, avoiding(EPRT, PORT)), all4},
-		{"avoid all", path(private, server, avoiding(EPRT, PORT, PASV, EPSV)), all4},
-		{"avoid what is not allowed", path(private, server, modes(EPSV), avoiding(PORT)), "EPSV:peer"},
-		{"avoid the only one", path(private, server, modes(PORT), avoiding(PORT)), "PORT:local PORT:public"},
-		{"avoid with trust", path(private, server, trusting, modes(PASV, EPSV), avoiding(PASV)), "EPSV:peer PASV:peer PASV:adv"},
-		{"proven beats avoid", path(private, server, proven(PASV, Peer), avoiding(PASV, EPSV)), "PASV:peer PORT:local PORT:public EPRT:local EPRT:public EPSV:peer"},
-		{"proven source of an avoided mode", path(private, server, proven(PORT, Public), avoiding(PORT)), "PORT:public EPSV:peer PASV:peer EPRT:local EPRT:public PORT:local"},
-	}
-	for _, tt := range tests {
+	for _, tt := range plans {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := spell(Make(tt.in)); got != tt.want {
 				t.Errorf("Make\n got %s\nwant %s", got, tt.want)

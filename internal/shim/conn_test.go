@@ -189,39 +189,41 @@ func TestReplyAsText(t *testing.T) {
 	}
 }
 
+// hanging are calls that do not end by themselves.
+var hanging = []struct {
+	name string
+	f    func(*fake)
+	call func(t *testing.T, c *Conn, br *bufio.Reader) error
+}{
+	{"a command", func(f *fake) { f.hang["STAT"] = true }, func(t *testing.T, c *Conn, br *bufio.Reader) error {
+		io.WriteString(c, "STAT\r\n")
+		_, err := br.ReadString('\n')
+		return err
+	}},
+	{"a read", func(f *fake) { f.stall = true }, func(t *testing.T, c *Conn, br *bufio.Reader) error {
+		d := offer(t, c, br)
+		ask(t, c, br, "RETR /f")
+		_, err := d.Read(make([]byte, 1))
+		return err
+	}},
+	{"a write", func(f *fake) { f.stall = true }, func(t *testing.T, c *Conn, br *bufio.Reader) error {
+		d := offer(t, c, br)
+		ask(t, c, br, "STOR /f")
+		_, err := d.Write([]byte("x"))
+		return err
+	}},
+	{"the wait for a verdict", func(f *fake) { f.silent = true }, func(t *testing.T, c *Conn, br *bufio.Reader) error {
+		d := offer(t, c, br)
+		ask(t, c, br, "STOR /f")
+		d.Close()
+		_, err := br.ReadString('\n')
+		return err
+	}},
+}
+
 // TestClosedMeanwhile: Close from another goroutine ends what is under way.
 func TestClosedMeanwhile(t *testing.T) {
-	tests := []struct {
-		name string
-		f    func(*fake)
-		call func(t *testing.T, c *Conn, br *bufio.Reader) error
-	}{
-		{"a command", func(f *fake) { f.hang["STAT"] = true }, func(t *testing.T, c *Conn, br *bufio.Reader) error {
-			io.WriteString(c, "STAT\r\n")
-			_, err := br.ReadString('\n')
-			return err
-		}},
-		{"a read", func(f *fake) { f.stall = true }, func(t *testing.T, c *Conn, br *bufio.Reader) error {
-			d := offer(t, c, br)
-			ask(t, c, br, "RETR /f")
-			_, err := d.Read(make([]byte, 1))
-			return err
-		}},
-		{"a write", func(f *fake) { f.stall = true }, func(t *testing.T, c *Conn, br *bufio.Reader) error {
-			d := offer(t, c, br)
-			ask(t, c, br, "STOR /f")
-			_, err := d.Write([]byte("x"))
-			return err
-		}},
-		{"the wait for a verdict", func(f *fake) { f.silent = true }, func(t *testing.T, c *Conn, br *bufio.Reader) error {
-			d := offer(t, c, br)
-			ask(t, c, br, "STOR /f")
-			d.Close()
-			_, err := br.ReadString('\n')
-			return err
-		}},
-	}
-	for _, tt := range tests {
+	for _, tt := range hanging {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFake("/f", "abc")
@@ -285,6 +287,23 @@ func TestDataClosedMeanwhile(t *testing.T) {
 	})
 }
 
+// stuck returns a connection, and a call on it or on a data connection that does
+// not end by itself, with the connection whose deadlines are for that.
+func stuck(t *testing.T, data bool) (c *Conn, nc net.Conn, call func() error) {
+	f := newFake("/f", "abc")
+	f.hang["STAT"], f.stall = true, true
+	c, br := raw(t, f)
+	if !data {
+		return c, c, func() error { return errors.New(ask(t, c, br, "STAT")) }
+	}
+	d := offer(t, c, br)
+	ask(t, c, br, "RETR /f")
+	return c, d, func() error {
+		_, err := d.Read(make([]byte, 1))
+		return err
+	}
+}
+
 // TestDeadlines: they hold for what is under way, and can be moved.
 func TestDeadlines(t *testing.T) {
 	tests := []struct {
@@ -303,20 +322,7 @@ func TestDeadlines(t *testing.T) {
 		for _, data := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/data %v", tt.name, data), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					f := newFake("/f", "abc")
-					f.hang["STAT"], f.stall = true, true
-					c, br := raw(t, f)
-					nc, call := net.Conn(c), func() error {
-						return errors.New(ask(t, c, br, "STAT"))
-					}
-					if data {
-						d := offer(t, c, br)
-						ask(t, c, br, "RETR /f")
-						nc, call = d, func() error {
-							_, err := d.Read(make([]byte, 1))
-							return err
-						}
-					}
+					c, nc, call := stuck(t, data)
 					start := time.Now()
 					type end struct {
 						err  error

@@ -14,50 +14,55 @@ import (
 	"github.com/jlaffaye/ftp"
 )
 
+// then is when all was changed.
+var then = time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// methods are those of jlaffaye/ftp's ServerConn, with their results and what
+// the backend is told.
+var methods = []struct {
+	name string
+	call func(c *ftp.ServerConn) (any, error)
+	want any
+	told []string
+}{
+	{"List", func(c *ftp.ServerConn) (any, error) { return c.List("/d") },
+		[]*ftp.Entry{{Name: "a", Size: 3, Time: then}, {Name: "sub", Type: ftp.EntryTypeFolder, Time: then}}, []string{"MLSD /d @0"}},
+	{"List here", func(c *ftp.ServerConn) (any, error) { return c.List("") },
+		[]*ftp.Entry{{Name: "d", Type: ftp.EntryTypeFolder, Time: then}, {Name: "f", Size: 3, Time: then}}, []string{"MLSD @0"}},
+	{"NameList", func(c *ftp.ServerConn) (any, error) { return c.NameList("/d") }, []string{"a", "sub"}, []string{"NLST /d @0"}},
+	{"NameList here", func(c *ftp.ServerConn) (any, error) { return c.NameList("") }, []string{"d", "f"}, []string{"NLST @0"}},
+	{"Retr", func(c *ftp.ServerConn) (any, error) { return slurp(c.Retr("/f")) }, "abc", []string{"RETR /f @0"}},
+	{"RetrFrom", func(c *ftp.ServerConn) (any, error) { return slurp(c.RetrFrom("/f", 2)) }, "c", []string{"RETR /f @2"}},
+	{"RetrFrom the end", func(c *ftp.ServerConn) (any, error) { return slurp(c.RetrFrom("/f", 3)) }, "", []string{"RETR /f @3"}},
+	{"Stor", func(c *ftp.ServerConn) (any, error) { return nil, c.Stor("/n", strings.NewReader("new")) }, nil, []string{"STOR /n @0"}},
+	{"Stor nothing", func(c *ftp.ServerConn) (any, error) { return nil, c.Stor("/n", strings.NewReader("")) }, nil, []string{"STOR /n @0"}},
+	{"StorFrom", func(c *ftp.ServerConn) (any, error) { return nil, c.StorFrom("/f", strings.NewReader("XY"), 1) }, nil, []string{"STOR /f @1"}},
+	{"Append", func(c *ftp.ServerConn) (any, error) { return nil, c.Append("/f", strings.NewReader("def")) }, nil, []string{"APPE /f @0"}},
+	{"Append nothing", func(c *ftp.ServerConn) (any, error) { return nil, c.Append("/f", strings.NewReader("")) }, nil, []string{"APPE /f @0"}},
+	{"Rename", func(c *ftp.ServerConn) (any, error) { return nil, c.Rename("/f", "/g") }, nil, []string{"RNFR /f", "RNTO /g"}},
+	{"Delete", func(c *ftp.ServerConn) (any, error) { return nil, c.Delete("/f") }, nil, []string{"DELE /f"}},
+	{"MakeDir", func(c *ftp.ServerConn) (any, error) { return nil, c.MakeDir("/m") }, nil, []string{"MKD /m"}},
+	{"RemoveDir", func(c *ftp.ServerConn) (any, error) { return nil, c.RemoveDir("/d") }, nil, []string{"RMD /d"}},
+	{"RemoveDirRecur", func(c *ftp.ServerConn) (any, error) { return nil, c.RemoveDirRecur("/d") }, nil, []string{
+		"CWD /d", "PWD", "MLSD /d @0", "DELE a", "CWD /d/sub", "PWD", "MLSD /d/sub @0", "DELE b", "CDUP", "RMD /d/sub", "CDUP", "RMD /d"}},
+	{"ChangeDir", func(c *ftp.ServerConn) (any, error) { return nil, c.ChangeDir("/d") }, nil, []string{"CWD /d"}},
+	{"ChangeDirToParent", func(c *ftp.ServerConn) (any, error) { return nil, c.ChangeDirToParent() }, nil, []string{"CDUP"}},
+	{"CurrentDir", func(c *ftp.ServerConn) (any, error) { return c.CurrentDir() }, "", []string{"PWD"}},
+	{"FileSize", func(c *ftp.ServerConn) (any, error) { return c.FileSize("/f") }, int64(3), []string{"SIZE /f"}},
+	{"GetTime", func(c *ftp.ServerConn) (any, error) { return c.GetTime("/f") }, then, []string{"MDTM /f"}},
+	{"SetTime", func(c *ftp.ServerConn) (any, error) { return nil, c.SetTime("/f", then) }, nil, []string{"MFMT 20240102030405 /f"}},
+	{"GetEntry", func(c *ftp.ServerConn) (any, error) { return c.GetEntry("/f") }, &ftp.Entry{Name: "/f", Size: 3, Time: then}, []string{"MLST /f"}},
+	{"Walk", func(c *ftp.ServerConn) (any, error) { return walk(c.Walk("/")) }, []string{"/f", "/d", "/d/sub", "/d/sub/b", "/d/a"},
+		[]string{"MLSD / @0", "MLSD /d @0", "MLSD /d/sub @0"}},
+	{"Type", func(c *ftp.ServerConn) (any, error) { return nil, c.Type(ftp.TransferTypeASCII) }, nil, []string{"TYPE A"}},
+	{"NoOp", func(c *ftp.ServerConn) (any, error) { return nil, c.NoOp() }, nil, []string{"NOOP"}},
+	{"Logout", func(c *ftp.ServerConn) (any, error) { return nil, c.Logout() }, nil, []string{"REIN"}},
+	{"Quit", func(c *ftp.ServerConn) (any, error) { return nil, c.Quit() }, nil, nil},
+}
+
 // TestEveryMethod calls each method of jlaffaye/ftp's ServerConn once and
 // looks at its result and at what the backend was told.
 func TestEveryMethod(t *testing.T) {
-	then := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
-	tests := []struct {
-		name string
-		call func(c *ftp.ServerConn) (any, error)
-		want any
-		told []string
-	}{
-		{"List", func(c *ftp.ServerConn) (any, error) { return c.List("/d") },
-			[]*ftp.Entry{{Name: "a", Size: 3, Time: then}, {Name: "sub", Type: ftp.EntryTypeFolder, Time: then}}, []string{"MLSD /d @0"}},
-		{"List here", func(c *ftp.ServerConn) (any, error) { return c.List("") },
-			[]*ftp.Entry{{Name: "d", Type: ftp.EntryTypeFolder, Time: then}, {Name: "f", Size: 3, Time: then}}, []string{"MLSD @0"}},
-		{"NameList", func(c *ftp.ServerConn) (any, error) { return c.NameList("/d") }, []string{"a", "sub"}, []string{"NLST /d @0"}},
-		{"NameList here", func(c *ftp.ServerConn) (any, error) { return c.NameList("") }, []string{"d", "f"}, []string{"NLST @0"}},
-		{"Retr", func(c *ftp.ServerConn) (any, error) { return slurp(c.Retr("/f")) }, "abc", []string{"RETR /f @0"}},
-		{"RetrFrom", func(c *ftp.ServerConn) (any, error) { return slurp(c.RetrFrom("/f", 2)) }, "c", []string{"RETR /f @2"}},
-		{"RetrFrom the end", func(c *ftp.ServerConn) (any, error) { return slurp(c.RetrFrom("/f", 3)) }, "", []string{"RETR /f @3"}},
-		{"Stor", func(c *ftp.ServerConn) (any, error) { return nil, c.Stor("/n", strings.NewReader("new")) }, nil, []string{"STOR /n @0"}},
-		{"Stor nothing", func(c *ftp.ServerConn) (any, error) { return nil, c.Stor("/n", strings.NewReader("")) }, nil, []string{"STOR /n @0"}},
-		{"StorFrom", func(c *ftp.ServerConn) (any, error) { return nil, c.StorFrom("/f", strings.NewReader("XY"), 1) }, nil, []string{"STOR /f @1"}},
-		{"Append", func(c *ftp.ServerConn) (any, error) { return nil, c.Append("/f", strings.NewReader("def")) }, nil, []string{"APPE /f @0"}},
-		{"Append nothing", func(c *ftp.ServerConn) (any, error) { return nil, c.Append("/f", strings.NewReader("")) }, nil, []string{"APPE /f @0"}},
-		{"Rename", func(c *ftp.ServerConn) (any, error) { return nil, c.Rename("/f", "/g") }, nil, []string{"RNFR /f", "RNTO /g"}},
-		{"Delete", func(c *ftp.ServerConn) (any, error) { return nil, c.Delete("/f") }, nil, []string{"DELE /f"}},
-		{"MakeDir", func(c *ftp.ServerConn) (any, error) { return nil, c.MakeDir("/m") }, nil, []string{"MKD /m"}},
-		{"RemoveDir", func(c *ftp.ServerConn) (any, error) { return nil, c.RemoveDir("/d") }, nil, []string{"RMD /d"}},
-		{"RemoveDirRecur", func(c *ftp.ServerConn) (any, error) { return nil, c.RemoveDirRecur("/d") }, nil, []string{
-			"CWD /d", "PWD", "MLSD /d @0", "DELE a", "CWD /d/sub", "PWD", "MLSD /d/sub @0", "DELE b", "CDUP", "RMD /d/sub", "CDUP", "RMD /d"}},
-		{"ChangeDir", func(c *ftp.ServerConn) (any, error) { return nil, c.ChangeDir("/d") }, nil, []string{"CWD /d"}},
-		{"ChangeDirToParent", func(c *ftp.ServerConn) (any, error) { return nil, c.ChangeDirToParent() }, nil, []string{"CDUP"}},
-		{"CurrentDir", func(c *ftp.ServerConn) (any, error) { return c.CurrentDir() }, "", []string{"PWD"}},
-		{"FileSize", func(c *ftp.ServerConn) (any, error) { return c.FileSize("/f") }, int64(3), []string{"SIZE /f"}},
-		{"GetTime", func(c *ftp.ServerConn) (any, error) { return c.GetTime("/f") }, then, []string{"MDTM /f"}},
-		{"SetTime", func(c *ftp.ServerConn) (any, error) { return nil, c.SetTime("/f", then) }, nil, []string{"MFMT 20240102030405 /f"}},
-		{"GetEntry", func(c *ftp.ServerConn) (any, error) { return c.GetEntry("/f") }, &ftp.Entry{Name: "/f", Size: 3, Time: then}, []string{"MLST /f"}},
-		{"Walk", func(c *ftp.ServerConn) (any, error) { return walk(c.Walk("/")) }, []string{"/f", "/d", "/d/sub", "/d/sub/b", "/d/a"},
-			[]string{"MLSD / @0", "MLSD /d @0", "MLSD /d/sub @0"}},
-		{"Type", func(c *ftp.ServerConn) (any, error) { return nil, c.Type(ftp.TransferTypeASCII) }, nil, []string{"TYPE A"}},
-		{"NoOp", func(c *ftp.ServerConn) (any, error) { return nil, c.NoOp() }, nil, []string{"NOOP"}},
-		{"Logout", func(c *ftp.ServerConn) (any, error) { return nil, c.Logout() }, nil, []string{"REIN"}},
-		{"Quit", func(c *ftp.ServerConn) (any, error) { return nil, c.Quit() }, nil, nil},
-	}
 	options := map[string][]ftp.DialOption{
 		"EPSV":         nil,
 		"PASV":         {ftp.DialWithDisabledEPSV(true)},
@@ -66,7 +71,7 @@ func TestEveryMethod(t *testing.T) {
 		"DebugOutput":  {ftp.DialWithDebugOutput(io.Discard)},
 	}
 	for kind, opts := range options {
-		for _, tt := range tests {
+		for _, tt := range methods {
 			t.Run(kind+"/"+tt.name, func(t *testing.T) {
 				f := newFake("/f", "abc", "/d/", "", "/d/a", "abc", "/d/sub/", "", "/d/sub/b", "abc")
 				c, _ := dial(t, f, opts...)

@@ -16,7 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat/lab/internal/cli"
 	"github.com/ftpnat/ftpnat/lab/internal/client"
+	"github.com/ftpnat/ftpnat/lab/internal/labtest"
+	"github.com/ftpnat/ftpnat/lab/internal/peer"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -31,7 +34,7 @@ var fixed = &report{
 	Date:    time.Date(2006, 1, 2, 15, 4, 5, 0, time.UTC),
 	System:  "Some Linux 1 <stable>, Linux 6.1",
 	Limit:   time.Minute,
-	Clients: []participant{{"ftpnat", "this tree"}, {"other", "1.2 & more"}},
+	Clients: []peer.Client{{Name: "ftpnat", Version: "this tree"}, {Name: "other", Version: "1.2 & more"}},
 	Rows: []row{
 		{Name: "direct", About: "nothing in the way", Solvable: true, Cells: []cell{
 			{Elapsed: 123 * time.Millisecond}, {Elapsed: 9996 * time.Millisecond},
@@ -163,12 +166,7 @@ func TestLastLine(t *testing.T) {
 // TestShort runs the laboratory's own clients on one path that only one of them
 // gets through.
 func TestShort(t *testing.T) {
-	if err := ready(); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("the lab must run here: %v", err)
-		}
-		t.Skipf("LAB SKIPPED: %v", err)
-	}
+	labtest.Need(t, cli.Ready())
 	ps, err := choose("epsv-resets")
 	if err != nil {
 		t.Fatal(err)

@@ -5,10 +5,10 @@ package main
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 
 	"github.com/ftpnat/ftpnat/lab/internal/client"
 	"github.com/ftpnat/ftpnat/lab/internal/paths"
+	"github.com/ftpnat/ftpnat/lab/internal/peer"
 )
 
 // contender is an FTP client that takes part.
@@ -50,23 +50,7 @@ func libraries() []contender {
 
 func (l library) name() string { return l.title }
 
-// version reads what this program was built with.
-func (l library) version(context.Context) (string, error) {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "", errors.New("built without modules")
-	}
-	for _, m := range info.Deps {
-		if m.Path != l.module {
-			continue
-		}
-		if m.Replace != nil || m.Version == "(devel)" {
-			return "this tree", nil
-		}
-		return m.Version, nil
-	}
-	return "", errors.New("not a part of this program")
-}
+func (l library) version(context.Context) (string, error) { return peer.ModuleVersion(l.module) }
 
 func (l library) transfer(ctx context.Context, p *paths.Place, _ string) (seen, error) {
 	job := p.Fill(client.Job{Kind: l.kind, Timeout: remaining(ctx)})

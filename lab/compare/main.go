@@ -14,36 +14,20 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
-	"github.com/ftpnat/ftpnat/lab/internal/client"
-	"github.com/ftpnat/ftpnat/lab/internal/netns"
+	"github.com/ftpnat/ftpnat/lab/internal/cli"
 	"github.com/ftpnat/ftpnat/lab/internal/page"
 	"github.com/ftpnat/ftpnat/lab/internal/paths"
-	"github.com/ftpnat/ftpnat/lab/internal/servers"
+	"github.com/ftpnat/ftpnat/lab/internal/peer"
 )
 
 // defaultPicture is where the picture of a README is, beside that.
 const defaultPicture = "lab/compare/compare.svg"
 
-func main() {
-	client.Main()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err := run(ctx, os.Args[1:], os.Stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "compare:", err)
-		os.Exit(1)
-	}
-}
+func main() { cli.Main("compare", run) }
 
 // options are the flags.
 type options struct {
@@ -93,11 +77,13 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		}
 		return nil
 	}
-	r, err := compare(ctx, ps, contenders(), o.limit, stdout)
-	if err != nil {
-		return err
-	}
-	return o.write(r)
+	return cli.InLab(ctx, func() error {
+		r, err := compare(ctx, ps, contenders(), o.limit, stdout)
+		if err != nil {
+			return err
+		}
+		return o.write(r)
+	})
 }
 
 // choose returns the path of that name, or all.
@@ -114,29 +100,19 @@ func choose(name string) ([]paths.Path, error) {
 }
 
 // compare runs the contest and prints the table while it goes.
-func compare(ctx context.Context, ps []paths.Path, cs []contender, limit time.Duration, stdout io.Writer) (r *report, err error) {
-	if err := ready(); err != nil {
-		return nil, err
-	}
-	if _, err := netns.Sweep(ctx); err != nil {
-		return nil, err
-	}
-	defer func() {
-		_, closeErr := netns.Close(context.WithoutCancel(ctx))
-		err = errors.Join(err, closeErr)
-	}()
-	r = &report{Date: time.Now().UTC(), System: page.System(), Limit: limit}
+func compare(ctx context.Context, ps []paths.Path, cs []contender, limit time.Duration, stdout io.Writer) (*report, error) {
+	r := &report{Date: time.Now().UTC(), System: page.System(), Limit: limit}
 	for _, c := range cs {
-		v, err := c.version(ctx)
+		p, err := peer.Identify(ctx, c.name(), c.version)
 		if err != nil {
-			return nil, fmt.Errorf("run lab/compare/install.sh first: %s: %w", c.name(), err)
+			return nil, err
 		}
-		r.Clients = append(r.Clients, participant{c.name(), v})
+		r.Clients = append(r.Clients, p)
 	}
 	if err := r.textHead(stdout); err != nil {
 		return nil, err
 	}
-	err = contest(ctx, ps, cs, limit, func(cells []cell) error {
+	err := contest(ctx, ps, cs, limit, func(cells []cell) error {
 		p := ps[len(r.Rows)]
 		row := row{Name: p.Name, About: p.About, Solvable: p.Name != paths.NothingWorks.Name, Settings: settings(p.Settings), Cells: cells}
 		r.Rows = append(r.Rows, row)
@@ -146,16 +122,6 @@ func compare(ctx context.Context, ps []paths.Path, cs []contender, limit time.Du
 		return nil, err
 	}
 	return r, r.textFoot(stdout)
-}
-
-func ready() error {
-	if err := netns.Check(); err != nil {
-		return err
-	}
-	if err := servers.Missing(); err != nil {
-		return fmt.Errorf("run lab/install.sh first: %w", err)
-	}
-	return nil
 }
 
 // write leaves the report in the files that were asked for.

@@ -13,10 +13,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/ftpnat/ftpnat/lab/internal/client"
 	"github.com/ftpnat/ftpnat/lab/internal/paths"
+	"github.com/ftpnat/ftpnat/lab/internal/peer"
 )
 
 // listing is where a program leaves the listing if it does not print it.
@@ -48,9 +48,6 @@ type step struct {
 }
 
 func command(argv ...string) step { return step{argv: argv} }
-
-// debianPython is Debian's own interpreter, which another may hide.
-const debianPython = "/usr/bin/python3"
 
 const ftplibScript = `
 import ftplib, sys
@@ -104,9 +101,9 @@ func programs() []contender {
 			},
 		},
 		program{
-			title: "ftplib", identify: command(debianPython, "--version"), pattern: regexp.MustCompile(`^(Python \S+)`),
+			title: "ftplib", identify: command(peer.Python, "--version"), pattern: regexp.MustCompile(`^(Python \S+)`),
 			steps: func(t target) []step {
-				return []step{command(debianPython, "-c", ftplibScript, t.host, t.user, t.password, paths.Download, paths.Upload)}
+				return []step{command(peer.Python, "-c", ftplibScript, t.host, t.user, t.password, paths.Download, paths.Upload)}
 			},
 		},
 	}
@@ -123,13 +120,7 @@ func (p program) version(ctx context.Context) (_ string, err error) {
 	argv := unshared(homeScript, p.identify.argv)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	p.identify.prepare(cmd, folder)
-	// Some of these programs report success in odd ways; the text decides.
-	text, err := cmd.CombinedOutput()
-	m := p.pattern.FindSubmatch(text)
-	if m == nil {
-		return "", errors.Join(fmt.Errorf("no version in %q", text), err)
-	}
-	return string(m[1]), nil
+	return peer.ProgramVersion(cmd, p.pattern)
 }
 
 func (p program) transfer(ctx context.Context, l *paths.Place, folder string) (seen, error) {
@@ -165,9 +156,6 @@ func (p program) said(stdout, stderr string) string {
 	return lastLine(stderr, stdout)
 }
 
-// killGrace is how long a program that was killed may take to be gone.
-const killGrace = 5 * time.Second
-
 // run runs the process and returns what it printed. When ctx ends the process
 // is killed, with all that it started.
 func (s step) run(ctx context.Context, l *paths.Place, folder string) (output, complaints string, err error) {
@@ -177,7 +165,6 @@ func (s step) run(ctx context.Context, l *paths.Place, folder string) (output, c
 	var stdout, stderr bytes.Buffer
 	argv := unshared(namelessScript+homeScript, s.argv)
 	cmd := l.Net.Client.Command(ctx, argv[0], argv[1:]...)
-	cmd.WaitDelay = killGrace
 	s.prepare(cmd, folder)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err = cmd.Run()
@@ -186,8 +173,7 @@ func (s step) run(ctx context.Context, l *paths.Place, folder string) (output, c
 
 // prepare gives the process its input and its surroundings.
 func (s step) prepare(cmd *exec.Cmd, folder string) {
-	cmd.Dir = folder
-	cmd.Env = []string{"HOME=" + folder, "PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TERM=dumb"}
+	peer.House(cmd, folder)
 	cmd.Stdin = strings.NewReader(s.input)
 }
 

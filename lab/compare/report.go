@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/ftpnat/ftpnat/lab/internal/peer"
 )
 
 // report is the outcome of a comparison, all that the tables and the picture
@@ -15,12 +17,9 @@ type report struct {
 	Date    time.Time
 	System  string // the operating system
 	Limit   time.Duration
-	Clients []participant
+	Clients []peer.Client
 	Rows    []row
 }
-
-// participant is a client with its version.
-type participant struct{ Name, Version string }
 
 // row is a path with a cell for each client.
 type row struct {

@@ -14,33 +14,18 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
-	"github.com/ftpnat/ftpnat/lab/internal/client"
-	"github.com/ftpnat/ftpnat/lab/internal/netns"
+	"github.com/ftpnat/ftpnat/lab/internal/cli"
 	"github.com/ftpnat/ftpnat/lab/internal/page"
+	"github.com/ftpnat/ftpnat/lab/internal/peer"
 	"github.com/ftpnat/ftpnat/lab/internal/servers"
 	"github.com/ftpnat/ftpnat/lab/internal/trips"
 )
 
-func main() {
-	client.Main()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err := run(ctx, os.Args[1:], os.Stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "speed:", err)
-		os.Exit(1)
-	}
-}
+func main() { cli.Main("speed", run) }
 
 // options are the flags.
 type options struct {
@@ -64,8 +49,8 @@ func parse(args []string, output io.Writer) (o options, err error) {
 	all := trips.Contenders()
 	f.DurationVar(&o.rtt, "rtt", 50*time.Millisecond, "the round trip of the wire")
 	f.IntVar(&o.repeats, "repeats", 3, "how often each is measured; the table has medians")
-	f.IntVar(&o.bulkRepeats, "bulk-repeats", 9, "how often each bulk transfer is measured")
-	mib := f.Int64("bulk", -1, "the `MiB` of a bulk transfer, 1024 unless -quick makes it 128; 0 leaves them out")
+	f.IntVar(&o.bulkRepeats, "bulk-repeats", 11, "how often each bulk transfer is measured")
+	mib := f.Int64("bulk", -1, "the `MiB` of a bulk transfer, 2048 unless -quick makes it 256, and a fourth of it over TLS; 0 leaves them out")
 	f.BoolVar(&o.quick, "quick", false, "measure once, and bulk transfers thrice")
 	f.StringVar(&rows, "rows", "", "only the rows of these names, with commas: "+list(trips.Rows(), func(r trips.Row) string { return r.Name }))
 	f.StringVar(&kinds, "servers", "", "only these servers: "+list(servers.Kinds(), func(k servers.Kind) string { return string(k) }))
@@ -75,9 +60,9 @@ func parse(args []string, output io.Writer) (o options, err error) {
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
-	normal := int64(1024)
+	normal := int64(2048)
 	if o.quick {
-		o.repeats, o.bulkRepeats, normal = 1, 3, 128
+		o.repeats, o.bulkRepeats, normal = 1, 3, 256
 	}
 	if *mib < 0 {
 		*mib = normal
@@ -134,32 +119,24 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r, err := o.measure(ctx, stdout)
-	if err != nil || o.readme == "" {
-		return err
-	}
-	return r.publish(o.readme)
+	return cli.InLab(ctx, func() error {
+		r, err := o.measure(ctx, stdout)
+		if err != nil || o.readme == "" {
+			return err
+		}
+		return r.publish(o.readme)
+	})
 }
 
 // measure measures everything and prints the tables while it goes.
 func (o options) measure(ctx context.Context, stdout io.Writer) (r *report, err error) {
-	if err := ready(); err != nil {
-		return nil, err
-	}
-	if _, err := netns.Sweep(ctx); err != nil {
-		return nil, err
-	}
-	defer func() {
-		_, closeErr := netns.Close(context.WithoutCancel(ctx))
-		err = errors.Join(err, closeErr)
-	}()
-	r = &report{Date: time.Now().UTC(), System: page.System(), RTT: o.rtt, Repeats: o.repeats, Size: o.size}
+	r = &report{Date: time.Now().UTC(), System: page.System(), RTT: o.rtt, Repeats: o.repeats, Size: o.size, BulkRepeats: o.bulkRepeats}
 	for _, c := range o.clients {
-		v, err := c.Version(ctx)
+		p, err := peer.Identify(ctx, c.Name, c.Version)
 		if err != nil {
-			return nil, fmt.Errorf("run lab/compare/install.sh first: %s: %w", c.Name, err)
+			return nil, err
 		}
-		r.Clients = append(r.Clients, participant{c.Name, v})
+		r.Clients = append(r.Clients, p)
 	}
 	if err := o.textHead(stdout); err != nil {
 		return nil, err
@@ -169,14 +146,4 @@ func (o options) measure(ctx context.Context, stdout io.Writer) (r *report, err 
 	}
 	r.Bulk, err = o.bulk(ctx, stdout)
 	return r, err
-}
-
-func ready() error {
-	if err := netns.Check(); err != nil {
-		return err
-	}
-	if err := servers.Missing(); err != nil {
-		return fmt.Errorf("run lab/install.sh first: %w", err)
-	}
-	return nil
 }

@@ -41,8 +41,10 @@ func (r *report) markdown() []byte {
 		"%s, %s. `sudo go run ./lab/speed -readme README.md` made this.\n\n",
 		r.rtt(), r.Repeats, r.Date.Format("2006-01-02"), escape.Replace(r.System))
 	r.tripsTable(&b)
-	fmt.Fprintf(&b, "\n%d MiB between a file and vsftpd on a plain link, beside a copy between the same two files without FTP: by the\n"+
-		"kernel's splice and sendfile, or by TLS alone. Seconds; seconds of CPU of the client.\n\n", r.Size>>20)
+	fmt.Fprintf(&b, "\n%d MiB, and %d MiB over TLS, between a file and vsftpd on a plain link, beside a bare copy at the same server: the\n"+
+		"kernel's splice and sendfile, or TLS alone, with three lines of FTP. Seconds; seconds of CPU of the client; medians of %d.\n"+
+		"ftpnat to bare copy: in time; in CPU; medians of pairs, one right after the other, and their quartiles.\n\n",
+		r.Size>>20, r.Size/sealedPart>>20, r.BulkRepeats)
 	r.bulkTable(&b)
 	return b.Bytes()
 }
@@ -95,9 +97,13 @@ func (r *report) bulkTable(b *bytes.Buffer) {
 				b.WriteString(" ✗ |")
 				continue
 			}
-			fmt.Fprintf(b, " %.2f; %.2f |", c.Wall, c.CPU)
+			fmt.Fprintf(b, " %.2f; %.3f |", c.Wall, c.CPU)
 		}
-		bare, own := l.Costs[0], l.Costs[1]
-		fmt.Fprintf(b, " **%.2f**; %.2f | %.1f MiB |\n", own.Wall/bare.Wall, own.CPU/bare.CPU, own.Memory)
+		if l.Wall.Median > 0 {
+			fmt.Fprintf(b, " **%.2f** (%.2f–%.2f); **%.2f** (%.2f–%.2f) | %.1f MiB |\n",
+				l.Wall.Median, l.Wall.Low, l.Wall.High, l.CPU.Median, l.CPU.Low, l.CPU.High, l.Costs[ours].Memory)
+		} else {
+			b.WriteString(" ✗ | ✗ |\n")
+		}
 	}
 }

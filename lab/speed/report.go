@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ftpnat/ftpnat/lab/internal/peer"
 	"github.com/ftpnat/ftpnat/lab/internal/servers"
 	"github.com/ftpnat/ftpnat/lab/internal/trips"
 )
@@ -19,14 +20,13 @@ type report struct {
 	System  string // the operating system
 	RTT     time.Duration
 	Repeats int
-	Clients []participant
+	Clients []peer.Client
 	Lines   []line
-	Size    int64 // of a bulk transfer
-	Bulk    []bulkLine
-}
 
-// participant is a client with its version.
-type participant struct{ Name, Version string }
+	Size        int64 // of a bulk transfer in the clear
+	BulkRepeats int
+	Bulk        []bulkLine
+}
 
 // titles are the servers' names as their makers write them.
 var titles = map[servers.Kind]string{

@@ -9,11 +9,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ftpnat/ftpnat/lab/internal/bulk"
+	"github.com/ftpnat/ftpnat/lab/internal/peer"
 	"github.com/ftpnat/ftpnat/lab/internal/servers"
 	"github.com/ftpnat/ftpnat/lab/internal/trips"
 )
@@ -23,8 +25,8 @@ import (
 func sample() *report {
 	r := &report{
 		Date: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), System: "Debian, Linux 6.18", RTT: 50 * time.Millisecond, Repeats: 3,
-		Clients: []participant{{"ftpnat", "this tree"}, {"<other>", "v1"}},
-		Size:    1 << 30,
+		Clients: []peer.Client{{Name: "ftpnat", Version: "this tree"}, {Name: "<other>", Version: "v1"}},
+		Size:    1 << 30, BulkRepeats: 5,
 	}
 	for _, row := range trips.Rows() {
 		for _, kind := range row.Servers {
@@ -38,10 +40,15 @@ func sample() *report {
 			r.Lines = append(r.Lines, line{Row: row, Server: kind, Cells: []cell{{Wall: 3.14, Counted: 3}, other}})
 		}
 	}
-	r.Bulk = []bulkLine{{Name: "download", Costs: make([]bulkCost, len(bulk.Contenders()))}}
-	r.Bulk[0].Costs[0] = bulkCost{Wall: 2, CPU: 1}
-	r.Bulk[0].Costs[1] = bulkCost{Wall: 2.1, CPU: 0.5, Memory: 1.25}
-	r.Bulk[0].Costs[2] = bulkCost{Said: "it broke"}
+	for _, name := range []string{"download", "upload"} {
+		l := bulkLine{Name: name, Costs: make([]bulkCost, len(bulk.Contenders()))}
+		l.Costs[bareCopy] = bulkCost{Wall: 2, CPU: 1}
+		l.Costs[ours] = bulkCost{Wall: 2.1, CPU: 0.5, Memory: 1.25}
+		l.Costs[2] = bulkCost{Said: "it broke"}
+		r.Bulk = append(r.Bulk, l)
+	}
+	r.Bulk[0].Wall, r.Bulk[0].CPU = spread{0.98, 1.04, 1.1}, spread{0.4, 0.51, 0.6}
+	r.Bulk[1].Costs[bareCopy] = bulkCost{Said: "it broke"}
 	return r
 }
 
@@ -54,7 +61,9 @@ func TestMarkdown(t *testing.T) {
 		"| a small file | vsftpd | **3.1** (3.0) | 213 |\n|  | ProFTPD | **3.1** (3.0) | 213 |",
 		"| upload of a small file | vsftpd | **3.1** (3.0) | ✗ |",
 		"| 51 directories with 1,000 files, in all | vsftpd | **3.1** (3.0) | – |",
-		"| download | 2.00; 1.00 | 2.10; 0.50 | ✗ | 0.00; 0.00 | **1.05**; 0.50 | 1.2 MiB |",
+		"\n1024 MiB, and 256 MiB over TLS, ", "medians of 5.\n",
+		"| download | 2.00; 1.000 | 2.10; 0.500 | ✗ | 0.00; 0.000 | **1.04** (0.98–1.10); **0.51** (0.40–0.60) | 1.2 MiB |",
+		"| upload | ✗ | 2.10; 0.500 | ✗ | 0.00; 0.000 | ✗ | ✗ |",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the page lacks %q:\n%s", want, got)
@@ -141,6 +150,53 @@ func TestMedian(t *testing.T) {
 	}
 }
 
+// TestPair compares round by round, where medians by themselves would mix what
+// the machine did at other times.
+func TestPair(t *testing.T) {
+	cost := func(wall, cpu int) bulk.Cost {
+		return bulk.Cost{Wall: time.Duration(wall) * time.Second, CPU: time.Duration(cpu) * time.Second}
+	}
+	bare := []bulk.Cost{cost(1, 10), cost(10, 1), cost(100, 4), cost(2, 2), cost(4, 1)}
+	own := []bulk.Cost{cost(1, 20), cost(11, 1), cost(120, 2), cost(6, 3), cost(2, 5)}
+	var l bulkLine
+	l.pair(bare, own)
+	if want := (spread{1, 1.1, 1.2}); l.Wall != want {
+		t.Errorf("of the time: %v, want %v", l.Wall, want)
+	}
+	if want := (spread{1, 1.5, 2}); l.CPU != want {
+		t.Errorf("of the CPU: %v, want %v", l.CPU, want)
+	}
+}
+
+func TestSpread(t *testing.T) {
+	for _, tt := range []struct {
+		values []float64
+		want   spread
+	}{
+		{[]float64{7}, spread{7, 7, 7}},
+		{[]float64{9, 7}, spread{7, 7, 9}},
+		{[]float64{9, 7, 8}, spread{7, 8, 9}},
+		{[]float64{5, 1, 4, 2, 3}, spread{2, 3, 4}},
+		{[]float64{11, 1, 10, 2, 9, 3, 8, 4, 7, 5, 6}, spread{3, 6, 9}},
+	} {
+		if got := spreadOf(tt.values); got != tt.want {
+			t.Errorf("spreadOf(%v) = %v, want %v", tt.values, got, tt.want)
+		}
+	}
+}
+
+func TestTurns(t *testing.T) {
+	contenders := bulk.Contenders()
+	if a, b := contenders[bareCopy].Name, contenders[ours].Name; a != "bare copy" || b != "ftpnat" {
+		t.Errorf("%s and %s are paired", a, b)
+	}
+	for round, want := range [][]int{{0, 1, 2, 3}, {1, 0, 2, 3}, {0, 1, 2, 3}} {
+		if got := turns(round, 4); !slices.Equal(got, want) {
+			t.Errorf("round %d: %v, want %v", round, got, want)
+		}
+	}
+}
+
 func TestFailure(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
@@ -162,10 +218,10 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.repeats != 1 || o.size != 128<<20 || len(o.rows) != 2 || o.rows[0].Name != "walk" || o.kinds[0] != servers.ProFTPD || len(o.clients) != 1 {
+	if o.repeats != 1 || o.size != 256<<20 || len(o.rows) != 2 || o.rows[0].Name != "walk" || o.kinds[0] != servers.ProFTPD || len(o.clients) != 1 {
 		t.Errorf("options are %+v", o)
 	}
-	if o, err = parse([]string{"-readme", "README.md"}, io.Discard); err != nil || o.size != 1<<30 {
+	if o, err = parse([]string{"-readme", "README.md"}, io.Discard); err != nil || o.size != 2<<30 {
 		t.Errorf("options are %+v, %v", o, err)
 	}
 	for _, args := range []string{"more", "-rtt 0", "-repeats 0", "-rows none", "-servers none", "-clients none", "-readme a -rows walk", "-readme a -bulk 0"} {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/ftpnat/ftpnat/lab/internal/client"
+	"github.com/ftpnat/ftpnat/lab/internal/labtest"
 	"github.com/ftpnat/ftpnat/lab/internal/netns"
 	"github.com/ftpnat/ftpnat/lab/internal/servers"
 )
@@ -23,16 +24,7 @@ const testSize = 64 << 20
 // TestTransfers moves a file that does not fit into any buffer, by ftpnat and
 // by the bare copy, and looks at what has arrived and at the memory it took.
 func TestTransfers(t *testing.T) {
-	err := netns.Check()
-	if err == nil {
-		err = servers.Missing()
-	}
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("the lab must run here: %v", err)
-		}
-		t.Skipf("LAB SKIPPED: %v", err)
-	}
+	labtest.Need(t, netns.Check(), servers.Missing())
 	for name, tls := range map[string]bool{"clear": false, "TLS": true} {
 		t.Run(name, func(t *testing.T) {
 			p, err := Build(t.Context(), testSize, tls)

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 
@@ -137,13 +136,25 @@ func (p *Place) arrived(upload bool) string {
 	return p.local(localName)
 }
 
-// forget removes what an earlier transfer has left.
+// forget spoils what an earlier transfer has left: a download writes over a
+// file of zeros, an upload makes its file.
 func (p *Place) forget(upload bool) error {
-	err := os.Remove(p.arrived(upload))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
+	if upload {
+		err := os.Remove(p.arrived(upload))
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		return err
 	}
-	return err
+	f, err := os.OpenFile(p.arrived(upload), os.O_WRONLY|os.O_CREATE, 0o666)
+	if err != nil {
+		return err
+	}
+	zeros := make([]byte, 1<<20)
+	for rest := p.Size; rest > 0 && err == nil; rest -= int64(len(zeros)) {
+		_, err = f.Write(zeros[:min(int64(len(zeros)), rest)])
+	}
+	return errors.Join(err, f.Close())
 }
 
 // check compares what has arrived with the original.
@@ -169,14 +180,4 @@ func (p *Place) check(upload bool) error {
 			return nil
 		}
 	}
-}
-
-// listen opens a port on the server's host.
-func (p *Place) listen() (net.Listener, error) {
-	var l net.Listener
-	err := p.Pair.Server.Do(func() (err error) {
-		l, err = net.Listen("tcp", net.JoinHostPort(p.Pair.ServerAddr.String(), "0"))
-		return err
-	})
-	return l, err
 }

@@ -5,8 +5,6 @@ package client
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -85,13 +83,10 @@ func (s Settings) dialer(u *url.URL) (*ftpnat.Dialer, error) {
 		PublicAddr:     s.PublicAddr,
 		ListenPorts:    s.ListenPorts,
 		AttemptTimeout: s.AttemptTimeout,
+		TLSConfig:      s.tlsConfig(),
 		ImplicitTLS:    u.Scheme == "ftps",
 		ClearData:      s.ClearData,
 		ClearCommands:  s.ClearCommands,
-	}
-	if len(s.RootsPEM) > 0 {
-		d.TLSConfig = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: s.TLSVersion, MaxVersion: s.TLSVersion}
-		d.TLSConfig.RootCAs.AppendCertsFromPEM(s.RootsPEM)
 	}
 	if s.Proxy != "" {
 		var err error

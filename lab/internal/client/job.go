@@ -20,7 +20,7 @@ const (
 	Jlaffaye Kind = "jlaffaye" // jlaffaye/ftp alone
 	Probe    Kind = "probe"    // tries each way to a data connection by hand
 	Report   Kind = "report"   // ftpnat's Dialer.Probe
-	Bare     Kind = "bare"     // no FTP: a Task's bytes over one connection
+	Bare     Kind = "bare"     // as little of a client as a bulk Task takes
 )
 
 // Job is what a client process is to do: list, download a file, upload one.

@@ -9,10 +9,7 @@ import (
 	"net/url"
 	"os"
 	"sync"
-	"syscall"
 	"time"
-
-	"github.com/ftpnat/ftpnat/lab/internal/delay"
 )
 
 // Action is what a Task does with its files.
@@ -38,8 +35,7 @@ type Task struct {
 	Conns  int      // control connections, and goroutines that share the files
 	Local  string   // the file of Download and Upload
 
-	ListHidden bool   // jlaffaye/ftp is told that the server hides names that begin with a dot
-	Addr       string // of the Bare server
+	ListHidden bool // jlaffaye/ftp is told that the server hides names that begin with a dot
 }
 
 // Measured is what a Task took.
@@ -158,44 +154,9 @@ func (t *Task) one(w worker, lane int, name string, content []byte) error {
 	return nil
 }
 
-// meter measures what this process uses.
-type meter struct {
-	m    *Measured
-	cpu  time.Duration
-	idle int64
-}
-
-func newMeter(m *Measured) *meter {
-	// The peak is forgotten, so that what came before does not hide what
-	// comes.
-	os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
-	s := &meter{m: m, cpu: cpuTime(), idle: peakMemory()}
-	m.From = delay.Now()
-	return s
-}
-
-func (s *meter) stop() {
-	s.m.To = delay.Now()
-	s.m.CPU = cpuTime() - s.cpu
-	s.m.Memory = peakMemory() - s.idle
-}
-
-func cpuTime() time.Duration {
-	var use syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
-		return 0
-	}
-	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
-}
-
-// peakMemory is the most that was resident.
-func peakMemory() int64 {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := bytes.Cut(text, []byte("VmHWM:"))
-	var kib int64
-	fmt.Sscan(string(rest), &kib)
-	return kib << 10
+// target opens the file of a Download. One that is there is written over: the
+// memory that it has stays its own, so that what the system takes to find some,
+// which is now little and then as much as all of the copy, is in no figure.
+func target(name string) (*os.File, error) {
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
 }

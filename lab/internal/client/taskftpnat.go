@@ -77,7 +77,7 @@ func (w ftpnatWorker) bulk(a Action, name, local string) error {
 	if err != nil {
 		return err
 	}
-	to, err := os.Create(local)
+	to, err := target(local)
 	if err != nil {
 		return errors.Join(err, from.Close())
 	}

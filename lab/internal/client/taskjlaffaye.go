@@ -5,8 +5,6 @@ package client
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -26,15 +24,7 @@ const jlaffayeTimeout = 20 * time.Second
 // lane, opened when the lane has work.
 func (job Job) jlaffayeWorker(_ context.Context, u *url.URL) (worker, error) {
 	options := []ftp.DialOption{ftp.DialWithTimeout(jlaffayeTimeout), ftp.DialWithForceListHidden(job.Task.ListHidden)}
-	if len(job.Settings.RootsPEM) > 0 {
-		config := &tls.Config{
-			ServerName:         u.Hostname(),
-			RootCAs:            x509.NewCertPool(),
-			ClientSessionCache: tls.NewLRUClientSessionCache(0),
-			MinVersion:         job.Settings.TLSVersion,
-			MaxVersion:         job.Settings.TLSVersion,
-		}
-		config.RootCAs.AppendCertsFromPEM(job.Settings.RootsPEM)
+	if config := job.Settings.tlsFor(u); config != nil {
 		options = append(options, ftp.DialWithExplicitTLS(config))
 	}
 	return &jlaffayeWorker{u: u, options: options, lanes: make([]*ftp.ServerConn, max(job.Task.Conns, 1))}, nil
@@ -131,7 +121,7 @@ func (w *jlaffayeWorker) bulk(a Action, name, local string) error {
 		}
 		return errors.Join(c.Stor(name, from), from.Close())
 	}
-	to, err := os.Create(local)
+	to, err := target(local)
 	if err != nil {
 		return err
 	}

@@ -6,11 +6,11 @@ import (
 	"context"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat/lab/internal/labtest"
 	"github.com/ftpnat/ftpnat/lab/internal/netns"
 )
 
@@ -83,12 +83,7 @@ func TestBulk(t *testing.T) {
 // gets.
 func echo(t *testing.T) (net.Conn, *Wire) {
 	t.Helper()
-	if err := netns.Check(); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("the lab must run here: %v", err)
-		}
-		t.Skipf("LAB SKIPPED: %v", err)
-	}
+	labtest.Need(t, netns.Check())
 	pair, err := netns.BuildPair(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -11,21 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-)
 
-// needRoot skips on machines that cannot run the lab; continuous integration
-// must be able to.
-func needRoot(t *testing.T) {
-	t.Helper()
-	err := Check()
-	if err == nil {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("the lab must run here: %v", err)
-	}
-	t.Skipf("LAB SKIPPED: %v", err)
-}
+	"github.com/ftpnat/ftpnat/lab/internal/labtest"
+)
 
 func TestOwnerOf(t *testing.T) {
 	tests := []struct {
@@ -47,7 +35,7 @@ func TestOwnerOf(t *testing.T) {
 }
 
 func TestInternetRoutes(t *testing.T) {
-	needRoot(t)
+	labtest.Need(t, Check())
 	ctx := t.Context()
 	in, err := Build(ctx, Site{}, Site{})
 	if err != nil {
@@ -73,7 +61,7 @@ func TestInternetRoutes(t *testing.T) {
 
 // TestBuildFailureLeavesNothing gives a router rules that nft refuses.
 func TestBuildFailureLeavesNothing(t *testing.T) {
-	needRoot(t)
+	labtest.Need(t, Check())
 	in, err := Build(t.Context(), Site{Rules: "no such rule"}, Site{})
 	if err == nil {
 		in.Close(t.Context())
@@ -87,7 +75,7 @@ func TestBuildFailureLeavesNothing(t *testing.T) {
 // TestSweep leaves a namespace of a process that has ended, with a process
 // still inside it.
 func TestSweep(t *testing.T) {
-	needRoot(t)
+	labtest.Need(t, Check())
 	ctx := t.Context()
 	dead := exec.Command("true")
 	if err := dead.Run(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ftpnat/ftpnat/lab/internal/labtest"
 	"github.com/ftpnat/ftpnat/lab/internal/netns"
 )
 
@@ -109,16 +110,7 @@ func TestStartFails(t *testing.T) {
 
 func internet(t *testing.T) *netns.Internet {
 	t.Helper()
-	err := netns.Check()
-	if err == nil {
-		err = Missing()
-	}
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("the lab must run here: %v", err)
-		}
-		t.Skipf("LAB SKIPPED: %v", err)
-	}
+	labtest.Need(t, netns.Check(), Missing())
 	in, err := netns.Build(t.Context(), netns.Site{}, netns.Site{})
 	if err != nil {
 		t.Fatal(err)

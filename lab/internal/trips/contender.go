@@ -5,9 +5,9 @@ package trips
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 
 	"github.com/ftpnat/ftpnat/lab/internal/client"
+	"github.com/ftpnat/ftpnat/lab/internal/peer"
 )
 
 // Contender is a client that takes part.
@@ -31,25 +31,7 @@ func Contenders() []Contender {
 func library(name string, kind client.Kind, module string) Contender {
 	return Contender{
 		Name:    name,
-		Version: func(context.Context) (string, error) { return moduleVersion(module) },
+		Version: func(context.Context) (string, error) { return peer.ModuleVersion(module) },
 		Measure: func(ctx context.Context, p *Place, row Row) (Figure, error) { return p.Library(ctx, kind, row) },
 	}
-}
-
-// moduleVersion reads what this program was built with.
-func moduleVersion(path string) (string, error) {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "", errors.New("built without modules")
-	}
-	for _, m := range info.Deps {
-		if m.Path != path {
-			continue
-		}
-		if m.Replace != nil || m.Version == "(devel)" {
-			return "this tree", nil
-		}
-		return m.Version, nil
-	}
-	return "", errors.New("not a part of this program")
 }

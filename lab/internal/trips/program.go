@@ -20,6 +20,7 @@ import (
 
 	"github.com/ftpnat/ftpnat/lab/internal/client"
 	"github.com/ftpnat/ftpnat/lab/internal/delay"
+	"github.com/ftpnat/ftpnat/lab/internal/peer"
 	"github.com/ftpnat/ftpnat/lab/internal/servers"
 )
 
@@ -43,9 +44,6 @@ type work struct {
 	roots string // the file with the certificates to trust; empty for clear text
 }
 
-// debianPython is Debian's own interpreter, which another may hide.
-const debianPython = "/usr/bin/python3"
-
 //go:embed ftplib.py
 var ftplibScript string
 
@@ -54,7 +52,7 @@ func programs() []Contender {
 	for _, p := range []program{
 		{name: "curl", identify: []string{"curl", "--version"}, pattern: regexp.MustCompile(`^curl (\S+)`), argv: curl},
 		{name: "lftp", identify: []string{"lftp", "--version"}, pattern: regexp.MustCompile(`Version (\S+)`), argv: lftp, line: lftpLine},
-		{name: "ftplib", identify: []string{debianPython, "--version"}, pattern: regexp.MustCompile(`^(Python \S+)`), argv: ftplib},
+		{name: "ftplib", identify: []string{peer.Python, "--version"}, pattern: regexp.MustCompile(`^(Python \S+)`), argv: ftplib},
 	} {
 		all = append(all, Contender{Name: p.name, Version: p.version, Measure: p.measure})
 	}
@@ -129,16 +127,11 @@ func ftplib(w work) []string {
 	if err != nil {
 		panic("trips: " + err.Error())
 	}
-	return []string{debianPython, "-I", "-c", ftplibScript, string(text)}
+	return []string{peer.Python, "-I", "-c", ftplibScript, string(text)}
 }
 
 func (p program) version(ctx context.Context) (string, error) {
-	text, err := exec.CommandContext(ctx, p.identify[0], p.identify[1:]...).CombinedOutput()
-	m := p.pattern.FindSubmatch(text)
-	if m == nil {
-		return "", errors.Join(fmt.Errorf("no version in %q", text), err)
-	}
-	return string(m[1]), nil
+	return peer.ProgramVersion(exec.CommandContext(ctx, p.identify[0], p.identify[1:]...), p.pattern)
 }
 
 // measure runs the program in a folder of its own.
@@ -233,19 +226,13 @@ func (p program) check(place *Place, row Row, folder string, files []string, out
 	return checkTree(names, false)
 }
 
-// killGrace is how long a program that was killed may take to be gone.
-const killGrace = 5 * time.Second
-
-// execute runs a program on the client's host, with the folder as its home, so
-// that no settings of the user have a part in it.
+// execute runs a program on the client's host.
 func execute(ctx context.Context, place *Place, folder string, argv []string) (output string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, jobTimeout)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	cmd := place.Pair.Client.Command(ctx, argv[0], argv[1:]...)
-	cmd.WaitDelay = killGrace
-	cmd.Dir = folder
-	cmd.Env = []string{"HOME=" + folder, "PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TERM=dumb"}
+	peer.House(cmd, folder)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, lastLine(stderr.String()))
