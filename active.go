@@ -106,7 +106,7 @@ func (l *link) summon(ctx context.Context, req request, t plan.Timers, a *Attemp
 	if err != nil {
 		return nil, l.lost(err)
 	}
-	if !l.sure(l.current) || !l.takesAhead() || l.rests(req) {
+	if !l.sure(l.current) || !l.takesAhead() || l.lesson.Ahead == No || l.rests(req) {
 		if err := l.announced(ctx, announced, line, t, a); err != nil {
 			return nil, err
 		}

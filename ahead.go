@@ -17,7 +17,7 @@ import (
 
 // aheadFor is how long a data connection that nobody has used yet is kept: a
 // NAT may have forgotten it after that, and some servers have given it up.
-const aheadFor = 5 * time.Second
+const aheadFor = 4 * time.Second
 
 // aheadSlack is how long a data connection that was opened ahead may take
 // beyond some round trips before another one is asked for in the plain way.
@@ -291,7 +291,8 @@ func (l *link) foresaw(ctx context.Context, step plan.Step, t plan.Timers, a *At
 		l.missed(f, target)
 		return nil, ctx.Err()
 	}
-	l.shortcut, l.misses = max(l.shortcut, opened), 0
+	l.shortcut = max(l.shortcut, opened)
+	l.reached()
 	return nc, nil
 }
 
@@ -311,11 +312,24 @@ func (l *link) missed(f *foreseen, target string) {
 		return
 	}
 	l.note("%s did not answer at once: the server is asked for another port", target)
-	if l.misses++; l.misses >= 2 && l.lesson.Ahead != No {
-		l.note("data connections that are opened ahead of need do not get through: no more are")
-		l.lesson.Ahead = No
+	l.futile = f.step
+}
+
+// reached takes in that what was sent ahead of need has opened a data
+// connection.
+func (l *link) reached() {
+	if l.lesson.Ahead == Unknown {
+		l.lesson.Ahead = Yes
 		l.keep()
 	}
+}
+
+// overlooked takes in that it has not, and that the plain way has.
+func (l *link) overlooked() {
+	if l.lesson.Ahead.failed(); l.lesson.Ahead == No {
+		l.note("what is sent ahead of need opens no data connections here: nothing more is")
+	}
+	l.keep()
 }
 
 // doAhead is do for a command that a transfer is likely to follow: a data

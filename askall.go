@@ -18,6 +18,10 @@ const (
 	// kept from its answers by what we write.
 	askedMost  = 512
 	askedBytes = 16 << 10
+	// segmentBytes is how much of that is written at a time: what fits in any
+	// segment, as some firewalls want each to end with a line (FireWall-1's
+	// FTP_ENFORCE_NL), and in the buffer of a box that has a kilobyte for one.
+	segmentBytes = 1000
 	// answerBytes bounds what all replies of one askAll may hold.
 	answerBytes = 16 << 20
 )
@@ -85,21 +89,34 @@ func (q *asking) next(ctx context.Context, limit time.Duration) (Reply, error) {
 
 // send sends as many commands as may be on their way.
 func (q *asking) send(ctx context.Context) error {
-	from, to := len(q.calls), len(q.calls)
-	for to < len(q.lines) && to-q.got < askedMost {
-		n := len(q.lines[to])
-		if to > q.got && q.bytes+n > askedBytes {
+	for {
+		n := q.piece()
+		if n == 0 {
+			return nil
+		}
+		from := len(q.calls)
+		calls, err := q.l.sess.SendAll(ctx, nil, q.lines[from:from+n]...)
+		if err != nil {
+			return err
+		}
+		q.calls = append(q.calls, calls...)
+	}
+}
+
+// piece takes what may be sent into account, and returns how many commands that
+// are: no more than fit in a segment, unless one alone does not.
+func (q *asking) piece() (n int) {
+	size := 0
+	for i := len(q.calls); i < len(q.lines) && i-q.got < askedMost; i++ {
+		length := len(q.lines[i])
+		if i > q.got && q.bytes+length > askedBytes || n > 0 && size+length+n*2 > segmentBytes {
 			break
 		}
-		q.bytes += n
-		to++
+		q.bytes += length
+		size += length
+		n++
 	}
-	if from == to {
-		return nil
-	}
-	calls, err := q.l.sess.SendAll(ctx, nil, q.lines[from:to]...)
-	q.calls = append(q.calls, calls...)
-	return err
+	return n
 }
 
 // marks are commands whose replies cannot be foretold. Names of files stand in

@@ -111,6 +111,11 @@ func (b *backend) Greeting() shim.Reply { return shim.Reply(b.l.sess.Greeting())
 func (b *backend) Command(ctx context.Context, line string) (shim.Reply, error) {
 	r, err := b.l.do(ctx, line)
 	b.last = r
+	if r.Code/100 == 5 && line == "OPTS UTF8 ON" {
+		// It goes without that where the answer is 501 or 504, and gives the
+		// login up where a box or a server knows of no OPTS.
+		r.Code = 501
+	}
 	return shim.Reply(r), err
 }
 

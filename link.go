@@ -44,7 +44,6 @@ type link struct {
 	launchedAt time.Time
 	launchLost int         // the flights that had been lost then
 	suspect    *Attempt    // by such a command, which may have cost the control connection
-	misses     int         // in a row that could not be used
 	steps      []plan.Step // planned
 	planned    plan.Input  // for this
 	ended      bool        // a transfer has, in good order
@@ -52,6 +51,7 @@ type link struct {
 	current    plan.Step   // that a transfer is about to take, or takes; zero between transfers
 	behind     bool        // it has sent commands behind the one that transfers
 	plainly    bool        // the transfer is to take no shortcuts
+	futile     plan.Step   // for which it has sent something ahead of need that was of no use
 
 	anyGroup bool        // the data connections offer all key exchanges
 	oneGroup *tls.Config // groupOf, with the key exchange of the control connection
@@ -82,6 +82,7 @@ func newLink(cfg *config) *link {
 		}
 	}
 	cc.Flight, cc.Launched = l.flight, l.launch
+	cc.Merges = cfg.Dialer.ProxyURL != nil
 	l.sess = control.NewSession(cc)
 	l.sess.Lose(int(cfg.crashed.Load()))
 	l.sess.Observer = control.Observer{

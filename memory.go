@@ -29,7 +29,8 @@ type Lesson struct {
 	// after a day.
 	Flight Finding `json:"flight,omitzero"` // the login, in one go
 	Queue  Finding `json:"queue,omitzero"`  // a command behind the one that transfers
-	Ahead  Finding `json:"ahead,omitzero"`  // EPSV or PASV, ahead of the command that needs it
+	Ahead  Finding `json:"ahead,omitzero"`  // EPSV, PASV, PORT or EPRT, with the answer not awaited
+	Walk   Finding `json:"walk,omitzero"`   // STAT of many directories, in one go
 }
 
 // relentAfter is how long it is remembered that something did not work which is
@@ -41,10 +42,20 @@ func (l *Lesson) relent() {
 	if time.Since(l.Seen) < relentAfter {
 		return
 	}
-	for _, f := range []*Finding{&l.Flight, &l.Queue, &l.Ahead} {
+	for _, f := range []*Finding{&l.Flight, &l.Queue, &l.Ahead, &l.Walk} {
 		if *f == No {
 			*f = Unknown
 		}
+	}
+}
+
+// failed takes in that something did not work: once is enough where it never has,
+// twice in a row where it has. One may be chance.
+func (f *Finding) failed() {
+	if *f == Yes {
+		*f = Unknown
+	} else {
+		*f = No
 	}
 }
 

@@ -46,7 +46,7 @@ func (l *link) transfer(ctx context.Context, req request) (*channel, error) {
 		return nil, err
 	}
 	l.recall()
-	l.attempts, l.plainly = nil, false
+	l.attempts, l.plainly, l.futile = nil, false, plan.Step{}
 	defer func() { l.plainly, l.current = false, plan.Step{} }()
 	quick := plan.Quick(l.roundTrip(), l.cfg.attempt)
 	steps := l.plan()
@@ -133,7 +133,7 @@ func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.
 		l.attempts = append(l.attempts, a)
 		call(l.trace.Attempt, a)
 		if a.Cause == OK {
-			l.learn(step)
+			l.worked(step)
 			return ch, nil, nil
 		}
 		if a.Cause.lethal() && idle > idleDoubt && !stale {
@@ -200,6 +200,9 @@ const (
 // shortcuts: what was tried too early proves nothing of the mode.
 func (l *link) excused(a Attempt) bool {
 	if l.plainly || !l.shortcut.excuses(a) {
+		if a.Cause != OK {
+			l.futile = plan.Step{} // so is the plain way
+		}
 		return false
 	}
 	l.note("%v: once more, one command at a time: %v", a.Mode, a.Err)
@@ -207,7 +210,22 @@ func (l *link) excused(a Attempt) bool {
 		l.queued(false)
 	}
 	l.plainly = true
+	if !l.current.Mode.Passive() && l.shortcut == hasty {
+		l.futile = l.current
+	}
 	return true
+}
+
+// worked takes in a step that opened a data connection, and what that tells of
+// what was sent ahead of need.
+func (l *link) worked(step plan.Step) {
+	l.learn(step)
+	switch {
+	case l.futile == step:
+		l.overlooked()
+	case l.shortcut == hasty && !step.Mode.Passive():
+		l.reached()
+	}
 }
 
 // excuses reports whether a failure may be that of the shortcut, and not of the

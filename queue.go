@@ -32,7 +32,7 @@ func (l *link) queues(req request) bool {
 	wary := q.wary
 	q.mu.Unlock()
 	switch {
-	case wary, l.lesson.Queue == No, req.upload() && !req.early, l.software() == pyftpdlib:
+	case wary, l.lesson.Queue == No, !l.takesAhead(), req.upload() && !req.early, l.software() == pyftpdlib:
 		return false
 	case req.mends:
 		return l.lesson.Queue == Yes || l.software() != unknownSoftware

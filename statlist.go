@@ -21,6 +21,9 @@ const (
 	statFaults = 3
 	// sizesMost is how many sizes of files are compared.
 	sizesMost = 16
+	// statLimit is how long, beyond some round trips, the next listing by STAT
+	// may take where it has done no good yet. The ordinary one was there already.
+	statLimit = 2 * time.Second
 )
 
 // readDir lists a directory for who may walk: STAT gives a listing on the
@@ -62,7 +65,7 @@ func isOther(e listing.Entry) bool {
 // that is for walks alone.
 func (ls *lease) maySTAT(dir string, expected bool) bool {
 	known := ls.p.server.ask(statLists)
-	if known == no || !ls.l.takesAhead() || ls.p.server.walk.shunned(dir) {
+	if known == no || ls.l.lesson.Walk == No || !ls.l.takesAhead() || ls.p.server.walk.shunned(dir) {
 		return false
 	}
 	if _, ok := ls.statLine(dir); !ok {
@@ -223,7 +226,7 @@ func (ls *lease) agree(ctx context.Context, trusted []listing.Entry, got *dirLis
 	// With MLST nobody is told a size of STAT, else one must have been seen to
 	// be right.
 	if ls.machine(hasMLSD) == yes && slices.ContainsFunc(trusted, ls.comparable) || slices.ContainsFunc(trusted, isSized) {
-		ls.p.server.learn(statLists, yes)
+		ls.trustSTAT()
 	}
 	return true
 }
@@ -255,7 +258,7 @@ func (ls *lease) checkSizes(ctx context.Context, got []answered) {
 	case wrong > 0:
 		ls.doubt()
 	case len(lines) > 0:
-		ls.p.server.learn(statLists, yes)
+		ls.trustSTAT()
 	}
 }
 
@@ -306,19 +309,33 @@ func (ls *lease) doubt() {
 	}
 }
 
+// trustSTAT takes in that STAT has done good.
+func (ls *lease) trustSTAT() {
+	ls.p.server.learn(statLists, yes)
+	if ls.l.lesson.Walk == Unknown {
+		ls.l.lesson.Walk = Yes
+		ls.l.keep()
+	}
+}
+
 func (ls *lease) giveUpSTAT() {
 	ls.p.server.learn(statLists, no)
 	ls.p.server.walk.changed()
 }
 
 // distrust gives STAT up where it costs connections: at once where it has done
-// no good yet, unless one directory is to blame.
+// no good yet, unless one directory is to blame, and then also for the sessions
+// to come.
 func (ls *lease) distrust(err error) {
 	if err == nil {
 		return
 	}
 	if ls.p.server.ask(statLists) != yes && !isGarbled(err) {
 		ls.giveUpSTAT()
+		if !errors.Is(err, errMisaligned) {
+			ls.l.lesson.Walk.failed()
+			ls.l.keep()
+		}
 	}
 	ls.doubt()
 }
@@ -364,7 +381,11 @@ func (ls *lease) statAll(ctx context.Context, dirs []string) ([]answered, error)
 	lines = append(lines, unmark)
 	var got []answered
 	start, epoch := time.Now(), ls.p.server.now()
-	err = ls.l.askAll(ctx, lines, ls.l.cfg.attempt, func(n int, r Reply) error {
+	limit := ls.l.cfg.attempt
+	if ls.p.server.ask(statLists) != yes {
+		limit = min(limit, statLimit+4*ls.l.roundTrip())
+	}
+	err = ls.l.askAll(ctx, lines, limit, func(n int, r Reply) error {
 		switch {
 		case n == len(lines)-1:
 			return m.checkEnd(r)

@@ -18,7 +18,7 @@ import (
 // nothing.
 func TestObstacles(t *testing.T) {
 	needLab(t)
-	for _, p := range append(paths.Solvable(), paths.NothingWorks) {
+	for _, p := range append(paths.Solvable(), paths.NothingWorks, paths.BothHelped) {
 		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
 			r := build(t, p, servers.Vsftpd).run(client.Job{Kind: client.Probe})

@@ -8,13 +8,14 @@ import (
 	"time"
 )
 
-// The limits on the next reply to a flight, beyond a few round trips, on a
-// server that is not known to take one: some read one line and throw away what
-// came with it, so that nothing more would ever come. A password may take some
-// time to check; before that there is nothing to be done.
+// The limits on the next reply to a flight on a server that is not known to take
+// one: some read one line and throw away what came with it, so that nothing more
+// would ever come. What takes longer than the first may be a password that is
+// checked; before that there is nothing to be done.
 const (
 	flightLimit = 10 * time.Second
 	userLimit   = 2 * time.Second
+	restLimit   = 500 * time.Millisecond // once the password is checked
 )
 
 // Flight is a login that is sent in one go, without waiting for replies.
@@ -27,9 +28,10 @@ type Flight struct {
 
 // flown is a command of a flight whose reply was not taken in yet.
 type flown struct {
-	line string
-	call *Call
-	last bool // sent behind what Launched sends
+	line  string
+	call  *Call
+	last  bool  // sent behind what Launched sends
+	reply Reply // taken in already; zero until then
 }
 
 // flight returns the commands to send in one go on a new connection, in the
@@ -60,9 +62,13 @@ func (s *Session) launch(ctx context.Context, lines, last []string) error {
 		return nil
 	}
 	s.flying, s.answered = true, false
+	conn := s.conn
 	err := s.fly(ctx, lines, false)
 	if err == nil && s.cfg.Launched != nil && s.lost == 0 {
 		s.cfg.Launched(ctx)
+		if s.conn == nil {
+			err = conn.Err() // it found the connection lost, and gave it up
+		}
 	}
 	if err == nil && len(last) > 0 {
 		err = s.fly(ctx, last, true)
@@ -76,7 +82,7 @@ func (s *Session) fly(ctx context.Context, lines []string, last bool) error {
 	for i, line := range lines {
 		s.sawCommand(line)
 		calls[i] = s.conn.newCall(line)
-		s.flown = append(s.flown, flown{line, calls[i], last})
+		s.flown = append(s.flown, flown{line: line, call: calls[i], last: last})
 	}
 	return s.conn.send(ctx, calls...)
 }
@@ -92,24 +98,79 @@ func (s *Session) claim(line string) (flown, bool) {
 	return f, true
 }
 
+// landed reports whether the reply to a command that has flown has come.
+func (s *Session) landed(line string) bool {
+	i := slices.IndexFunc(s.flown, func(f flown) bool { return f.line == line })
+	return i >= 0 && (s.flown[i].reply.Code != 0 || len(s.flown[i].call.replies) > 0)
+}
+
 // landing returns the reply to a command that has flown.
 func (s *Session) landing(ctx context.Context, f flown) (Reply, error) {
-	limit := flightLimit
-	if !s.answered || f.last {
-		limit = userLimit
-	}
-	limit = min(s.cfg.ReplyLimit, limit+4*s.conn.RTT())
-	if s.patient {
-		limit = s.cfg.ReplyLimit
-	}
-	// Where the last command is silent, what was sent ahead of it may be why.
-	s.partly = s.answered && !f.last
-	r, err := s.final(ctx, f.call, limit)
+	// Where the last command is silent, what was sent ahead of it may be why; and
+	// where all is, if it can have shared a segment with that.
+	s.partly = !f.last && (s.answered || !s.cfg.Merges)
+	r, err := s.touchdown(ctx, f)
 	if err == nil && displaced(Verb(f.line), r) {
 		err = fmt.Errorf("%s: %w: %s", Redact(f.line), errDisplaced, r)
 	}
 	s.answered = s.answered || err == nil
 	return r, err
+}
+
+// touchdown waits for that reply. On a server that is not known to take a flight
+// it may be the reply to a later command, where something on the way has thrown
+// away what came in between: a refusal, and a reply that comes only after one
+// more command was sent, count when the others have been answered too.
+func (s *Session) touchdown(ctx context.Context, f flown) (Reply, error) {
+	if f.reply.Code != 0 {
+		return f.reply, nil
+	}
+	trips := 4 * s.conn.RTT()
+	limit := min(s.cfg.ReplyLimit, userLimit+trips)
+	if s.patient {
+		limit = min(s.cfg.ReplyLimit, flightLimit+trips)
+	}
+	r, err := s.final(ctx, f.call, limit)
+	switch {
+	case errors.Is(err, ErrSilent) && s.answered && !f.last:
+		if r, err = s.prod(ctx, f.call); err == nil {
+			err = s.gather(ctx, min(s.cfg.ReplyLimit, restLimit+trips))
+		}
+	case err == nil && r.Code/100 == 5 && (Verb(f.line) == "USER" || Verb(f.line) == "PASS"):
+		err = s.gather(ctx, limit)
+	}
+	return r, err
+}
+
+// prod sends one more command, which brings forth a reply where nothing is left
+// of a flight, and returns the reply to a call that may have waited for that.
+func (s *Session) prod(ctx context.Context, c *Call) (Reply, error) {
+	if _, err := s.Send(ctx, "NOOP"); err != nil {
+		return Reply{}, err
+	}
+	return s.final(ctx, c, min(s.cfg.ReplyLimit, flightLimit))
+}
+
+// gather waits for the replies to what is left of a flight. An error says that
+// some of it was not answered.
+func (s *Session) gather(ctx context.Context, limit time.Duration) error {
+	for i := range s.flown {
+		f := &s.flown[i]
+		if f.last {
+			continue // what was sent ahead of it may be why
+		}
+		r, err := s.final(ctx, f.call, limit)
+		switch {
+		case errors.Is(err, ErrSilent):
+			return fmt.Errorf("%s: %w", Redact(f.line), err)
+		case err != nil:
+			return nil // the connection has ended, which is an answer
+		case displaced(Verb(f.line), r):
+			return fmt.Errorf("%s: %w: %s", Redact(f.line), errDisplaced, r)
+		}
+		f.reply = r
+	}
+	return nil
 }
 
 // errDisplaced says that a server gave more replies than it got commands.

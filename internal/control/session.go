@@ -29,6 +29,9 @@ type Config struct {
 	// be sent in one go, and Launched told when it is on its way.
 	Flight   func() (Flight, bool)
 	Launched func(ctx context.Context)
+	// Merges says that what is sent in two segments may arrive in one: there is a
+	// proxy in between.
+	Merges bool
 	// Limit is how long a dial or a TLS handshake may take.
 	Limit time.Duration
 	// ReplyLimit is how long the server may take to answer a command, and to
@@ -185,7 +188,9 @@ func (s *Session) Do(ctx context.Context, line string) (Reply, error) {
 		return Reply{}, err
 	}
 	for try := 0; ; try++ {
-		if err := s.Ready(ctx); err != nil {
+		if s.landed(line) {
+			// Its reply is there, also where the connection has ended since.
+		} else if err := s.Ready(ctx); err != nil {
 			return Reply{}, err
 		}
 		if s.exposed() && secretsOf(line) != nil {

@@ -2,8 +2,8 @@ package memnet
 
 import "net/netip"
 
-// A Box describes a middlebox: NAT, Firewall, CommandBox, ReplyBox, Loss,
-// SYNProxy, Cut or Tap. It is plain data. Network.Site installs it, and the same
+// A Box describes a middlebox: NAT, Firewall, CommandBox, ReplyBox, Inspector, Loss,
+// SYNProxy, Cut, Idle or Tap. It is plain data. Network.Site installs it, and the same
 // value may be installed any number of times; each has its own state and Counters.
 type Box interface {
 	install(*Network) device
@@ -75,12 +75,13 @@ const (
 	ResetClient            // the client is reset, the server learns of it when it next sends
 	ResetServer            // the server is reset, the client learns of it when it next sends
 	Hangup                 // both ends see an orderly end of the stream
+	Discard                // an Inspector throws the command alone away: its sender does not learn of it
 	forget                 // the box no longer knows the connection: nothing passes any more
 	rejectForgotten        // the same, and the sender is reset
 )
 
 func (a Action) String() string {
-	return [...]string{"relay", "swallow", "reset", "reset client", "reset server", "hang up", "forget", "reject"}[a]
+	return [...]string{"relay", "swallow", "reset", "reset client", "reset server", "hang up", "discard", "forget", "reject"}[a]
 }
 
 // Counters says what a box has done. Values can be compared with ==.

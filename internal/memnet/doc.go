@@ -51,4 +51,8 @@
 //   - One that is malformed, or cut by the end of the segment, is swallowed: the control
 //     connection goes silent.
 //   - Over TLS it sees nothing.
+//
+// With LastCommand, that of a Firewall follows OpenBSD's ftp-proxy(8): it reads all lines, but
+// remembers the last command alone, and that only until the next line from either side. A 227, a
+// 229 or the 200 to a PORT that does not come right behind its command opens nothing.
 package memnet

@@ -10,6 +10,7 @@ type Firewall struct {
 	// FTPHelper lets through the data connections that control connections
 	// announce, whatever the rules say, see the package documentation.
 	FTPHelper   bool
+	LastCommand bool   // the helper is like ftp-proxy(8), see there too
 	ControlPort uint16 // of the connections the helper reads; zero means 21
 }
 
@@ -74,6 +75,7 @@ type firewallFlow struct {
 	firewall *firewallDevice
 	addrs    [2]netip.Addr
 	helper   helper
+	tracker  tracker
 }
 
 func (f *firewallFlow) segment(from End, s *segment) Action {
@@ -81,15 +83,31 @@ func (f *firewallFlow) segment(from End, s *segment) Action {
 	if s.kind == fin || s.kind == rst {
 		d.pinholes.close(&f.helper)
 	}
+	if d.LastCommand && s.kind == data {
+		for _, ad := range f.tracker.read(f, from, s.data) {
+			f.expect(ad)
+		}
+		return Relay
+	}
 	ad, outcome := f.helper.read(from, s, f.addrs[from])
 	switch {
 	case outcome == unreadable:
 		return Swallow
 	case outcome == found && ad.endpoint.Addr() == f.addrs[from]:
-		d.pinholes.open(&f.helper, &pinhole{
-			from: f.addrs[from.other()], public: ad.endpoint, inside: ad.endpoint, until: d.net.now() + pinholeLife,
-		})
-		d.counters.Pinholes++
+		f.expect(ad)
 	}
 	return Relay
+}
+
+// expect lets a connection through that one end has announced to the other.
+func (f *firewallFlow) expect(ad advert) {
+	d := f.firewall
+	from := f.addrs[Server]
+	if ad.endpoint.Addr() == from {
+		from = f.addrs[Client]
+	}
+	d.pinholes.open(&f.helper, &pinhole{
+		from: from, public: ad.endpoint, inside: ad.endpoint, until: d.net.now() + pinholeLife,
+	})
+	d.counters.Pinholes++
 }

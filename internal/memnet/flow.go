@@ -25,6 +25,7 @@ type segment struct {
 	data   []byte
 	credit int // bytes of the sender's window, which a box's rewriting does not change
 
+	answer  []byte // set by a filter: what goes back to the sender at once
 	through bool   // set by a filter: the data goes on, and the action follows it
 	after   func() // that action
 }
@@ -94,6 +95,10 @@ func (f *flow) pass(h *hop, from End, s *segment) bool {
 	}
 	before := len(s.data)
 	action := h.filter.segment(from, s)
+	if answer := s.answer; answer != nil {
+		s.answer = nil
+		f.deliver(h, from, &segment{data: answer})
+	}
 	if action == Relay {
 		return true
 	}
@@ -137,10 +142,12 @@ func (f *flow) act(h *hop, from End, action Action) {
 	}
 }
 
-// signal delivers a sign of the box's own making to one end: at once to the end
-// next to the box, after the latency to the other.
-func (f *flow) signal(h *hop, to End, k kind) {
-	s := &segment{kind: k}
+// signal delivers a sign of the box's own making to one end.
+func (f *flow) signal(h *hop, to End, k kind) { f.deliver(h, to, &segment{kind: k}) }
+
+// deliver brings what a box has made to one end: at once to the end next to the
+// box, after the latency to the other.
+func (f *flow) deliver(h *hop, to End, s *segment) {
 	if h.far == (to == Server) {
 		f.ends[to].receive(s)
 		return

@@ -125,3 +125,14 @@ table ip portmap {
 	}
 }
 `
+
+// HelpedDNAT is a server's router that forwards the control connection alone,
+// and lets in what the helper has read of.
+const HelpedDNAT = Masquerade + Helper + Control21 + `
+table ip portmap {
+	chain prerouting {
+		type nat hook prerouting priority dstnat
+		iifname "wan0" ip daddr $wan tcp dport 21 dnat to $host
+	}
+}
+`

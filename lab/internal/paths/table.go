@@ -32,6 +32,17 @@ var NothingWorks = Path{
 	Ways:   Outcomes{client.DialTimeout, client.DialTimeout, client.DialTimeout, client.Refused, client.Refused},
 }
 
+// BothHelped is a path on which both sides are behind NATs that let in what their
+// helpers read of: what is sent and answered in one go must not escape these.
+var BothHelped = Path{
+	Name:   "helpers-on-both-sides",
+	About:  "both are behind NATs with the kernel's FTP helper, which let in nothing else",
+	Client: netns.Site{Private: true, Rules: Masquerade + Helper + Shut},
+	Server: netns.Site{Private: true, Rules: HelpedDNAT},
+	Ways:   Outcomes{client.Open, client.Open, client.Open, client.Open, client.Open},
+	Tries:  []string{"EPSV OK"},
+}
+
 var solvable = []Path{
 	{
 		Name:    "direct",
