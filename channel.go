@@ -317,15 +317,7 @@ func (ch *channel) guard(ctx context.Context) (stop func() bool) {
 // finish closes the data connection in good order and returns the server's
 // closing reply, positive or not.
 func (ch *channel) finish(ctx context.Context) (Reply, error) {
-	if !ch.closed && ch.req.upload() {
-		if err := ch.endUpload(); err != nil {
-			ch.l.note("the end of the upload could not be sent: %v", err)
-		}
-	}
-	if ch.unsigned() && !ch.req.upload() {
-		ch.l.note("the data ended without a close_notify")
-	}
-	ch.closeData()
+	ch.endData()
 	if ch.early() {
 		if err := ch.l.firstReply(ctx, ch, ch.patience); err != nil {
 			return Reply{}, &unbegun{err}
@@ -343,6 +335,19 @@ func (ch *channel) finish(ctx context.Context) (Reply, error) {
 		return Reply{}, fmt.Errorf("%w: %w", ErrNoVerdict, err)
 	}
 	return r, nil
+}
+
+// endData closes the data connection in good order.
+func (ch *channel) endData() {
+	if !ch.closed && ch.req.upload() {
+		if err := ch.endUpload(); err != nil {
+			ch.l.note("the end of the upload could not be sent: %v", err)
+		}
+	}
+	if !ch.closed && ch.unsigned() && !ch.req.upload() {
+		ch.l.note("the data ended without a close_notify")
+	}
+	ch.closeData()
 }
 
 // verdictLimit is how long the server may take to say that a transfer is
@@ -394,11 +399,22 @@ func (ch *channel) closeData() {
 
 // closing waits for the closing reply.
 func (ch *channel) closing(ctx context.Context, limit time.Duration) (Reply, error) {
+	if err := ch.awaitVerdict(ctx, limit); err != nil {
+		ch.settled(ctx.Err() != nil)
+		return Reply{}, err
+	}
+	ch.settled(ch.verdict.completed() || ch.abandoned)
+	ch.l.answered(ctx, ch)
+	return *ch.verdict, nil
+}
+
+// awaitVerdict waits for the closing reply. Where there is none it can be waited
+// for again.
+func (ch *channel) awaitVerdict(ctx context.Context, limit time.Duration) error {
 	for ch.verdict == nil {
 		r, err := ch.nextReply(ctx, limit)
 		if err != nil {
-			ch.settled(ctx.Err() != nil)
-			return Reply{}, err
+			return err
 		}
 		if !r.Preliminary() {
 			ch.verdict = (*Reply)(&r)
@@ -406,9 +422,7 @@ func (ch *channel) closing(ctx context.Context, limit time.Duration) (Reply, err
 			ch.prelim = Reply(r)
 		}
 	}
-	ch.settled(ch.verdict.completed() || ch.abandoned)
-	ch.l.answered(ctx, ch)
-	return *ch.verdict, nil
+	return nil
 }
 
 // settled takes in that the transfer has ended.

@@ -136,7 +136,13 @@ func (c *Conn) download(ctx context.Context, req request) (*download, error) {
 	d := &download{c: c, op: op, ch: ch}
 	c.mu.Lock()
 	op.down = d
+	closed := c.closed
 	c.mu.Unlock()
+	if closed {
+		// Close was called just now, and waits.
+		d.Close()
+		return nil, ErrClosed
+	}
 	return d, nil
 }
 
@@ -372,11 +378,15 @@ func (c *Conn) Close() error {
 	}
 	c.closed = true
 	op := c.op
+	var down *download
+	if op != nil {
+		down = op.down
+	}
 	c.mu.Unlock()
 	if op != nil {
 		op.cancel(ErrClosed)
-		if op.down != nil {
-			op.down.Close()
+		if down != nil {
+			down.Close()
 		}
 		<-op.done
 	}

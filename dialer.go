@@ -3,7 +3,6 @@ package ftpnat
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -322,11 +321,7 @@ func (d *Dialer) Open(ctx context.Context, rawURL string) (*FS, error) {
 func (d *Dialer) parseURL(rawURL string) (*config, string, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		// The error of url.Parse repeats the URL, password and all.
-		if ue := (*url.Error)(nil); errors.As(err, &ue) {
-			err = ue.Err
-		}
-		return nil, "", fmt.Errorf("ftpnat: the URL cannot be read: %w", err)
+		return nil, "", fmt.Errorf("ftpnat: the URL cannot be read: %w", unreadable(err))
 	}
 	port, implicit, wantTLS := "21", false, false
 	switch strings.ToLower(u.Scheme) {
@@ -339,10 +334,10 @@ func (d *Dialer) parseURL(rawURL string) (*config, string, error) {
 	case "ftps":
 		port, implicit = "990", true
 	default:
-		return nil, "", fmt.Errorf("ftpnat: the URL %s has the scheme %q: ftp, ftpes and ftps are known", u.Redacted(), u.Scheme)
+		return nil, "", fmt.Errorf("ftpnat: the URL %s has the scheme %q: ftp, ftpes and ftps are known", shown(u), u.Scheme)
 	}
 	if u.Hostname() == "" {
-		return nil, "", fmt.Errorf("ftpnat: the URL %s has no host", u.Redacted())
+		return nil, "", fmt.Errorf("ftpnat: the URL %s has no host", shown(u))
 	}
 	if p := u.Port(); p != "" {
 		port = p

@@ -46,6 +46,14 @@ func TestParseURL(t *testing.T) {
 		{url: "ftp:///dir", err: "no host"},
 		{url: "ftp://joe:secret@h:x/", err: "cannot be read"},
 		{url: "ftp://joe:secret@[h/", err: "cannot be read"},
+		{url: "ftp://joe:secret/2@h/", err: "cannot be read: invalid port"},
+		{url: "ftp://joe:secret#2@h/", err: "cannot be read: invalid port"},
+		{url: "ftp://joe:secret?2@h/", err: "cannot be read: invalid port"},
+		{url: "ftp://joe:secret", err: "cannot be read: invalid port"},
+		{url: "ftp://joe:x%secret@h/", err: "cannot be read"},
+		{url: "ftp://joe:<secret>@h/", err: "cannot be read"},
+		{url: "joe:secret@h/dir", err: `scheme "joe"`},
+		{url: "ftp:joe:secret@h/dir", err: "no host"},
 	}
 	for _, c := range cases {
 		cfg, dir, err := c.d.parseURL(c.url)
@@ -53,7 +61,7 @@ func TestParseURL(t *testing.T) {
 			if err == nil || c.err == "" || !strings.Contains(err.Error(), c.err) {
 				t.Errorf("%s: err = %v, want %q", c.url, err, c.err)
 			}
-			if err != nil && strings.Contains(err.Error(), "secret") {
+			if err != nil && (strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "%se")) {
 				t.Errorf("%s: the error has the password: %v", c.url, err)
 			}
 			continue

@@ -171,6 +171,7 @@ var sources = map[plan.Source]string{plan.Peer: "peer", plan.Advertised: "advert
 // may have learnt meanwhile.
 func (l *link) recall() {
 	lesson, ok := l.cfg.memory.Recall(l.path())
+	lesson.Avoid = slices.Clone(lesson.Avoid) // the memory's may be another session's too
 	lesson.relent()
 	if !ok {
 		// What is avoided and the public address are this session's own too.
@@ -210,7 +211,9 @@ func (l *link) learn(s plan.Step) {
 
 func (l *link) keep() {
 	l.lesson.Seen = time.Now()
-	l.cfg.memory.Learn(l.path(), l.lesson)
+	lesson := l.lesson
+	lesson.Avoid = slices.Clone(lesson.Avoid)
+	l.cfg.memory.Learn(l.path(), lesson)
 }
 
 // unlearn forgets a step that worked once and does not any more, and notes a

@@ -217,14 +217,57 @@ func (ls *lease) listNone(ctx context.Context, dir, line string) ([]listing.Entr
 	return nil, ls.whyNoList(ctx, dir, err)
 }
 
-// listing sends a command and parses what comes. It is complete, or an error.
+// listing sends a command and parses what comes. It is complete, or an error. One
+// that ends in the middle of a line may have been cut on its way, where the
+// server does not see it: the same is asked for once more.
 func (ls *lease) listing(ctx context.Context, line string, format listing.Format) ([]listing.Entry, error) {
+	first, ended, err := ls.listOnce(ctx, line, format)
+	var unread *listing.LineError
+	if ended || ls.p.server.ask(endsLines) == no || err != nil && !errors.As(err, &unread) {
+		return first, err
+	}
+	second, ended, err := ls.listOnce(ctx, line, format)
+	if ended || err != nil {
+		return second, err
+	}
+	if !slices.EqualFunc(first, second, func(a, b listing.Entry) bool { return a.Name == b.Name }) {
+		return nil, fmt.Errorf("%w: %s ended in the middle of a line", ErrShort, line)
+	}
+	ls.p.server.learn(endsLines, no) // that is how it lists
+	return second, nil
+}
+
+// ending notes whether what is read ends with a line.
+type ending struct {
+	io.Reader
+	inLine bool
+}
+
+// Read reads.
+func (e *ending) Read(p []byte) (int, error) {
+	n, err := e.Reader.Read(p)
+	if n > 0 {
+		e.inLine = p[n-1] != '\n'
+	}
+	return n, err
+}
+
+// listOnce lists once, and reports whether that ended with the end of a line.
+func (ls *lease) listOnce(ctx context.Context, line string, format listing.Format) (entries []listing.Entry, ended bool, err error) {
 	ch, err := ls.l.transfer(ctx, request{line: line, mends: true})
 	if err != nil {
-		return nil, err
+		return nil, true, err
 	}
+	e := &ending{Reader: ch}
+	entries, err = ls.listingFrom(ctx, ch, e, format)
+	return entries, !e.inLine, err
+}
+
+// listingFrom parses what comes over a channel, read through from.
+func (ls *lease) listingFrom(ctx context.Context, ch *channel, from io.Reader, format listing.Format) ([]listing.Entry, error) {
+	line := ch.req.line
 	stop := ch.guard(ctx)
-	entries, unread, err := parseList(ch, listing.Options{Format: format, Location: ls.p.server.zone})
+	entries, unread, err := parseList(from, listing.Options{Format: format, Location: ls.p.server.zone})
 	stop()
 	if err != nil && (ctx.Err() != nil || errors.Is(err, errHugeList)) {
 		ch.closeData()

@@ -54,7 +54,7 @@ func (f *FS) OpenFile(name string, flag int, _ fs.FileMode) (*File, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	file := &File{fs: f, name: name}
-	file.out = &sink{fs: f, name: name, at: f.path(name), total: -1, append: flag&os.O_APPEND != 0}
+	file.out = &sink{fs: f, name: name, at: f.path(name), total: -1, append: flag&(os.O_APPEND|os.O_TRUNC) == os.O_APPEND}
 	file.open(f.path(name))
 	return file, nil
 }

@@ -126,10 +126,12 @@ func (p *pool) acquire(ctx context.Context) (*lease, error) {
 			return nil, err
 		}
 		l, err := p.redeem(ctx, g)
-		if err == errFull {
+		switch {
+		case err == errFull:
 			continue
-		}
-		if err != nil {
+		case err == errKept:
+			return nil, ctx.Err()
+		case err != nil:
 			p.giveUp()
 			return nil, err
 		}
@@ -171,18 +173,17 @@ func (p *pool) claim(ctx context.Context) (grant, error) {
 	p.mu.Unlock()
 	if i < 0 {
 		// Granted just as the context ended.
-		p.refuse(ctx, <-w.ch)
+		p.refuse(<-w.ch)
 	}
 	return grant{}, ctx.Err()
 }
 
 // refuse gives back what a grant holds.
-func (p *pool) refuse(ctx context.Context, g grant) {
+func (p *pool) refuse(g grant) {
 	switch {
 	case g.err != nil:
 	case g.victim != nil:
-		g.victim.take(ctx)
-		p.put(g.victim.l)
+		g.victim.giveBack()
 	case g.l != nil:
 		p.put(g.l)
 	default:

@@ -11,11 +11,16 @@ import (
 // has others.
 var errFull = errors.New("the server takes no more connections")
 
+// errKept says that a lease which was to be taken away is its owner's still.
+var errKept = errors.New("the connection was kept")
+
 // redeem turns a grant into a connection that works.
 func (p *pool) redeem(ctx context.Context, g grant) (*link, error) {
 	l, since := g.l, g.since
 	if g.victim != nil {
-		g.victim.take(ctx)
+		if !g.victim.take(ctx) {
+			return nil, errKept
+		}
 		l, since = g.victim.l, time.Now()
 	}
 	if l != nil {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -29,10 +30,10 @@ func proxyDial(u *url.URL, forward dialFunc) (dialFunc, error) {
 	case "http":
 		ask = tunnel
 	default:
-		return nil, fmt.Errorf("ftpnat: the proxy %s has the scheme %q: socks5 and http are known", u.Redacted(), u.Scheme)
+		return nil, fmt.Errorf("ftpnat: the proxy %s has the scheme %q: socks5 and http are known", shown(u), u.Scheme)
 	}
 	if u.Hostname() == "" {
-		return nil, fmt.Errorf("ftpnat: the proxy %s has no host", u.Redacted())
+		return nil, fmt.Errorf("ftpnat: the proxy %s has no host", shown(u))
 	}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		nc, err := ask(ctx, u, forward, addr)
@@ -47,7 +48,10 @@ func proxyDial(u *url.URL, forward dialFunc) (dialFunc, error) {
 var errProxyClosed = errors.New("the proxy closed the connection without an answer")
 
 // proxyError says that a proxy answered, and did not connect.
-type proxyError struct{ said string }
+type proxyError struct {
+	said  string
+	later bool // it may connect later: it could not reach the server
+}
 
 func (e *proxyError) Error() string { return "the proxy answered: " + e.said }
 
@@ -58,6 +62,10 @@ func hungUp(err error) error {
 	}
 	return err
 }
+
+// unreached are the replies of RFC 1928, 6 to a server that cannot be reached, in
+// the words of x/net.
+var unreached = []string{"general SOCKS server failure", "network unreachable", "host unreachable", "connection refused", "TTL expired"}
 
 // connect5 asks a SOCKS5 proxy for a connection: RFC 1928.
 func connect5(ctx context.Context, u *url.URL, forward dialFunc, addr string) (net.Conn, error) {
@@ -87,7 +95,8 @@ func connect5(ctx context.Context, u *url.URL, forward dialFunc, addr string) (n
 	case hungUp(op.Err) == errProxyClosed:
 		err = errProxyClosed
 	default:
-		err = &proxyError{strings.TrimPrefix(op.Err.Error(), "unknown error ")}
+		said := strings.TrimPrefix(op.Err.Error(), "unknown error ")
+		err = &proxyError{said, slices.Contains(unreached, said)}
 	}
 	return nil, fmt.Errorf("SOCKS5 to %s: %w", addr, err)
 }
@@ -149,7 +158,7 @@ func handshake(nc net.Conn, u *url.URL, addr string) error {
 	}
 	// The body, where there is one, goes with the connection.
 	if resp.StatusCode/100 != 2 {
-		return &proxyError{resp.Status}
+		return &proxyError{resp.Status, resp.StatusCode/100 == 5}
 	}
 	return nil
 }

@@ -1,15 +1,21 @@
 package ftpnat
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ftpnat/ftpnat/internal/ftptest"
+	"github.com/ftpnat/ftpnat/internal/memnet"
 )
 
 // withBadProxy runs f with a proxy that treats each connection, counted from
@@ -86,6 +92,7 @@ func TestProxyBad(t *testing.T) {
 		{"http", "connects to a web page", says(ok+"<html>\r\n", hang), "not an FTP reply", time.Second},
 		{"http", "connects to nothing", says(ok, hang), "greeting: no reply", replyLimits * defaultAttemptTimeout},
 		{"http", "connects and closes", says(ok, nil), "greeting: the control connection was closed", time.Second},
+		{"http", "connects to a full server", says(ok+"421 Too many users.\r\n", nil), "421 Too many users.", defaultRetryFor},
 		{"socks5", "hangs", says("", hang), "no connection within 15s: proxy socks5://joe:xxxxx@gate.example.com:3128: ", defaultAttemptTimeout},
 		{"socks5", "hangs in its answer", says("\x05", hang), "no connection within 15s: proxy socks5://joe:xxxxx@gate.example.com:3128: ", defaultAttemptTimeout},
 		{"socks5", "closes", says("", nil), "closed the connection without an answer", time.Second},
@@ -161,4 +168,55 @@ func TestProxyBadForData(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestProxyServerRestarts has a proxy that cannot reach the server for a while,
+// after the connection broke: a file is read on all the same.
+func TestProxyServerRestarts(t *testing.T) {
+	var w *world
+	var inside *memnet.Host
+	controls := 0
+	answers := []string{2: "HTTP/1.1 502 Bad Gateway\r\n\r\n", 3: "", 4: "HTTP/1.1 503 Service Unavailable\r\n\r\n", 5: ""}
+	serve := func(_ int, nc net.Conn) {
+		req, err := http.ReadRequest(bufio.NewReader(nc))
+		if err != nil {
+			return
+		}
+		if strings.HasSuffix(req.Host, ":21") {
+			if controls++; controls < len(answers) && controls > 1 {
+				io.WriteString(nc, answers[controls])
+				return
+			}
+		}
+		up, err := inside.DialContext(w.ctx, "tcp", req.Host)
+		if err != nil {
+			return
+		}
+		defer up.Close()
+		io.WriteString(nc, "HTTP/1.1 200 OK\r\n\r\n")
+		go func() {
+			if _, err := io.Copy(nc, up); err != nil {
+				cutOff(nc)
+			}
+			nc.Close()
+		}()
+		io.Copy(up, nc)
+	}
+	withBadProxy(t, "http", serve, func(t *testing.T, in *world) {
+		w, inside = in, in.net.Host("inside", netip.MustParseAddr("192.0.2.51"))
+		w.srv.Faults = []ftptest.Fault{{On: ftptest.Data, Conn: 1, Dir: ftptest.Sent, After: 50_000, Kind: ftptest.Reset}}
+		w.d.MaxConns = 1
+		f, err := w.openFS(t, "").Open("pub/file.bin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		got, err := io.ReadAll(f)
+		if err != nil || !bytes.Equal(got, content) {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+		if controls < len(answers) {
+			t.Errorf("%d control connections were asked for", controls)
+		}
+	})
 }

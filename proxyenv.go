@@ -63,12 +63,7 @@ func parseProxy(value string) (*url.URL, error) {
 	}
 	u, err := url.Parse(value)
 	if err != nil {
-		// The error of url.Parse repeats the URL, password and all.
-		var ue *url.Error
-		if errors.As(err, &ue) {
-			err = ue.Err
-		}
-		return nil, err
+		return nil, unreadable(err)
 	}
 	if u.Hostname() == "" {
 		return nil, errors.New("it has no host")

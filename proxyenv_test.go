@@ -53,7 +53,7 @@ func TestProxyFromEnvironment(t *testing.T) {
 }
 
 func TestProxyFromEnvironmentFails(t *testing.T) {
-	for _, value := range []string{"socks5://joe:secret@", "http://joe:secret@gate:port", "http://joe:sec\x7fret@gate"} {
+	for _, value := range []string{"socks5://joe:secret@", "http://joe:secret@gate:port", "http://joe:sec\x7fret@gate", "http://joe:secret/2@gate", "joe:secret#2@gate"} {
 		setProxyEnv(t, "ALL_PROXY="+value)
 		u, err := ProxyFromEnvironment("ftp.example.com")
 		if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "ALL_PROXY") {

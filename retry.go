@@ -65,6 +65,7 @@ func retryable(err error) bool {
 	var op *net.OpError
 	var errno syscall.Errno
 	var kind *kindError
+	var proxy *proxyError
 	switch {
 	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded) && !isSilence(err), errors.Is(err, ErrClosed):
 		return false
@@ -75,7 +76,9 @@ func retryable(err error) bool {
 		return false
 	case errors.As(err, &reply):
 		return reply.Temporary()
-	case isSilence(err), errors.Is(err, ErrNoVerdict), errors.Is(err, ErrShort), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.As(err, &proxy):
+		return proxy.later
+	case isSilence(err), errors.Is(err, ErrNoVerdict), errors.Is(err, ErrShort), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errProxyClosed):
 		return true
 	}
 	return errors.As(err, &lost) || errors.As(err, &op) || errors.As(err, &errno) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)

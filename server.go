@@ -45,6 +45,7 @@ const (
 	takesDashA // LIST -a
 	showsLinks // in MLST
 	listsLinks // in MLSD
+	endsLines  // the last of a listing too
 	statLists  // STAT of a directory tells what the ordinary listing tells
 )
 

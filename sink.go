@@ -26,11 +26,12 @@ type sink struct {
 	early   bool   // the transfer was begun with all of the file in held
 	ls      *lease
 	ch      *channel
-	yield   func(context.Context) // ends the transfer for others
-	unguard func() bool           // of the transfer
-	begun   bool                  // the server has the file
-	resumed bool                  // begun by an earlier transfer of another sink: restart at base
-	err     error                 // final
+	yield   func(context.Context) bool // ends the transfer for others
+	unguard func() bool                // of the transfer
+	taken   error                      // what yield met; to be read where the lease is known to be lost
+	begun   bool                       // the server has the file
+	resumed bool                       // begun by an earlier transfer of another sink: restart at base
+	err     error                      // final
 	meter   meter
 }
 
@@ -192,51 +193,6 @@ func (s *sink) forget() {
 	s.ls, s.ch, s.yield, s.unguard = nil, nil, nil, nil
 }
 
-// park lets others have the connection.
-func (s *sink) park() { s.ls.park(s.yield) }
-
-// yielding returns what ends a transfer for others: the server's verdict on it
-// is taken in.
-func (s *sink) yielding(ls *lease, ch *channel) func(context.Context) {
-	return func(ctx context.Context) {
-		if ctx.Err() != nil {
-			cutOff(ch.raw)
-			ch.closeData()
-			ls.l.sess.Drop(ctx.Err())
-			s.broke(ctx.Err())
-			return
-		}
-		r, err := ch.finish(ctx)
-		if err == nil && !r.completed() {
-			err = replyError(ch.req.line, r)
-		}
-		if err != nil {
-			s.broke(err)
-		}
-	}
-}
-
-// ready sees to a transfer in use.
-func (s *sink) ready(ctx context.Context) error {
-	if s.ls != nil {
-		ours, err := s.ls.unpark(ctx)
-		if ours {
-			return nil
-		}
-		s.forget()
-		if err == nil {
-			err = s.err
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if err := s.start(ctx); err != nil {
-		return err
-	}
-	return s.sendHeld(ctx)
-}
-
 // sendHeld sends what was held back.
 func (s *sink) sendHeld(ctx context.Context) error {
 	held := s.held
@@ -287,7 +243,7 @@ func (s *sink) startOnce(ctx context.Context) error {
 		call(ls.l.trace.Resume, ResumeEvent{Name: s.name, Upload: true, Offset: s.size()})
 	}
 	s.ls, s.ch, s.begun = ls, ch, true
-	s.yield, s.unguard = s.yielding(ls, ch), ch.guard(ctx)
+	s.yield, s.unguard = s.yielding(ctx, ls, ch), ch.guard(ctx)
 	s.meter.begin()
 	return nil
 }
@@ -366,6 +322,9 @@ func (s *sink) close(ctx context.Context) error {
 		ours, err := s.ls.unpark(ctx)
 		if !ours {
 			s.forget()
+			if err == nil {
+				err = s.taken
+			}
 		}
 		if err != nil {
 			return s.broke(err)

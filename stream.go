@@ -26,8 +26,8 @@ type stream struct {
 	ls *lease   // nil while there is no transfer
 	ch *channel // of the transfer
 
-	yield   func(context.Context) // gives the transfer up for others
-	unguard func() bool           // of the transfer
+	yield   func(context.Context) bool // gives the transfer up for others
+	unguard func() bool                // of the transfer
 
 	pos  int64 // where the transfer stands
 	end  int64 // of the file, by the server's verdict; -1 while it is not known
@@ -228,7 +228,7 @@ func (s *stream) start(ctx context.Context, off int64) error {
 		return io.EOF
 	}
 	s.ls, s.ch, s.pos, s.from = ls, ch, off, off
-	s.yield, s.unguard = ch.abandon, ch.guard(ctx)
+	s.yield, s.unguard = ch.yield, ch.guard(ctx)
 	s.meter.begin()
 	if off > 0 {
 		call(ls.l.trace.Resume, ResumeEvent{Name: s.f.name, Offset: off})

@@ -195,7 +195,26 @@ func (u *upload) replace(ctx context.Context, ls *lease) error {
 	if err == nil || !refusedAt(err) {
 		return err
 	}
-	return errors.Join(err, ls.rename(ctx, u.old, u.to))
+	if back := ls.rename(ctx, u.old, u.to); back != nil {
+		return errors.Join(err, back)
+	}
+	u.old = ""
+	return err
+}
+
+// putBack gives the file that was to be replaced its name again, where a break
+// came between: the new one may be in its place all the same.
+func (u *upload) putBack(ctx context.Context, ls *lease) {
+	if u.old == "" {
+		return
+	}
+	there, err := ls.exists(ctx, u.to)
+	if err == nil && !there {
+		err = ls.rename(ctx, u.old, u.to)
+	}
+	if err != nil {
+		ls.l.note("the file that was to be replaced may be found as %s: %v", u.old, err)
+	}
 }
 
 // tidy removes the file that was replaced.
@@ -240,7 +259,7 @@ func (u *upload) verify(ctx context.Context, ls *lease) error {
 // caller's context has ended.
 const cleanLimit = 5 * time.Second
 
-// clean removes the temporary file.
+// clean removes the temporary file, and sees to the one that it was to replace.
 func (u *upload) clean(ctx context.Context) {
 	if !u.made {
 		return
@@ -249,6 +268,7 @@ func (u *upload) clean(ctx context.Context) {
 	defer cancel()
 	err := u.with(cctx, func(ctx context.Context, ls *lease) error {
 		defer ls.p.server.changed()
+		u.putBack(ctx, ls)
 		return ls.command(ctx, "DELE", u.temp)
 	})
 	if err != nil {

@@ -40,6 +40,10 @@ const writeLimit = time.Minute
 // is watched.
 const promptly = 10 * time.Millisecond
 
+// lastWordsFor is how long what is there may take to be read after a command
+// could not be sent.
+const lastWordsFor = 100 * time.Millisecond
+
 // LostError says that the control connection ended.
 type LostError struct {
 	Err error // io.EOF when the server closed it
@@ -307,6 +311,9 @@ func (c *Conn) startTLS(ctx context.Context, auth *Call, cfg *tls.Config, clear 
 func handshakeError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if errors.Is(err, io.EOF) {
+		err = &LostError{err}
 	}
 	return fmt.Errorf("TLS handshake: %w", silence(err))
 }

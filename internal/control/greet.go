@@ -22,8 +22,11 @@ func (s *Session) begin(ctx context.Context, greeting *Call) (err error) {
 	case !explicit:
 		err = s.launch(ctx, flight, last)
 	}
-	if err == nil {
-		err = s.welcome(ctx, greeting)
+	if err == nil || s.conn != nil && s.conn.Err() != nil && ctx.Err() == nil {
+		// What the server says before it closes is better than that it did.
+		if werr := s.welcome(ctx, greeting); werr != nil {
+			return werr
+		}
 	}
 	if err == nil && explicit {
 		err = s.secure(ctx, auth)

@@ -1,6 +1,8 @@
 package control
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -88,6 +90,31 @@ func (c *Call) accepts(r Reply, more bool) bool {
 		return true
 	}
 	return r.Code/10 == 55
+}
+
+// belated reports whether a reply is likely the end of an earlier transfer, which
+// some servers tell twice when it was broken off: RFC 959, 5.4 has no such reply
+// to these commands.
+func belated(verb string, r Reply) bool {
+	switch verb {
+	case "DELE", "RMD", "XRMD", "MKD", "XMKD", "RNFR", "RNTO", "CWD", "XCWD", "CDUP", "XCUP", "PWD", "XPWD",
+		"SIZE", "MDTM", "MFMT", "MLST", "TYPE", "NOOP":
+		return r.Code == 225 || r.Code == 226
+	}
+	return false
+}
+
+// past returns the reply that follows a belated one, or that one where none
+// does: then it was the command's own.
+func (s *Session) past(ctx context.Context, call *Call, r Reply) (Reply, error) {
+	conn := call.conn
+	conn.Again(call)
+	next, err := s.final(ctx, call, 100*time.Millisecond+2*conn.RTT())
+	if !errors.Is(err, ErrSilent) {
+		return next, err
+	}
+	conn.Forget(call)
+	return r, nil
 }
 
 // transfers reports whether a command uses a data connection.

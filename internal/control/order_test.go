@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // mixtures are replies in the order in which they come to commands that wait at
@@ -67,6 +68,32 @@ func TestOrder(t *testing.T) {
 				}
 				if r := final(t, c, send(t, c, "QUIT")); r.Code != 221 {
 					t.Errorf("QUIT got %v", r)
+				}
+			})
+		})
+	}
+}
+
+// TestBelated has the end of an earlier transfer come twice, the second time
+// when the next command is on its way.
+func TestBelated(t *testing.T) {
+	for _, tt := range []struct {
+		name, replies string
+		want          int
+		most          time.Duration
+	}{
+		{"before the refusal", "S: 226 Abort successful.\nS: 550 no", 550, 0},
+		{"some time before", "S: 226 Abort successful.\nwait: 50ms\nS: 250 done", 250, 50 * time.Millisecond},
+		{"the answer of its own kind", "S: 226 Removed.", 226, 200 * time.Millisecond},
+		{"and then the end", "S: 226 Abort successful.\nclose:", 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			withSession(t, []string{"S: 220 ready\nC: DELE x\n" + tt.replies}, func(t *testing.T, s *Session, _ *farm) {
+				open(t, s)
+				start := time.Now()
+				r, err := s.Do(t.Context(), "DELE x")
+				if (err == nil) != (tt.want != 0) || r.Code != tt.want || time.Since(start) > tt.most {
+					t.Errorf("%v, %v, after %v", r, err, time.Since(start))
 				}
 			})
 		})

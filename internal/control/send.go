@@ -66,10 +66,24 @@ func (c *Conn) send(ctx context.Context, calls ...*Call) error {
 		return ctx.Err()
 	}
 	if err != nil {
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			c.hearOut()
+		}
 		c.fail(err)
 		return c.Err()
 	}
 	return nil
+}
+
+// hearOut lets the reader take in what came before the other end closed, which
+// may say why it did. The reader ends by itself then.
+func (c *Conn) hearOut() {
+	timer := time.NewTimer(lastWordsFor)
+	defer timer.Stop()
+	select {
+	case <-c.done:
+	case <-timer.C:
+	}
 }
 
 // push writes commands to the network, until ctx ends. One that waits there is

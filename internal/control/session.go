@@ -281,6 +281,9 @@ func (s *Session) once(ctx context.Context, line string) (_ Reply, err error) {
 			return Reply{}, err
 		}
 		r, err = s.final(ctx, call, s.cfg.ReplyLimit)
+		if err == nil && belated(call.Verb, r) {
+			r, err = s.past(ctx, call, r)
+		}
 	}
 	if err != nil {
 		s.Drop(err)
@@ -335,7 +338,8 @@ func (s *Session) SendAll(ctx context.Context, h Hearer, lines ...string) ([]*Ca
 	}
 	calls[len(calls)-1].hearer = h
 	err := conn.send(ctx, calls...)
-	if err != nil && conn.Err() != nil {
+	if err != nil && conn.Err() != nil && !s.flying {
+		// Ahead of the login's replies there may be a greeting that says why.
 		s.Drop(err)
 	}
 	return calls, err
