@@ -93,6 +93,20 @@ func (l *link) advertise(ctx context.Context, step plan.Step, local netip.AddrPo
 	return release, nil
 }
 
+// summoned takes in whether an upload went well that did not wait for the reply
+// to PORT or EPRT. Some servers connect there and then, and lose what comes over
+// the connection before they have read the command.
+func (l *link) summoned(ok bool) {
+	if l.hurt++; ok {
+		l.hurt = 0
+	}
+	if l.hurt >= 2 && l.lesson.Ahead != No {
+		l.note("the reply to PORT or EPRT is waited for from now on")
+		l.lesson.Ahead = No
+		l.keep()
+	}
+}
+
 // summon sends the address and the command: one after the other, or, where that
 // has worked before, without waiting for the reply in between.
 func (l *link) summon(ctx context.Context, req request, t plan.Timers, a *Attempt) (*channel, error) {
@@ -116,7 +130,7 @@ func (l *link) summon(ctx context.Context, req request, t plan.Timers, a *Attemp
 	if err != nil {
 		return nil, err
 	}
-	l.shortcut = hasty
+	l.shortcut, ch.hurried = hasty, true
 	if err := l.announced(ctx, announced, line, t, a); err != nil {
 		return nil, l.unsummoned(ctx, ch, t, err)
 	}

@@ -197,7 +197,7 @@ func (b *bridged) SetDeadline(t time.Time) error { return b.ch.setDeadline(t) }
 func (b *bridged) End() {
 	switch {
 	case b.ch.req.upload():
-		if err := b.ch.endUpload(); err != nil {
+		if err := b.ch.endUpload(b.ctx); err != nil {
 			b.ch.l.note("the end of the upload could not be sent: %v", err)
 		}
 		b.ch.closeData()

@@ -32,6 +32,7 @@ type channel struct {
 	strays   int
 
 	abandoned bool          // by us
+	hurried   bool          // the command did not wait for the reply to PORT or EPRT
 	question  *control.Call // a NOOP behind the transfer: see askQueue
 	done      bool          // how it ended was taken in
 
@@ -69,6 +70,8 @@ func (ch *channel) begin(ctx context.Context) error {
 		}
 	}
 	switch {
+	case ch.eof:
+		return nil // the server has sent nothing, and that at once
 	case !ch.req.upload():
 		return ch.peek(ctx)
 	case ch.prelim.Code == 0 && !ch.early():
@@ -182,12 +185,14 @@ func cutShort(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) }
 // TLS as long as no record is cut.
 type tailConn struct {
 	net.Conn
+	bytes int64 // that came
 	ended bool
 }
 
 // Read reads.
 func (c *tailConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	c.bytes += int64(n)
 	c.ended = err == io.EOF
 	return n, err
 }
@@ -317,7 +322,9 @@ func (ch *channel) guard(ctx context.Context) (stop func() bool) {
 // finish closes the data connection in good order and returns the server's
 // closing reply, positive or not.
 func (ch *channel) finish(ctx context.Context) (Reply, error) {
-	ch.endData()
+	if err := ch.endData(ctx); err != nil {
+		return Reply{}, err
+	}
 	if ch.early() {
 		if err := ch.l.firstReply(ctx, ch, ch.patience); err != nil {
 			return Reply{}, &unbegun{err}
@@ -337,10 +344,15 @@ func (ch *channel) finish(ctx context.Context) (Reply, error) {
 	return r, nil
 }
 
-// endData closes the data connection in good order.
-func (ch *channel) endData() {
+// endData closes the data connection in good order. An error is the server's
+// refusal of an upload that it has been sent already.
+func (ch *channel) endData(ctx context.Context) error {
 	if !ch.closed && ch.req.upload() {
-		if err := ch.endUpload(); err != nil {
+		var refused *unbegun
+		if err := ch.endUpload(ctx); errors.As(err, &refused) {
+			ch.closeData()
+			return err
+		} else if err != nil {
 			ch.l.note("the end of the upload could not be sent: %v", err)
 		}
 	}
@@ -348,6 +360,7 @@ func (ch *channel) endData() {
 		ch.l.note("the data ended without a close_notify")
 	}
 	ch.closeData()
+	return nil
 }
 
 // verdictLimit is how long the server may take to say that a transfer is
@@ -361,7 +374,7 @@ const lingerFor = 5 * time.Second
 // the server sent meanwhile (session tickets of TLS 1.3) is read: a socket
 // that is closed with bytes unread is reset, and the server would lose what
 // it has not read yet.
-func (ch *channel) endUpload() error {
+func (ch *channel) endUpload(ctx context.Context) error {
 	tc, ok := ch.nc.(*tls.Conn)
 	if !ok {
 		return nil
@@ -370,13 +383,40 @@ func (ch *channel) endUpload() error {
 	if err := tc.CloseWrite(); err != nil {
 		return err
 	}
-	if half, ok := ch.raw.(interface{ CloseWrite() error }); ok {
-		if err := half.CloseWrite(); err != nil {
-			return err
-		}
-		io.Copy(io.Discard, io.LimitReader(tc, 1<<20))
+	half, ok := ch.raw.(interface{ CloseWrite() error })
+	if !ok {
+		return nil
 	}
-	return nil
+	if err := half.CloseWrite(); err != nil {
+		return err
+	}
+	return ch.linger(ctx, tc)
+}
+
+// linger reads until the server closes its end, or has said how the transfer
+// ended: it has read all then, and some never close before we do.
+func (ch *channel) linger(ctx context.Context, tc *tls.Conn) error {
+	closed := make(chan struct{})
+	go func() { // ends with the deadline
+		defer close(closed)
+		io.Copy(io.Discard, io.LimitReader(tc, 1<<20))
+	}()
+	var err error
+	for err == nil && ch.verdict == nil {
+		select {
+		case <-closed:
+			return nil
+		case r := <-ch.call.Replies():
+			if serr := ch.saw(ctx, r); serr != nil {
+				err = &unbegun{serr}
+			}
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	tc.SetReadDeadline(time.Now())
+	<-closed
+	return err
 }
 
 // cutOff has a socket closed with a reset, where that can be set.
@@ -433,6 +473,9 @@ func (ch *channel) settled(ok bool) {
 		ch.l.queued(ok)
 	case ok:
 		ch.l.unqueued()
+	}
+	if ok && ch.hurried && ch.req.early && !ch.done {
+		ch.l.summoned(true)
 	}
 	ch.done = true
 	ch.l.ended = ch.l.ended || ok

@@ -30,7 +30,11 @@ func (s *sink) yielding(owner context.Context, ls *lease, ch *channel) func(cont
 		if ctx.Err() != nil {
 			return false
 		}
-		ch.endData()
+		// Who has no time must not cut the upload short.
+		if err := ch.endData(context.WithoutCancel(ctx)); err != nil {
+			s.taken = err
+			return true
+		}
 		if err := ch.awaitVerdict(ctx, ch.l.verdictLimit()); err != nil && ctx.Err() != nil {
 			return false
 		}

@@ -44,12 +44,15 @@ type link struct {
 	launchedAt time.Time
 	launchLost int         // the flights that had been lost then
 	suspect    *Attempt    // by such a command, which may have cost the control connection
+	hurt       int         // uploads in a row that failed for not waiting for the reply to PORT
 	steps      []plan.Step // planned
 	planned    plan.Input  // for this
 	ended      bool        // a transfer has, in good order
 	shortcut   shortcut    // that the attempt took
 	current    plan.Step   // that a transfer is about to take, or takes; zero between transfers
 	behind     bool        // it has sent commands behind the one that transfers
+	forgotten  bool        // the server did not know of the data connection once in the transfer
+	said       string      // the last command
 	plainly    bool        // the transfer is to take no shortcuts
 	futile     plan.Step   // for which it has sent something ahead of need that was of no use
 
@@ -87,8 +90,11 @@ func newLink(cfg *config) *link {
 	l.sess.Lose(int(cfg.crashed.Load()))
 	l.sess.Observer = control.Observer{
 		Connect: l.connected,
-		Command: func(line string) { call(l.trace.Command, line) },
-		Reply:   func(r control.Reply) { call(l.trace.Reply, Reply(r)) },
+		Command: func(line string) {
+			l.said = line
+			call(l.trace.Command, line)
+		},
+		Reply: func(r control.Reply) { call(l.trace.Reply, Reply(r)) },
 		Lost: func(err error) {
 			l.dropAhead()
 			l.suspects(err)

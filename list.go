@@ -68,7 +68,7 @@ func (ls *lease) listAny(ctx context.Context, dir string) ([]listing.Entry, erro
 	case err == nil, errors.As(err, &unread):
 		// Serv-U and others have an MLSD that tells less than LIST.
 	case errors.As(err, &refused) && unsupported(refused.Reply):
-	case errors.As(err, &refused) && !refused.Temporary():
+	case errors.As(err, &refused) && !retryable(err):
 		return nil, ls.whyNoList(ctx, dir, err)
 	default:
 		return nil, err
@@ -112,7 +112,7 @@ func (ls *lease) listPlain(ctx context.Context, dir string) ([]listing.Entry, er
 		return err
 	})
 	var refused *ReplyError
-	if errors.As(err, &refused) && !refused.Temporary() && control.Verb(refused.Command) == "CWD" {
+	if errors.As(err, &refused) && !retryable(err) && control.Verb(refused.Command) == "CWD" {
 		err = ls.whyNoList(ctx, dir, err)
 	}
 	return entries, err
@@ -211,7 +211,7 @@ func (ls *lease) listNone(ctx context.Context, dir, line string) ([]listing.Entr
 	if strings.Contains(text, "no members found") || strings.Contains(text, "no files found") || strings.Contains(text, "no data sets found") {
 		return nil, nil
 	}
-	if dir == "" || refused.Temporary() {
+	if dir == "" || retryable(err) {
 		return nil, err
 	}
 	return nil, ls.whyNoList(ctx, dir, err)

@@ -29,9 +29,18 @@ func connect(ctx context.Context, cfg *config, dir string) (*link, error) {
 		if err == nil {
 			return l, nil
 		}
-		again := odd(err)
+		again, astray := odd(err), false
+		if !again && ctx.Err() == nil && l.sess.Accepted(ctx) {
+			// The refusal was that of what was sent along: the server obeys
+			// all that it gets at once, and side by side.
+			again, astray = true, true
+		}
 		l.sess.Drop(err)
 		l.dropAhead()
+		if astray {
+			l.suspect = nil
+			l.sess.Ground()
+		}
 		lost := l.sess.Lost()
 		switch {
 		case verbOf(err) == "CWD" && !again:
@@ -127,6 +136,10 @@ func (l *link) flight() (control.Flight, bool) {
 // there, when a command of a mode had been sent along with it.
 func (l *link) suspects(err error) {
 	if l.launched == (plan.Step{}) || l.sess.TurnedAway() {
+		return
+	}
+	if l.sess.Astray() {
+		l.launched = plan.Step{} // it came too early
 		return
 	}
 	if l.sess.Lost() == l.launchLost {

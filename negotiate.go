@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ftpnat/ftpnat/internal/control"
@@ -46,7 +47,7 @@ func (l *link) transfer(ctx context.Context, req request) (*channel, error) {
 		return nil, err
 	}
 	l.recall()
-	l.attempts, l.plainly, l.futile = nil, false, plan.Step{}
+	l.attempts, l.plainly, l.forgotten, l.futile = nil, false, false, plan.Step{}
 	defer func() { l.plainly, l.current = false, plan.Step{} }()
 	quick := plan.Quick(l.roundTrip(), l.cfg.attempt)
 	steps := l.plan()
@@ -200,13 +201,19 @@ const (
 // shortcuts: what was tried too early proves nothing of the mode.
 func (l *link) excused(a Attempt) bool {
 	if l.plainly || !l.shortcut.excuses(a) {
+		if l.forgets(a) {
+			return true
+		}
 		if a.Cause != OK {
 			l.futile = plan.Step{} // so is the plain way
 		}
 		return false
 	}
 	l.note("%v: once more, one command at a time: %v", a.Mode, a.Err)
-	if l.behind {
+	switch {
+	case l.shortcut == hasty && !l.current.Mode.Passive():
+		l.summoned(false)
+	case l.behind:
 		l.queued(false)
 	}
 	l.plainly = true
@@ -226,6 +233,18 @@ func (l *link) worked(step plan.Step) {
 	case l.shortcut == hasty && !step.Mode.Passive():
 		l.reached()
 	}
+}
+
+// forgets reports whether the attempt is to be made once more as the server did
+// not know of the data connection that it had agreed to. The end of the last
+// one may have come late and taken it along.
+func (l *link) forgets(a Attempt) bool {
+	if l.forgotten || a.Cause != DataRefused || !saysNoData("", strings.ToLower(a.Reply.Text())) {
+		return false
+	}
+	l.note("%v: once more: %v", a.Mode, a.Err)
+	l.forgotten = true
+	return true
 }
 
 // excuses reports whether a failure may be that of the shortcut, and not of the

@@ -14,13 +14,17 @@ import (
 // commands behind them.
 type queueing struct {
 	mu     sync.Mutex
-	broken int  // such transfers that broke, in a row
+	broken int  // such transfers that broke, brokenCounts each, less those that did not
 	wary   bool // the last one did, and no transfer has ended well since
 }
 
-// maxBroken is how many transfers in a row may break with commands behind them.
-// One may have broken for another reason.
-const maxBroken = 2
+// Two transfers in a row may break with commands behind them, as one may have
+// broken for another reason; or more, with as many that went well in between
+// that what is gained by those outweighs the loss.
+const (
+	brokenCounts = 4
+	maxBroken    = 2 * brokenCounts
+)
 
 // queues reports whether the server is known to keep a command that comes with
 // the one that transfers until it has done with the transfer. On others it may
@@ -128,9 +132,9 @@ func (l *link) queued(ok bool) {
 	q := l.cfg.queue
 	q.mu.Lock()
 	if ok {
-		q.broken = 0
+		q.broken = max(q.broken-1, 0)
 	} else {
-		q.broken++
+		q.broken += brokenCounts
 		q.wary = true
 	}
 	broken := q.broken

@@ -75,7 +75,7 @@ func retryable(err error) bool {
 		// All modes were tried, the slow way too.
 		return false
 	case errors.As(err, &reply):
-		return reply.Temporary()
+		return reply.Temporary() && !forGood(reply.Reply)
 	case errors.As(err, &proxy):
 		return proxy.later
 	case isSilence(err), errors.Is(err, ErrNoVerdict), errors.Is(err, ErrShort), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errProxyClosed):

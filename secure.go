@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/ftpnat/ftpnat/internal/control"
+	"github.com/ftpnat/ftpnat/internal/plan"
 )
 
 // secure makes the TLS handshake. The client is the TLS client in active mode
@@ -85,7 +87,7 @@ func (ch *channel) handshake(ctx context.Context, tc *tls.Conn) error {
 				<-done
 				return &unbegun{err}
 			}
-			timer.Reset(ch.l.cfg.attempt)
+			timer.Reset(ch.handshakeLimit())
 		case <-lost:
 			lost = nil
 			if len(ch.call.Replies()) == 0 && ch.prelim.Code == 0 {
@@ -104,6 +106,15 @@ func (ch *channel) handshake(ctx context.Context, tc *tls.Conn) error {
 	}
 }
 
+// handshakeLimit is how long a handshake may go on after a reply. A server that
+// has said how the transfer ended is not to begin any more.
+func (ch *channel) handshakeLimit() time.Duration {
+	if ch.verdict != nil {
+		return 100*time.Millisecond + 2*ch.l.roundTrip()
+	}
+	return ch.l.cfg.attempt
+}
+
 // unsecured says why a handshake failed: the server says so, in a 522 or 425.
 func (ch *channel) unsecured(ctx context.Context, err error) error {
 	ch.closeData()
@@ -119,10 +130,45 @@ func (ch *channel) unsecured(ctx context.Context, err error) error {
 	}
 	var stranger *tls.CertificateVerificationError
 	cause := ch.l.dataCause(ch, r)
-	if cause == TLSReuseRequired || r.Code == 425 && !errors.As(err, &stranger) {
+	switch {
+	case cause == TLSReuseRequired, r.Code == 425 && !errors.As(err, &stranger):
 		return &fault{cause: cause, reply: r, err: replyError(ch.req.line, r)}
+	case !ch.wordless():
+	case refusesFile(r) && !aboutTLS(r):
+		return replyError(ch.req.line, r)
+	case r.completed() && ch.isEmpty(ctx):
+		ch.eof = true
+		return nil
 	}
 	return &fault{cause: TLSFailed, reply: r, err: err}
+}
+
+// wordless reports whether the server has closed the data connection without a
+// byte of TLS. Those that leave the handshake to their first read or write do
+// so where there is none: the file is empty, or could not be read.
+func (ch *channel) wordless() bool { return ch.tail.bytes == 0 }
+
+// aboutTLS reports whether a refusal is one of TLS, and not of the file.
+func aboutTLS(r Reply) bool {
+	text := strings.ToLower(r.Text())
+	for _, s := range []string{"tls", "ssl", "handshake", "certificate", "secur"} {
+		if strings.Contains(text, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// isEmpty asks the server whether it has nothing to send. Without TLS nobody
+// knows who has closed the data connection: only what is said on the control
+// connection counts.
+func (ch *channel) isEmpty(ctx context.Context) bool {
+	verb, name, ok := strings.Cut(ch.req.line, " ")
+	if !ok || !strings.EqualFold(verb, "RETR") {
+		return false
+	}
+	r, err := ch.l.ask(ctx, "SIZE "+name, plan.Quick(ch.l.roundTrip(), ch.l.cfg.attempt).Reply)
+	return err == nil && sizeIn(r) == ch.req.offset
 }
 
 // dataTLS returns the configuration of the next data connection. It offers the

@@ -47,6 +47,7 @@ const (
 	listsLinks // in MLSD
 	endsLines  // the last of a listing too
 	statLists  // STAT of a directory tells what the ordinary listing tells
+	keepsBytes // of names beyond ASCII
 )
 
 func newServer(cfg *config) *server {

@@ -380,6 +380,14 @@ func (s *sink) store(ctx context.Context) (Reply, error) {
 		_, err := s.ch.Write(s.held)
 		r, verr := s.ch.finish(ctx)
 		switch {
+		case s.early && verr == nil && (r.Code == 425 || r.Code == 426):
+			// The bytes may have come too early.
+			if s.ch.hurried {
+				s.ls.l.summoned(false)
+			}
+			s.begun = false
+			s.release()
+			continue
 		case s.early && again(verr) && ctx.Err() == nil:
 			if errors.Is(verr, ErrNoVerdict) {
 				lost = verr

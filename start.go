@@ -77,7 +77,25 @@ func (l *link) start(ctx context.Context, req request, t plan.Timers) (*channel,
 			l.restLife = l.sess.Lives()
 		}
 	}
+	if err := l.part(ctx, req, t); err != nil {
+		return nil, err
+	}
 	return l.command(ctx, req, t)
+}
+
+// part puts a command between a REST that was taken back and an upload of a
+// whole file: a few servers append where the one follows the other, whatever
+// the number was.
+func (l *link) part(ctx context.Context, req request, t plan.Timers) error {
+	if !req.upload() || req.offset > 0 || control.Verb(l.said) != "REST" {
+		return nil
+	}
+	_, err := l.ask(ctx, "NOOP", t.Reply)
+	var f *fault
+	if errors.As(err, &f) && f.cause == Refused {
+		return nil
+	}
+	return err
 }
 
 // rests reports whether a REST has to come before the command.
@@ -134,7 +152,7 @@ func (l *link) firstReply(ctx context.Context, ch *channel, limit time.Duration)
 // set when the server has begun.
 func (l *link) judgeFirst(ctx context.Context, ch *channel, r Reply) error {
 	switch {
-	case ch.behind && ch.prelim.Code == 0 && r.Code/100 != 1 && r.Code/10 != 55:
+	case ch.behind && ch.prelim.Code == 0 && r.Code/100 != 1 && !refusesFile(r):
 		// The end of something earlier, or of this, or the answer to what
 		// was sent behind it: only a fresh connection can tell.
 		return l.lost(errDisorder)
@@ -158,6 +176,12 @@ func (l *link) judgeFirst(ctx context.Context, ch *channel, r Reply) error {
 		}
 	}
 	return l.refusal(ctx, ch, r)
+}
+
+// refusesFile reports whether a reply can only be a refusal of what a transfer
+// was to carry, or of the data connection for it.
+func refusesFile(r Reply) bool {
+	return r.Code/10 == 55 || r.Code >= 450 && r.Code <= 452
 }
 
 // errDisorder says that it is not known any more which reply is whose.
@@ -199,6 +223,20 @@ func (l *link) refusal(ctx context.Context, ch *channel, r Reply) error {
 	return err
 }
 
+// saysNoData reports whether a refusal says that the server knows of no data
+// connection. The text is in small letters, and may repeat the name of a file.
+func saysNoData(line, text string) bool {
+	if _, name, _ := strings.Cut(line, " "); name != "" {
+		text = strings.ReplaceAll(text, strings.ToLower(name), "")
+	}
+	for _, s := range []string{"pasv or port", "port or pasv", "pasv first", "no data connection", "no transfer connection"} {
+		if strings.Contains(text, s) {
+			return true
+		}
+	}
+	return false
+}
+
 // dataCause returns what a negative reply says of the data connection; OK
 // where it says nothing of it.
 func (l *link) dataCause(ch *channel, r Reply) Cause {
@@ -211,6 +249,8 @@ func (l *link) dataCause(ch *channel, r Reply) Cause {
 		return Refused
 	case r.Code == 421:
 		return Refused
+	case saysNoData(ch.req.line, text):
+		return DataRefused
 	case r.Code != 425 && r.Code != 426:
 		return OK
 	case l.data != nil && (strings.Contains(text, "reuse") || strings.Contains(text, "resum")),

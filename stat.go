@@ -292,12 +292,13 @@ func (ls *lease) exists(ctx context.Context, name string) (bool, error) {
 	return err == nil, err
 }
 
-// kept checks that a name with blanks at its ends, control characters or bytes
-// that are not UTF-8 came to be as it is: some servers cut those off or replace
-// them in silence, in every command, so that the listing alone tells.
+// kept checks that an odd name came to be as it is: some servers cut off or
+// replace what they do not like, in every command and in silence, so that the
+// listing alone tells.
 func (ls *lease) kept(ctx context.Context, name string) error {
 	parent, base := split(name)
-	if strings.TrimSpace(base) == base && !strings.ContainsFunc(base, unicode.IsControl) && utf8.ValidString(base) {
+	foreign := ls.foreign(base)
+	if !foreign && !oddName(base) {
 		return nil
 	}
 	entries, err := ls.list(ctx, parent)
@@ -307,14 +308,33 @@ func (ls *lease) kept(ctx context.Context, name string) error {
 	if _, ok := find(entries, base); !ok {
 		return unable("the server gives the name another form")
 	}
+	if foreign {
+		ls.p.server.learn(keepsBytes, yes)
+	}
 	return nil
+}
+
+// oddName reports whether a name has what servers are known to change: blanks
+// at its ends, control characters, bytes that are not UTF-8, quotes, backslashes.
+func oddName(name string) bool {
+	return strings.TrimSpace(name) != name || strings.ContainsFunc(name, unicode.IsControl) ||
+		!utf8.ValidString(name) || strings.ContainsAny(name, `"\\`)
+}
+
+// foreign reports whether a name has letters beyond ASCII and the server did not
+// say that it has UTF-8, nor was seen to keep such a name.
+func (ls *lease) foreign(name string) bool {
+	if _, ok := ls.l.sess.Feature("UTF8"); ok || ls.p.server.ask(keepsBytes) == yes {
+		return false
+	}
+	return strings.ContainsFunc(name, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 // why finds out what a refusal of a command on a name means: RFC 959 has the
 // one code 550 for all that can be wrong with a file.
 func (ls *lease) why(ctx context.Context, name string, err error) error {
 	var refused *ReplyError
-	if !errors.As(err, &refused) || refused.Temporary() && !saysMissing(refused.Reply) || unsupported(refused.Reply) {
+	if !errors.As(err, &refused) || refused.Temporary() && !forGood(refused.Reply) || unsupported(refused.Reply) {
 		return err
 	}
 	there, serr := ls.exists(ctx, name)
@@ -363,13 +383,29 @@ func saysMissing(r Reply) bool {
 	return false
 }
 
+// saysDenied reports whether a refusal says in words that it is one of rights.
+func saysDenied(r Reply) bool {
+	text := strings.ToLower(r.Text())
+	for _, s := range []string{"denied", "permission", "not permitted", "not allowed"} {
+		if strings.Contains(text, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// forGood reports whether a refusal is temporary by its code and not by its
+// words. Some servers have 450 and 451 for all that goes wrong with a file.
+func forGood(r Reply) bool {
+	return (r.Code == 450 || r.Code == 451) && (saysMissing(r) || saysDenied(r))
+}
+
 // guess takes a refusal by its words, where nothing else can be had.
 func guess(err error, r Reply) error {
-	text := strings.ToLower(r.Text())
 	switch {
 	case saysMissing(r):
 		return missing(err)
-	case strings.Contains(text, "denied") || strings.Contains(text, "permission") || strings.Contains(text, "not permitted") || strings.Contains(text, "not allowed"):
+	case saysDenied(r):
 		return denied(err)
 	}
 	return err

@@ -318,9 +318,16 @@ func (ls *lease) trustSTAT() {
 	}
 }
 
+// giveUpSTAT ends the use of STAT; where it has done no good, also in the sessions
+// to come, as it may have cost this one its connection.
 func (ls *lease) giveUpSTAT() {
+	good := ls.p.server.ask(statLists) == yes
 	ls.p.server.learn(statLists, no)
 	ls.p.server.walk.changed()
+	if !good {
+		ls.l.lesson.Walk.failed()
+		ls.l.keep()
+	}
 }
 
 // distrust gives STAT up where it costs connections: at once where it has done
@@ -332,10 +339,6 @@ func (ls *lease) distrust(err error) {
 	}
 	if ls.p.server.ask(statLists) != yes && !isGarbled(err) {
 		ls.giveUpSTAT()
-		if !errors.Is(err, errMisaligned) {
-			ls.l.lesson.Walk.failed()
-			ls.l.keep()
-		}
 	}
 	ls.doubt()
 }

@@ -110,8 +110,13 @@ func (f *FS) MkdirAll(name string, perm fs.FileMode) error {
 	return err
 }
 
-// Remove removes a file, a symbolic link or an empty directory.
-func (f *FS) Remove(name string) error {
+// Remove removes a file, a symbolic link or an empty directory. On a server that
+// is not one of a few well-known programs a directory is listed first: some
+// remove it with all that is in it.
+func (f *FS) Remove(name string) error { return f.remove(name, true) }
+
+// remove is Remove, where kept says that what is in a directory must stay.
+func (f *FS) remove(name string, kept bool) error {
 	return f.change("remove", name, func(ctx context.Context, ls *lease, at string) error {
 		err := ls.command(ctx, "DELE", at)
 		if err == nil || !refusedAt(err) || isTemporary(err) {
@@ -126,21 +131,30 @@ func (f *FS) Remove(name string) error {
 		case serr != nil:
 			return err
 		case e.Type == listing.TypeDir:
-			return ls.removeDir(ctx, at)
+			return ls.removeDir(ctx, at, kept)
 		}
 		return denied(err)
 	})
 }
 
 // removeDir removes a directory that is known to be one.
-func (ls *lease) removeDir(ctx context.Context, name string) error {
+func (ls *lease) removeDir(ctx context.Context, name string, kept bool) error {
+	if kept && ls.l.software() == unknownSoftware {
+		if entries, err := ls.list(ctx, name); err == nil && len(entries) > 0 {
+			return &kindError{kind: errNotEmpty}
+		}
+	}
 	err := ls.command(ctx, "RMD", name)
-	if err == nil || !refusedAt(err) || isTemporary(err) {
+	if err == nil || !refusedAt(err) {
 		return err
 	}
+	// Some call that temporary, and so it is.
 	entries, lerr := ls.list(ctx, name)
-	if lerr == nil && len(entries) > 0 {
+	switch {
+	case lerr == nil && len(entries) > 0:
 		return &kindError{errNotEmpty, err}
+	case isTemporary(err):
+		return err
 	}
 	return ls.why(ctx, name, err)
 }
@@ -148,7 +162,7 @@ func (ls *lease) removeDir(ctx context.Context, name string) error {
 // RemoveAll removes a file or a directory with all that is in it. Symbolic
 // links are removed and not followed. A name that does not exist is no error.
 func (f *FS) RemoveAll(name string) error {
-	err := f.Remove(name)
+	err := f.remove(name, false)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -169,7 +183,7 @@ func (f *FS) RemoveAll(name string) error {
 			return err
 		}
 	}
-	if err := f.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := f.remove(name, false); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
@@ -209,6 +223,10 @@ func (ls *lease) rename(ctx context.Context, from, to string) error {
 	}
 	if !refusedAt(err) || isTemporary(err) {
 		return err
+	}
+	if there, serr := ls.exists(ctx, from); serr == nil && !there {
+		// Some look for it no sooner.
+		return missing(err)
 	}
 	return ls.whyNotMade(ctx, to, err)
 }

@@ -101,6 +101,7 @@ type Conn struct {
 	rtt     time.Duration
 	heard   time.Time // when the last reply came
 	mixed   bool      // a reply overtook that to an earlier command
+	unasked bool      // a port came that nobody had asked for
 
 	done    chan struct{} // closed when err is set
 	readers sync.WaitGroup

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,6 +17,7 @@ const (
 	flightLimit = 10 * time.Second
 	userLimit   = 2 * time.Second
 	restLimit   = 500 * time.Millisecond // once the password is checked
+	mixedLimit  = 100 * time.Millisecond // where replies come out of turn
 )
 
 // Flight is a login that is sent in one go, without waiting for replies.
@@ -130,14 +132,25 @@ func (s *Session) touchdown(ctx context.Context, f flown) (Reply, error) {
 	if s.patient {
 		limit = min(s.cfg.ReplyLimit, flightLimit+trips)
 	}
-	r, err := s.final(ctx, f.call, limit)
+	r, err := s.inTurn(ctx, f.call, limit)
 	switch {
-	case errors.Is(err, ErrSilent) && s.answered && !f.last:
+	case errors.Is(err, ErrSilent) && s.answered && !f.last && !s.conn.disordered():
 		if r, err = s.prod(ctx, f.call); err == nil {
 			err = s.gather(ctx, min(s.cfg.ReplyLimit, restLimit+trips))
 		}
 	case err == nil && r.Code/100 == 5 && (Verb(f.line) == "USER" || Verb(f.line) == "PASS"):
 		err = s.gather(ctx, limit)
+	}
+	return r, err
+}
+
+// inTurn waits for the reply to a command of a flight; not for long where replies
+// come out of turn, as one at a time is what works there.
+func (s *Session) inTurn(ctx context.Context, c *Call, limit time.Duration) (Reply, error) {
+	short := min(limit, mixedLimit+4*s.conn.RTT())
+	r, err := s.final(ctx, c, short)
+	if errors.Is(err, ErrSilent) && short < limit && !s.conn.disordered() {
+		r, err = s.final(ctx, c, limit-short)
 	}
 	return r, err
 }
@@ -166,6 +179,7 @@ func (s *Session) gather(ctx context.Context, limit time.Duration) error {
 		case err != nil:
 			return nil // the connection has ended, which is an answer
 		case displaced(Verb(f.line), r):
+			s.astray = s.astray || admits(r)
 			return fmt.Errorf("%s: %w: %s", Redact(f.line), errDisplaced, r)
 		}
 		f.reply = r
@@ -218,6 +232,38 @@ func (s *Session) Land(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
+// Accepted reports whether a login that was refused has been accepted after
+// all, by what else came in answer to the flight: the refusal was that of a
+// command that the server has taken out of its turn.
+func (s *Session) Accepted(ctx context.Context) bool {
+	if !s.flying || s.conn == nil {
+		return false
+	}
+	limit := userLimit + 4*s.conn.RTT()
+	for _, f := range s.flown {
+		r := f.reply
+		if r.Code == 0 {
+			var err error
+			if r, err = s.next(ctx, f.call, limit); err != nil {
+				return false
+			}
+		}
+		if admits(r) {
+			return true
+		}
+	}
+	return false
+}
+
+// Astray reports whether such a refusal has been found out already.
+func (s *Session) Astray() bool { return s.astray }
+
+// admits reports whether a reply lets the user in. Where commands are obeyed side
+// by side, one reply may stand within another.
+func admits(r Reply) bool {
+	return r.Code == 230 || slices.ContainsFunc(r.Lines, func(line string) bool { return strings.HasPrefix(line, "230 ") })
+}
+
 // Flying reports whether replies to a flight are outstanding.
 func (s *Session) Flying() bool { return s.flying }
 
@@ -231,7 +277,7 @@ func (s *Session) crash(err error) {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, ErrSilent) {
 		return // the caller's doing
 	}
-	if s.lost++; errors.Is(err, ErrSilent) && s.partly {
+	if s.lost++; s.astray || errors.Is(err, ErrSilent) && s.partly {
 		s.lost = maxLost
 	}
 }
@@ -239,6 +285,9 @@ func (s *Session) crash(err error) {
 // Lost returns how many flights were lost with their connections. From two on
 // the session sends one command at a time.
 func (s *Session) Lost() int { return s.lost }
+
+// Ground has the session send one command at a time.
+func (s *Session) Ground() { s.lost = max(s.lost, maxLost) }
 
 // Lose tells the session of flights that were lost before.
 func (s *Session) Lose(n int) { s.lost += n }

@@ -17,6 +17,7 @@ func (c *Conn) deliver(r Reply, buffered int) (stop bool, err error) {
 	if i < 0 {
 		// Nobody asked: a 421 at the idle limit, or one reply too many.
 		// Kept for whoever looks why the connection ends.
+		c.unasked = c.unasked || r.Code == 227 || r.Code == 229
 		r = mask(r, c.secrets)
 		if c.stray = append(c.stray, r); len(c.stray) > maxStray {
 			return false, &ProtocolError{"more replies than commands", r.head()}
@@ -132,6 +133,14 @@ func (c *Conn) Mixed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.mixed
+}
+
+// disordered reports whether replies came out of turn, or a port that nobody
+// waits for any more: another reply was taken for that to EPSV.
+func (c *Conn) disordered() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mixed || c.unasked
 }
 
 // Again puts a call back to the head of the queue: the final reply it got was

@@ -83,6 +83,7 @@ type Session struct {
 
 	flown    []flown // sent, and not taken in yet
 	answered bool    // a reply to the flight has come
+	astray   bool    // one that lets the user in came out of its turn, once
 	partly   bool    // it was taken in part
 	flying   bool    // the connection began with a flight that has not landed
 	patient  bool    // the server is known to take a flight

@@ -36,6 +36,9 @@ var fileCommands = map[string]command{
 
 // path returns the rooted path that an argument means.
 func (s *session) path(arg string) string {
+	for _, r := range s.p.Strip {
+		arg = strings.ReplaceAll(arg, string(r), "")
+	}
 	if path.IsAbs(arg) {
 		return path.Clean(arg)
 	}
@@ -94,6 +97,9 @@ func (s *session) cmdMkd(arg string) {
 }
 
 func (s *session) cmdRmd(arg string) {
+	if s.p.RMDAll {
+		s.srv.Tree.empty(s.path(arg))
+	}
 	s.outcome("RMD", arg, s.srv.Tree.removeKind(s.path(arg), true))
 }
 

@@ -36,7 +36,13 @@ func (s *session) cmdRetr(arg string) {
 	s.startTransfer(t)
 }
 
-func (s *session) cmdStor(arg string) { s.store("STOR", arg, s.takeRest()) }
+func (s *session) cmdStor(arg string) {
+	offset := s.takeRest()
+	if s.p.RestAppends && s.before == "REST" {
+		offset = -1
+	}
+	s.store("STOR", arg, offset)
+}
 
 func (s *session) cmdAppe(arg string) {
 	s.takeRest()

@@ -62,9 +62,15 @@ type Personality struct {
 	RequirePRET bool // RequirePRET refuses PASV and EPSV without a PRET ahead of them.
 	Telnet      bool // Telnet halves a doubled 0xFF anywhere in a command.
 
-	RestPersists bool // RestPersists keeps the restart position for later transfers.
-	SizeInASCII  bool // SizeInASCII answers SIZE in ASCII mode too.
-	MDTMWrite    bool // MDTMWrite takes a 14-digit first word of MDTM's argument for a time to set.
+	LazyTLS    bool // LazyTLS leaves the handshake of a data connection to the first byte: an empty download has none.
+	KeepUpload bool // KeepUpload leaves the data connection of an upload open on the server's side.
+
+	RestPersists bool   // RestPersists keeps the restart position for later transfers.
+	RestAppends  bool   // RestAppends has a STOR right behind a REST write at the file's end.
+	RMDAll       bool   // RMDAll has RMD remove what is in a directory too.
+	Strip        string // Strip holds letters that are cut out of names.
+	SizeInASCII  bool   // SizeInASCII answers SIZE in ASCII mode too.
+	MDTMWrite    bool   // MDTMWrite takes a 14-digit first word of MDTM's argument for a time to set.
 
 	ListOptions  bool   // ListOptions takes a leading dash in the argument of LIST, NLST and STAT for options of ls.
 	Glob         bool   // Glob takes wildcards in that argument for a pattern.

@@ -58,6 +58,8 @@ type session struct {
 	cwd      string
 	ascii    bool
 	rest     int64
+	verb     string // of the command that is carried out
+	before   string // of the one before it
 	rnfr     string
 	private  bool // PROT P
 	pbsz     bool
@@ -243,6 +245,7 @@ func (s *session) heard(verb, line string) *Step {
 // handle carries out one command line.
 func (s *session) handle(line string) {
 	verb, arg := cutCommand(line)
+	s.before, s.verb = s.verb, verb
 	st := s.heard(verb, line)
 	way := s.p.Ahead
 	if s.xfer != nil || slices.Contains(movers, verb) {

@@ -152,7 +152,11 @@ func (t *transfer) run(p *pending, g *gate) {
 	if !ok {
 		return
 	}
-	defer func() { _ = wire.Close() }()
+	defer func() {
+		if !t.s.p.KeepUpload || t.recv == nil {
+			_ = wire.Close()
+		}
+	}()
 	t.stop(g)
 	wire.arm()
 	if t.step.After150 != "" {
@@ -169,7 +173,9 @@ func (t *transfer) run(p *pending, g *gate) {
 		if err == nil {
 			err = t.awaitEnd(conn, wire)
 		}
-		closeConn(conn, wire)
+		if !t.s.p.KeepUpload || t.recv == nil {
+			closeConn(conn, wire)
+		}
 	}
 	if !t.step.Early {
 		t.conclude(wire, err)
@@ -274,7 +280,7 @@ func (t *transfer) adopt(w *wire) {
 
 // secure does the TLS handshake if the client asked for one.
 func (t *transfer) secure(w *wire) (net.Conn, error) {
-	if !t.tls {
+	if !t.tls || t.s.p.LazyTLS && t.nothing() {
 		return w, nil
 	}
 	conn := tls.Server(w, t.s.tlsConf)
@@ -286,6 +292,16 @@ func (t *transfer) secure(w *wire) (net.Conn, error) {
 		return nil, errNoReuse
 	}
 	return conn, nil
+}
+
+// nothing reports whether there is nothing to send.
+func (t *transfer) nothing() bool {
+	r, ok := t.send.(interface{ Len() int })
+	if ok {
+		return r.Len() == 0
+	}
+	s, ok := t.send.(*io.SectionReader)
+	return ok && s.Size() == 0
 }
 
 // move copies the data, at the speed of the server's Rate.

@@ -159,6 +159,11 @@ func (t *Tree) remove(name string, check func(fs.FileMode) error) error {
 	return nil
 }
 
+// empty removes all that is in a directory.
+func (t *Tree) empty(name string) {
+	_ = t.update("empty", name, func(n *node) { clear(n.children) })
+}
+
 // Rename moves a file or directory; a file in the way is replaced.
 func (t *Tree) Rename(from, to string) error {
 	return t.change("rename", from, func() error {
