@@ -101,7 +101,8 @@ type backend struct {
 	l      *link
 	life   context.Context // of the shim: it ends the transfers too
 	closed func()          // nil when nobody wants to know
-	last   Reply           // to a command
+	line   string          // the last command
+	last   Reply           // to it
 }
 
 // Greeting returns the server's.
@@ -110,7 +111,7 @@ func (b *backend) Greeting() shim.Reply { return shim.Reply(b.l.sess.Greeting())
 // Command sends a line and returns its reply.
 func (b *backend) Command(ctx context.Context, line string) (shim.Reply, error) {
 	r, err := b.l.do(ctx, line)
-	b.last = r
+	b.line, b.last = line, r
 	if r.Code/100 == 5 && line == "OPTS UTF8 ON" {
 		// It goes without that where the answer is 501 or 504, and gives the
 		// login up where a box or a server knows of no OPTS.

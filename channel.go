@@ -456,7 +456,7 @@ func (ch *channel) awaitVerdict(ctx context.Context, limit time.Duration) error 
 		if err != nil {
 			return err
 		}
-		if !r.Preliminary() {
+		if !r.Preliminary() || ch.abandoned && ch.prelim.Code != 0 {
 			ch.verdict = (*Reply)(&r)
 		} else if ch.prelim.Code == 0 {
 			ch.prelim = Reply(r)
@@ -504,6 +504,9 @@ func (ch *channel) nextReply(ctx context.Context, limit time.Duration) (control.
 // given up, which is as quick as anything else.
 func (ch *channel) abandon(ctx context.Context) {
 	ch.abandoned = true
+	if conn := ch.l.sess.Live(); conn != nil {
+		conn.Abandon(ch.call)
+	}
 	ch.closeData()
 	if _, err := ch.closing(ctx, 50*time.Millisecond+2*ch.l.roundTrip()); err != nil {
 		ch.l.sess.Drop(err)

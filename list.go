@@ -102,7 +102,7 @@ func (ls *lease) listPlain(ctx context.Context, dir string) ([]listing.Entry, er
 		if err == nil && !doubtful(entries, wire) {
 			return entries, nil
 		}
-		if err != nil && (retryable(err) || ctx.Err() != nil) {
+		if err != nil && (retryable(err) && !saysMissing(replyOf(err)) || ctx.Err() != nil) {
 			return nil, err
 		}
 	}

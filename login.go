@@ -29,18 +29,9 @@ func connect(ctx context.Context, cfg *config, dir string) (*link, error) {
 		if err == nil {
 			return l, nil
 		}
-		again, astray := odd(err), false
-		if !again && ctx.Err() == nil && l.sess.Accepted(ctx) {
-			// The refusal was that of what was sent along: the server obeys
-			// all that it gets at once, and side by side.
-			again, astray = true, true
-		}
+		again := odd(err) || ctx.Err() == nil && l.sess.Accepted(ctx)
 		l.sess.Drop(err)
 		l.dropAhead()
-		if astray {
-			l.suspect = nil
-			l.sess.Ground()
-		}
 		lost := l.sess.Lost()
 		switch {
 		case verbOf(err) == "CWD" && !again:
@@ -102,11 +93,15 @@ func (l *link) login(ctx context.Context) error {
 	if err == nil {
 		err = verbs.Login(l.cfg.user, l.cfg.password)
 	}
+	what := "login as " + l.cfg.user
+	if control.Verb(back.line) == "TYPE" {
+		what = back.line // the user was let in
+	}
 	if refusal := back.last; err != nil && refusal.Code >= 400 && replyOf(replied("", err)).Code == 0 {
 		// It keeps the words and not the code.
-		return replyError("login as "+l.cfg.user, refusal)
+		return replyError(what, refusal)
 	}
-	return replied("login as "+l.cfg.user, err)
+	return replied(what, err)
 }
 
 // flight returns the login as it may be sent in one go.

@@ -223,7 +223,7 @@ func (s *sink) start(ctx context.Context) error {
 			pace = s.fs.p.cfg.pace()
 		}
 		if !retryable(err) || !pause(ctx, pace) {
-			return contextual(ctx, err)
+			return s.explained(ctx, contextual(ctx, err))
 		}
 	}
 }
@@ -362,7 +362,7 @@ func (s *sink) close(ctx context.Context) error {
 		case err != nil:
 			noVerdict = err
 		case !r.completed():
-			return s.broke(replyError(line, r))
+			return s.broke(s.explained(ctx, replyError(line, r)))
 		}
 	}
 	return s.verify(ctx, noVerdict)

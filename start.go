@@ -247,6 +247,10 @@ func (l *link) dataCause(ch *channel, r Reply) Cause {
 	case r.Code == 503 && (strings.Contains(text, "port") || strings.Contains(text, "pasv")):
 		// It does not know of the mode that it has agreed to.
 		return Refused
+	case l.shortcut != none && !l.plainly && strings.Contains(text, "pasv") && strings.Contains(text, "port"):
+		// ftp-srv ends, with a transfer, the data connection that was asked
+		// for behind it, and says 551, as it does of files.
+		return Refused
 	case r.Code == 421:
 		return Refused
 	case saysNoData(ch.req.line, text):

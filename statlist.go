@@ -65,13 +65,20 @@ func isOther(e listing.Entry) bool {
 // that is for walks alone.
 func (ls *lease) maySTAT(dir string, expected bool) bool {
 	known := ls.p.server.ask(statLists)
-	if known == no || ls.l.lesson.Walk == No || !ls.l.takesAhead() || ls.p.server.walk.shunned(dir) {
+	if known == no || ls.l.lesson.Walk == No || !ls.l.takesAhead() || !ls.echoes() || ls.p.server.walk.shunned(dir) {
 		return false
 	}
 	if _, ok := ls.statLine(dir); !ok {
 		return false
 	}
 	return expected || known == yes && ls.machine(hasMLSD) != yes
+}
+
+// echoes reports whether the server may answer the marks between listings, as
+// far as FEAT tells. Whether it repeats their numbers, the first answer shows.
+func (ls *lease) echoes() bool {
+	_, ok := ls.l.sess.Feature("REST")
+	return ok || len(ls.l.sess.Features()) == 0
 }
 
 // statLine returns the command that lists a directory on the control

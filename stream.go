@@ -259,10 +259,16 @@ func (s *stream) transfer(ctx context.Context, ls *lease, off int64) (*channel, 
 	switch {
 	case err == nil:
 		return ch, nil
-	case verbOf(err) == "REST" && !isNegotiate(err):
+	case verbOf(err) == "REST" && !isNegotiate(err), off > 0 && saysNoRestart(replyOf(err)):
 		return nil, &kindError{errors.ErrUnsupported, fmt.Errorf("the server cannot start at byte %d of a file: %w", off, err)}
 	}
 	return nil, ls.whyNotRead(ctx, s.f.at, err)
+}
+
+// saysNoRestart reports whether the server takes REST and then refuses what
+// follows for it: ProFTPD with AllowRetrieveRestart off, by a transient reply.
+func saysNoRestart(r Reply) bool {
+	return r.Code == 451 && strings.Contains(strings.ToLower(r.Text()), "restart not permitted")
 }
 
 // same checks that the file is the one that was read before.

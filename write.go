@@ -79,6 +79,34 @@ func (ls *lease) whyNotMade(ctx context.Context, name string, err error) error {
 	return denied(err)
 }
 
+// explained says of a refusal of a file what can be found out: that its
+// directory is not there, or is none. No lease must be held.
+func (s *sink) explained(ctx context.Context, err error) error {
+	var refused *ReplyError
+	parent, _ := split(s.at)
+	if parent == "" || !refusedAt(err) || !errors.As(err, &refused) {
+		return err
+	}
+	if code := refused.Reply.Code; code != 550 && code != 551 && code != 553 {
+		return err
+	}
+	ls, aerr := s.fs.p.acquire(ctx)
+	if aerr != nil {
+		return err
+	}
+	defer ls.release()
+	e, serr := ls.stat(ctx, parent, false)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(serr, errMissing):
+		return missing(err)
+	case serr == nil && e.Type != listing.TypeDir:
+		return &kindError{errNotDir, err}
+	}
+	return err
+}
+
 // MkdirAll makes a directory and those above it that are missing. One that is
 // there is no error.
 func (f *FS) MkdirAll(name string, perm fs.FileMode) error {
@@ -119,7 +147,7 @@ func (f *FS) Remove(name string) error { return f.remove(name, true) }
 func (f *FS) remove(name string, kept bool) error {
 	return f.change("remove", name, func(ctx context.Context, ls *lease, at string) error {
 		err := ls.command(ctx, "DELE", at)
-		if err == nil || !refusedAt(err) || isTemporary(err) {
+		if err == nil || !refusedAt(err) {
 			return err
 		}
 		e, serr := ls.lstat(ctx, at, false)
@@ -132,6 +160,8 @@ func (f *FS) remove(name string, kept bool) error {
 			return err
 		case e.Type == listing.TypeDir:
 			return ls.removeDir(ctx, at, kept)
+		case isTemporary(err):
+			return err
 		}
 		return denied(err)
 	})
@@ -148,7 +178,7 @@ func (ls *lease) removeDir(ctx context.Context, name string, kept bool) error {
 	if err == nil || !refusedAt(err) {
 		return err
 	}
-	// Some call that temporary, and so it is.
+	// Some have a transient reply for this, aioftp a 451.
 	entries, lerr := ls.list(ctx, name)
 	switch {
 	case lerr == nil && len(entries) > 0:
@@ -224,8 +254,8 @@ func (ls *lease) rename(ctx context.Context, from, to string) error {
 	if !refusedAt(err) || isTemporary(err) {
 		return err
 	}
-	if there, serr := ls.exists(ctx, from); serr == nil && !there {
-		// Some look for it no sooner.
+	// Some take RNFR for any name: busybox, twisted.
+	if there, ferr := ls.exists(ctx, from); ferr == nil && !there {
 		return missing(err)
 	}
 	return ls.whyNotMade(ctx, to, err)

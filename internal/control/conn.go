@@ -74,6 +74,7 @@ type Call struct {
 	rtt     time.Duration // the connection's before the final reply
 	secrets []string
 	passed  bool   // a refusal came that was taken for that of a later command
+	ending  bool   // whatever comes after the 150 is the closing reply: see Abandon
 	last    bool   // no byte after this reply belongs to this reader: AUTH, CCC
 	hearer  Hearer // nil for nobody
 }

@@ -249,10 +249,11 @@ func (s *Session) Accepted(ctx context.Context) bool {
 			}
 		}
 		if admits(r) {
-			return true
+			s.astray = true
+			break
 		}
 	}
-	return false
+	return s.astray
 }
 
 // Astray reports whether such a refusal has been found out already.
@@ -285,9 +286,6 @@ func (s *Session) crash(err error) {
 // Lost returns how many flights were lost with their connections. From two on
 // the session sends one command at a time.
 func (s *Session) Lost() int { return s.lost }
-
-// Ground has the session send one command at a time.
-func (s *Session) Ground() { s.lost = max(s.lost, maxLost) }
 
 // Lose tells the session of flights that were lost before.
 func (s *Session) Lose(n int) { s.lost += n }

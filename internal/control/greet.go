@@ -12,6 +12,7 @@ import (
 // as that may be sent ahead. The password waits for TLS.
 func (s *Session) begin(ctx context.Context, greeting *Call) (err error) {
 	flight, last := s.flight()
+	lost := s.lost
 	var auth *Call
 	explicit := s.cfg.TLS != nil && !s.cfg.Implicit
 	switch {
@@ -22,9 +23,12 @@ func (s *Session) begin(ctx context.Context, greeting *Call) (err error) {
 	case !explicit:
 		err = s.launch(ctx, flight, last)
 	}
-	if err == nil || s.conn != nil && s.conn.Err() != nil && ctx.Err() == nil {
+	if err == nil || ctx.Err() == nil && (s.conn == nil || s.conn.Err() != nil) {
 		// What the server says before it closes is better than that it did.
 		if werr := s.welcome(ctx, greeting); werr != nil {
+			if s.turned {
+				s.lost = lost // that was no fault of the flight's
+			}
 			return werr
 		}
 	}

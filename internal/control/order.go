@@ -29,7 +29,7 @@ func (c *Conn) deliver(r Reply, buffered int) (stop bool, err error) {
 	for _, earlier := range c.pending[:i] {
 		earlier.passed = earlier.passed || r.Code >= 400
 	}
-	if !r.Preliminary() {
+	if !r.Preliminary() || call.ending && call.got > 0 {
 		c.pending = slices.Delete(c.pending, i, i+1)
 		call.rtt = c.rtt
 		if rtt := time.Since(call.sent); call.Verb != "" && (c.rtt == 0 || rtt < c.rtt) {
@@ -163,6 +163,15 @@ func (c *Conn) Again(call *Call) {
 		}
 	}
 	c.pending = slices.Insert(c.pending, 0, call)
+}
+
+// Abandon tells that the data connection of a download is about to be closed
+// before its end: Pure-FTPd then says a second 150, and nothing else, where
+// others say 426.
+func (c *Conn) Abandon(call *Call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	call.ending = true
 }
 
 // Forget takes a call out of the queue again: nothing more is expected for it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"time"
 
@@ -69,10 +70,20 @@ func (s *Session) revive(ctx context.Context) error {
 	if err == nil && s.state.LoggedIn() {
 		_, err = s.Land(ctx)
 	}
+	if refusesLogin(err) && s.flying && s.Accepted(ctx) {
+		err = fmt.Errorf("%w: %v", errDisplaced, err)
+	}
 	if err != nil {
 		s.Drop(err)
 	}
 	return err
+}
+
+// refusesLogin reports whether a server says that the user is not let in, which
+// no other connection does better.
+func refusesLogin(err error) bool {
+	var refused *RefusedError
+	return errors.As(err, &refused) && refused.Reply.Code/10 == 53
 }
 
 // restore repeats what the server must know.

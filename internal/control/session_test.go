@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"reflect"
@@ -438,6 +439,41 @@ func TestClose(t *testing.T) {
 					t.Errorf("Close again = %v", err)
 				}
 			})
+		})
+	}
+}
+
+// TestLaunchedTurnedAway has the connection end under what Launched sends: at the
+// limit of its connections a server closes at once.
+func TestLaunchedTurnedAway(t *testing.T) {
+	for _, tt := range []struct {
+		script string
+		last   []string
+	}{
+		{"S: 421 too many\nclose:", []string{"FEAT"}},
+		{"close:", []string{"FEAT"}},
+		{"S: 421 too many\nclose:", nil},
+		{"S: 220 ready\nclose:", nil},
+	} {
+		t.Run(fmt.Sprint(tt.script, tt.last), func(t *testing.T) {
+			var s *Session
+			change := func(c *Config) {
+				c.Flight = func() (Flight, bool) {
+					return Flight{Login: []string{"USER me", "PASS me"}, Last: tt.last}, true
+				}
+				c.Launched = func(context.Context) {
+					synctest.Wait()
+					s.Drop(nil)
+				}
+			}
+			withSession(t, []string{tt.script}, func(t *testing.T, session *Session, _ *farm) {
+				s = session
+				_, err := s.Open(t.Context())
+				var refused *RefusedError
+				if err == nil || errors.As(err, &refused) != strings.HasPrefix(tt.script, "S: 421") || s.TurnedAway() != (refused != nil) {
+					t.Errorf("Open: %v; turned away: %v", err, s.TurnedAway())
+				}
+			}, change)
 		})
 	}
 }

@@ -172,8 +172,10 @@ func (s *session) replaceData() {
 
 // dropPending closes what was opened for the next transfer.
 func (s *session) dropPending() {
-	if s.data != nil {
-		s.data.drop()
-		s.data = nil
+	for _, p := range []*pending{s.data, s.lost} {
+		if p != nil {
+			p.drop()
+		}
 	}
+	s.data, s.lost = nil, nil
 }

@@ -91,6 +91,10 @@ func (s *session) endTransfer() {
 		s.pending = s.pending[1:]
 		if !next.refuse {
 			s.handle(next.line)
+			if s.p.LoseBehind && s.data != nil {
+				s.data.start(s)
+				s.lost, s.data = s.data, nil
+			}
 			continue
 		}
 		verb, _ := cutCommand(next.line)

@@ -149,7 +149,7 @@ var pureReplies = map[string]string{
 	"nodata": "425 No data connection", "noconn": "425 Could not open data connection", "badpeer": "425 The connection couldn't be accepted",
 	"begin": "150 Accepted data connection", "list.begin": "150 Accepted data connection", "end": "226-File successfully transferred\n226 0.001 seconds (measured here), 1.00 Mbytes per second",
 	"list.end": "226 {n} matches total", "list.truncated": "226 Output truncated to {n} matches",
-	"broken": "426 Transfer aborted", "ABOR": "226 Since you see this ABOR must've succeeded", "ABOR.done": "226 Since you see this ABOR must've succeeded",
+	"broken": "426 Transfer aborted", "RETR.broken": "150 0.301 seconds (measured here), 12.46 Mbytes per second", "ABOR": "226 Since you see this ABOR must've succeeded", "ABOR.done": "226 Since you see this ABOR must've succeeded",
 	"AUTH": "234 AUTH TLS OK.", "PROT.P": `200 Data protection level set to "private"`, "PROT.C": `200 Data protection level set to "clear"`,
 	"tls.login": "421 Sorry, cleartext sessions and weak ciphers are not accepted on this server.",
 }

@@ -68,6 +68,7 @@ type session struct {
 	facts    []string
 	cur      *Step
 	data     *pending
+	lost     *pending // forgotten: see LoseBehind
 	xfer     *transfer
 }
 
