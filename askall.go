@@ -18,6 +18,10 @@ const (
 	// kept from its answers by what we write.
 	askedMost  = 512
 	askedBytes = 16 << 10
+	// narrowBytes is the same where more was not kept apart: ProFTPD 1.3.8 joins
+	// two commands where one of its reads, of 4,102 bytes at most, ends between
+	// CR and LF.
+	narrowBytes = 4 << 10
 	// segmentBytes is how much of that is written at a time: what fits in any
 	// segment, as some firewalls want each to end with a line (FireWall-1's
 	// FTP_ENFORCE_NL), and in the buffer of a box that has a kilobyte for one.
@@ -44,6 +48,9 @@ func (l *link) askAll(ctx context.Context, lines []string, limit time.Duration, 
 			err = take(i, r)
 		}
 		if err != nil {
+			if errors.Is(err, errMisaligned) && q.peak > narrowBytes {
+				l.cfg.narrow.Store(true)
+			}
 			l.sess.Drop(err)
 			return contextual(ctx, replied(lines[i], err))
 		}
@@ -58,12 +65,13 @@ type asking struct {
 	calls []*control.Call // of the lines that were sent
 	got   int             // replies so far
 	bytes int             // of the commands that wait for a reply
+	peak  int             // the most that these were
 	total int             // bytes of the replies
 }
 
 // next returns the final reply to the oldest command that waits for one.
 func (q *asking) next(ctx context.Context, limit time.Duration) (Reply, error) {
-	if waiting := len(q.calls) - q.got; waiting <= askedMost/2 && q.bytes <= askedBytes/2 {
+	if waiting := len(q.calls) - q.got; waiting <= askedMost/2 && q.bytes <= q.l.window()/2 {
 		if err := q.send(ctx); err != nil {
 			return Reply{}, err
 		}
@@ -81,7 +89,7 @@ func (q *asking) next(ctx context.Context, limit time.Duration) (Reply, error) {
 	if q.total > answerBytes {
 		return Reply{}, errHugeList
 	}
-	q.bytes -= len(q.lines[q.got])
+	q.bytes -= len(q.lines[q.got]) + lineEnd
 	q.calls[q.got] = nil
 	q.got++
 	return Reply(r), nil
@@ -108,15 +116,27 @@ func (q *asking) send(ctx context.Context) error {
 func (q *asking) piece() (n int) {
 	size := 0
 	for i := len(q.calls); i < len(q.lines) && i-q.got < askedMost; i++ {
-		length := len(q.lines[i])
-		if i > q.got && q.bytes+length > askedBytes || n > 0 && size+length+n*2 > segmentBytes {
+		length := len(q.lines[i]) + lineEnd
+		if i > q.got && q.bytes+length > q.l.window() || n > 0 && size+length > segmentBytes {
 			break
 		}
 		q.bytes += length
 		size += length
 		n++
 	}
+	q.peak = max(q.peak, q.bytes)
 	return n
+}
+
+// lineEnd is the length of CR and LF.
+const lineEnd = 2
+
+// window returns how many bytes of commands may wait for a reply.
+func (l *link) window() int {
+	if l.cfg.narrow.Load() {
+		return narrowBytes
+	}
+	return askedBytes
 }
 
 // marks are commands whose replies cannot be foretold. Names of files stand in

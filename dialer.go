@@ -150,6 +150,7 @@ type config struct {
 
 	oneByOne bool          // nothing is sent ahead: for a probe
 	crashed  *atomic.Int32 // logins in one go that were lost
+	narrow   *atomic.Bool  // many commands at a time were not kept apart
 	queue    *queueing
 }
 
@@ -167,6 +168,7 @@ func (d *Dialer) fill(addr string) (*config, error) {
 		listen:   d.Listen,
 		memory:   d.Memory,
 		crashed:  new(atomic.Int32),
+		narrow:   new(atomic.Bool),
 		queue:    new(queueing),
 	}
 	if c.attempt <= 0 {

@@ -48,6 +48,7 @@ type Personality struct {
 	Coalesce time.Duration            // Coalesce holds replies back for so long, and sends what has come together in one segment.
 
 	During      During
+	ReadSize    int  // ReadSize, where not 0, bounds a read of commands; two are joined where one that is full ends between CR and LF.
 	LoseBehind  bool // LoseBehind forgets the data connection that a command behind a transfer asked for, once that has been answered.
 	KeepShared  bool // KeepShared keeps a command that came in one read with a transfer's until that has ended, whatever During says.
 	Begin       Begin

@@ -121,6 +121,9 @@ func (s *session) run(full string) {
 		return
 	}
 	s.br = bufio.NewReaderSize(s.conn, maxLine)
+	if s.p.ReadSize > 0 {
+		s.br = bufio.NewReaderSize(&joiner{conn: s.conn, size: s.p.ReadSize}, s.p.ReadSize)
+	}
 	s.greet()
 	var reader sync.WaitGroup
 	defer reader.Wait()
