@@ -26,7 +26,8 @@ import (
 // An FS is safe for concurrent use. It holds at most Dialer.MaxConns
 // connections, and any number of files may be open at once: a file that is
 // not being read or written just now lends its connection and goes on later
-// where it stood.
+// where it stood, by REST (RFC 3659, 5). On a server that has none of that its
+// next Read is an error.
 type FS struct {
 	p   *pool
 	dir string // in the pool's directory, which is empty
