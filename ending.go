@@ -160,14 +160,18 @@ func (ch *channel) awaitVerdict(ctx context.Context, limit time.Duration) error 
 
 // settled takes in that the transfer has ended.
 func (ch *channel) settled(ok bool) {
+	early := ch.hurried && ch.req.early
 	switch {
 	case ch.done:
+	case early && !ok && (ch.verdict == nil || ch.verdict.Code/10 == 42):
+		// More likely that than what was sent behind it.
+		ch.l.summoned(false)
 	case ch.behind:
 		ch.l.queued(ok)
 	case ok:
 		ch.l.unqueued()
 	}
-	if ok && ch.hurried && ch.req.early && !ch.done {
+	if early && ok && !ch.done {
 		ch.l.summoned(true)
 	}
 	ch.done = true

@@ -382,9 +382,6 @@ func (s *sink) store(ctx context.Context) (Reply, error) {
 		switch {
 		case s.early && verr == nil && (r.Code == 425 || r.Code == 426):
 			// The bytes may have come too early.
-			if s.ch.hurried {
-				s.ls.l.summoned(false)
-			}
 			s.begun = false
 			s.release()
 			continue
