@@ -249,9 +249,10 @@ func (l *link) forgets(a Attempt) bool {
 
 // excuses reports whether a failure may be that of the shortcut, and not of the
 // mode. Silence on the control connection is none of a data connection's.
-// What took long took none for the shortcut either.
+// What took long took none for the shortcut either, and a server that wants a
+// session resumed says so for itself.
 func (s shortcut) excuses(a Attempt) bool {
-	return a.Cause != OK && (s == hasty || s == opened && a.Cause != ControlSilent && a.Elapsed < aheadFor)
+	return a.Cause != OK && a.Cause != TLSReuseRequired && (s == hasty || s == opened && a.Cause != ControlSilent && a.Elapsed < aheadFor)
 }
 
 // splitMode tells the steps of a mode from the others.
