@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/memnet"
 )
@@ -45,16 +46,16 @@ func TestDataAddress(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := setup{ftp: func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "PASV", Reply: c.reply}} }}
 			inBubble(t, s, func(t *testing.T, w *world) {
-				w.net.Host("other", other)
-				w.d.Modes = []Mode{PASV}
+				w.Net.Host("other", other)
+				w.d.Modes = []ftpnat.Mode{ftpnat.PASV}
 				w.d.TrustDataAddr = c.trust
+				var dials []string
+				w.d.DialContext = recordDials(w.d.DialContext, &dials)
 				conn := w.dial()
 				defer conn.Close()
-				var dials []string
-				dial := w.d.DialContext
-				conn.l.cfg.dial = recordDials(dial, &dials)
+				dials = nil // the control connection is no concern here
 				_, err := conn.Retrieve(w.ctx, "pub/file.bin", 0)
-				var ne *NegotiateError
+				var ne *ftpnat.NegotiateError
 				if !errors.As(err, &ne) {
 					t.Fatalf("err = %v, want a *NegotiateError", err)
 				}
@@ -62,7 +63,7 @@ func TestDataAddress(t *testing.T) {
 				if dials = slices.Compact(dials); !slices.Equal(dials, c.dials) {
 					t.Errorf("dialled %q, want %q", dials, c.dials)
 				}
-				if c.dials == nil && ne.Attempts[0].Cause != BadAddress {
+				if c.dials == nil && ne.Attempts[0].Cause != ftpnat.BadAddress {
 					t.Errorf("cause %v, want BadAddress", ne.Attempts[0].Cause)
 				}
 				if substituted := len(c.dials) > 0; substituted && !strings.Contains(w.log.String(), "is not the server's") {
@@ -84,11 +85,11 @@ func TestTrustedAddress(t *testing.T) {
 		w.d.TrustDataAddr = func(control, advertised netip.Addr) bool {
 			return control == serverAddr && advertised == netip.MustParseAddr("198.51.100.11")
 		}
-		w.d.Modes = []Mode{PASV}
+		w.d.Modes = []ftpnat.Mode{ftpnat.PASV}
 		c := w.dial()
 		defer c.Close()
 		_, err := c.Retrieve(w.ctx, "pub/file.bin", 0)
-		var ne *NegotiateError
+		var ne *ftpnat.NegotiateError
 		if !errors.As(err, &ne) {
 			t.Fatal(err)
 		}
@@ -100,13 +101,13 @@ func TestTrustedAddress(t *testing.T) {
 
 // TestStranger has somebody else connect to the port that waits for the server.
 func TestStranger(t *testing.T) {
-	s := setup{dialer: func(d *Dialer) { d.Modes = []Mode{PORT}; d.ListenPorts = [2]uint16{40001, 40001} },
+	s := setup{dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PORT}; d.ListenPorts = [2]uint16{40001, 40001} },
 		ftp: func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "RETR", Delay: time.Second}} }}
 	inBubble(t, s, func(t *testing.T, w *world) {
-		evil := w.net.Host("evil", netip.MustParseAddr("198.51.100.66"))
+		evil := w.Net.Host("evil", netip.MustParseAddr("198.51.100.66"))
 		c := w.dial()
 		defer c.Close()
-		ctx := WithTrace(w.ctx, &Trace{Command: func(line string) {
+		ctx := ftpnat.WithTrace(w.ctx, &ftpnat.Trace{Command: func(line string) {
 			if strings.HasPrefix(line, "RETR") {
 				go func() {
 					if nc, err := evil.DialContext(w.ctx, "tcp", "203.0.113.2:40001"); err == nil {
@@ -136,10 +137,10 @@ func TestStranger(t *testing.T) {
 // and says what would help.
 func TestOtherAddress(t *testing.T) {
 	other := netip.MustParseAddr("198.51.100.11")
-	s := setup{dialer: func(d *Dialer) { d.Modes = []Mode{PORT} }}
+	s := setup{dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PORT} }}
 	inBubble(t, s, func(t *testing.T, w *world) {
-		second := w.net.Host("other", other)
-		w.srv.Dial = func(ctx context.Context, _ netip.AddrPort, network, addr string) (net.Conn, error) {
+		second := w.Net.Host("other", other)
+		w.Server.Dial = func(ctx context.Context, _ netip.AddrPort, network, addr string) (net.Conn, error) {
 			return second.DialFrom(ctx, netip.AddrPort{}, network, addr)
 		}
 		c := w.dial()

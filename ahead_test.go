@@ -1,7 +1,8 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/memnet"
 )
@@ -18,16 +20,27 @@ import (
 var small = content[:10_000]
 
 // lesson returns what was learnt of the only path there is.
-func (w *world) lesson() Lesson {
+func (w *world) lesson() ftpnat.Lesson {
 	w.t.Helper()
-	m := memoryOf(w.d)
-	if len(m.lessons) != 1 {
-		w.t.Fatalf("%d lessons", len(m.lessons))
+	list := lessons(w.t, ftpnat.MemoryOf(w.d))
+	if len(list) != 1 {
+		w.t.Fatalf("%d lessons", len(list))
 	}
-	for _, l := range m.lessons {
-		return l
+	return list[0]
+}
+
+// lessons returns all that a memory holds.
+func lessons(t testing.TB, m *ftpnat.MemoryMap) []ftpnat.Lesson {
+	t.Helper()
+	data, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return Lesson{}
+	var list []ftpnat.Lesson
+	if err := json.Unmarshal(data, &list); err != nil {
+		t.Fatal(err)
+	}
+	return list
 }
 
 // files gives a server small files, f00 and on.
@@ -72,7 +85,7 @@ func readEach(t *testing.T, fsys fs.FS, n int) float64 {
 }
 
 // writeEach writes n small files. It returns the round trips that each took.
-func (w *world) writeEach(t *testing.T, fsys *FS, n int) float64 {
+func (w *world) writeEach(t *testing.T, fsys *ftpnat.FS, n int) float64 {
 	t.Helper()
 	took := trips(func() {
 		for i := range n {
@@ -103,14 +116,14 @@ func TestRoundTrips(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.server.Name, func(t *testing.T) {
-			s := setup{dialer: func(d *Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) {
+			s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) {
 				s.Personality = c.server
 				files(n)(s)
 			}}
 			inBubble(t, s, func(t *testing.T, w *world) {
 				var seen time.Duration
 				start := time.Now()
-				ctx := WithTrace(w.ctx, &Trace{Attempt: func(a Attempt) { seen = time.Since(start) }})
+				ctx := ftpnat.WithTrace(w.ctx, &ftpnat.Trace{Attempt: func(a ftpnat.Attempt) { seen = time.Since(start) }})
 				fsys := w.openIn(t, ctx, "")
 				readEach(t, fsys, 1)
 				atMost(t, "from the start to the first byte", float64(seen)/float64(rtt), c.first)
@@ -123,7 +136,7 @@ func TestRoundTrips(t *testing.T) {
 }
 
 // onlyOpen is a file system with Open alone.
-type onlyOpen struct{ f *FS }
+type onlyOpen struct{ f *ftpnat.FS }
 
 // Open opens a file.
 func (o onlyOpen) Open(name string) (fs.File, error) { return o.f.Open(name) }
@@ -159,19 +172,19 @@ func TestFlightOdd(t *testing.T) {
 					t.Error(err)
 				}
 				w.has(t, "pub/up", string(small))
-				if l := w.lesson(); l.Flight != No {
+				if l := w.lesson(); l.Flight != ftpnat.No {
 					t.Errorf("remembered %+v", l)
 				}
 				if took > 15*time.Second {
 					t.Errorf("the login took %v", took)
 				}
-				before := len(w.srv.Transcript())
-				again, err := w.d.Open(w.ctx, "ftp://"+w.addr)
+				before := len(w.Server.Transcript())
+				again, err := w.d.Open(w.ctx, "ftp://"+w.Addr)
 				if err != nil {
 					t.Fatal(err)
 				}
 				again.Close()
-				if n := len(w.srv.Transcript()) - before; n != 1 {
+				if n := len(w.Server.Transcript()) - before; n != 1 {
 					t.Errorf("the second login took %d control connections", n)
 				}
 			})
@@ -199,14 +212,14 @@ func TestFlightRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, setup{ftp: c.ftp}, func(t *testing.T, w *world) {
-				fsys, err := w.d.Open(w.ctx, "ftp://"+w.addr+"/pub")
+				fsys, err := w.d.Open(w.ctx, "ftp://"+w.Addr+"/pub")
 				if err == nil {
 					defer fsys.Close()
 				}
 				if got := replyOf(err).Code; got != c.code || (err == nil) != (c.code == 0) {
 					t.Errorf("Open: %v", err)
 				}
-				if n := w.srv.Counters().Commands["PASS"]; n > 1 && c.code != 550 {
+				if n := w.Server.Counters().Commands["PASS"]; n > 1 && c.code != 550 {
 					t.Errorf("PASS was sent %d times", n)
 				}
 			})
@@ -243,7 +256,7 @@ func TestQueueFaults(t *testing.T) {
 	for name, during := range faults {
 		for _, one := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/%v", name, one), func(t *testing.T) {
-				s := setup{dialer: func(d *Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) {
+				s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) {
 					s.Personality.During, s.Personality.KeepShared = during, false
 					files(6)(s)
 				}}
@@ -261,10 +274,10 @@ func TestQueueFaults(t *testing.T) {
 					}
 					// Conn.Retrieve cannot go on where a transfer broke, and so
 					// takes no risk.
-					if l := w.lesson(); l.Queue != No && !one {
+					if l := w.lesson(); l.Queue != ftpnat.No && !one {
 						t.Errorf("remembered %+v", l)
 					}
-					before := len(w.srv.Transcript())
+					before := len(w.Server.Transcript())
 					c := w.dial()
 					defer c.Close()
 					for range 3 {
@@ -272,38 +285,12 @@ func TestQueueFaults(t *testing.T) {
 							t.Error(err)
 						}
 					}
-					if n := len(w.srv.Transcript()) - before; n != 1 {
+					if n := len(w.Server.Transcript()) - before; n != 1 {
 						t.Errorf("with that remembered: %d control connections", n)
 					}
 				})
 			})
 		}
-	}
-}
-
-// TestIdentify tells servers by other signs than their greeting, and does not
-// trust a greeting alone.
-func TestIdentify(t *testing.T) {
-	for _, c := range []struct {
-		server ftptest.Personality
-		want   software
-	}{
-		{ftptest.VSFTPD().Saying("greeting", "220 Welcome."), vsftpd},
-		{ftptest.PureFTPd().Saying("greeting", "220 Welcome."), pureFTPd},
-		{ftptest.Pyftpdlib().Saying("greeting", "220 Welcome."), pyftpdlib},
-		{ftptest.Plain().Saying("greeting", "220 (vsFTPd 3.0.3)"), unknownSoftware},
-		{ftptest.ProFTPD(), proFTPD},
-		{ftptest.IIS(), unknownSoftware},
-		{ftptest.FileZilla(), unknownSoftware},
-		{ftptest.Ancient(), unknownSoftware},
-	} {
-		inBubble(t, setup{ftp: func(s *ftptest.Server) { s.Personality = c.server }}, func(t *testing.T, w *world) {
-			conn := w.dial()
-			defer conn.Close()
-			if got := conn.l.software(); got != c.want {
-				t.Errorf("%s: %d, want %d", c.server.Name, got, c.want)
-			}
-		})
 	}
 }
 
@@ -327,7 +314,7 @@ func TestAheadMissed(t *testing.T) {
 				t.Errorf("transfer %d took %v", i, took)
 			}
 		}
-		if l := w.lesson(); l.Ahead != No || l.Mode != EPSV {
+		if l := w.lesson(); l.Ahead != ftpnat.No || l.Mode != ftpnat.EPSV {
 			t.Errorf("remembered %+v", l)
 		}
 	})
@@ -402,7 +389,7 @@ func TestEarlyFull(t *testing.T) {
 		for i := range 3 {
 			if err := fsys.WriteFile(fmt.Sprintf("up%d", i), small, 0o644); err != nil {
 				full++
-				var refused *ReplyError
+				var refused *ftpnat.ReplyError
 				if !errors.As(err, &refused) || refused.Reply.Code != 552 {
 					t.Errorf("WriteFile: %v", err)
 				}
@@ -418,7 +405,7 @@ func TestEarlyFull(t *testing.T) {
 // has worked, and a server that then refuses the address.
 func TestSummon(t *testing.T) {
 	for _, reply := range []string{"", "500 Illegal PORT command.", "421 No."} {
-		s := setup{far: []memnet.Box{activeOnly}, dialer: func(d *Dialer) { d.Modes = []Mode{PORT} }, ftp: func(s *ftptest.Server) {
+		s := setup{far: []memnet.Box{activeOnly}, dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PORT} }, ftp: func(s *ftptest.Server) {
 			if reply != "" {
 				s.Script = []ftptest.Step{{On: "PORT", Nth: 2, Reply: reply}}
 			}

@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -51,7 +52,7 @@ func TestQueueFaultsUploads(t *testing.T) {
 	}
 	for name, during := range faults {
 		t.Run(name, func(t *testing.T) {
-			s := setup{dialer: func(d *Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) {
+			s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) {
 				s.Personality.During, s.Personality.KeepShared = during, false
 			}}
 			inBubble(t, s, func(t *testing.T, w *world) {
@@ -83,16 +84,16 @@ func TestFlightShifted(t *testing.T) {
 				s.Script = []ftptest.Step{{On: on, Before: reply}}
 			}}
 			inBubble(t, s, func(t *testing.T, w *world) {
-				fsys, err := w.d.Open(w.ctx, "ftp://"+w.addr+"/missing")
+				fsys, err := w.d.Open(w.ctx, "ftp://"+w.Addr+"/missing")
 				if err == nil {
 					defer fsys.Close()
 					t.Errorf("Open of a directory that is not there: no error")
 					if err := fsys.WriteFile("up", small, 0o644); err == nil {
-						_, rerr := w.srv.Tree.ReadFile("up")
+						_, rerr := w.Server.Tree.ReadFile("up")
 						t.Errorf("a file was written: in the root: %v", rerr == nil)
 					}
 				}
-				good, err := w.d.Open(w.ctx, "ftp://"+w.addr+"/pub")
+				good, err := w.d.Open(w.ctx, "ftp://"+w.Addr+"/pub")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -113,13 +114,13 @@ func TestFlightAUTH(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := setup{
-				dialer: func(d *Dialer) { d.TLSConfig = &tls.Config{RootCAs: cert.Pool} },
+				dialer: func(d *ftpnat.Dialer) { d.TLSConfig = &tls.Config{RootCAs: cert.Pool} },
 				ftp: func(s *ftptest.Server) {
 					s.TLS, s.Personality.Early = cert.Server, early
 				},
 			}
 			inBubble(t, s, func(t *testing.T, w *world) {
-				c, err := w.d.Dial(w.ctx, w.addr)
+				c, err := w.d.Dial(w.ctx, w.Addr)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -140,7 +141,7 @@ func TestStoreRefusedFull(t *testing.T) {
 		nth   int
 		code  int
 	}{{"553 Could not create file.", 0, 553}, {"450 Busy.", 2, 0}} {
-		s := setup{dialer: func(d *Dialer) { breaking(d, 2, c.code == 0) }, ftp: func(s *ftptest.Server) {
+		s := setup{dialer: func(d *ftpnat.Dialer) { breaking(d, 2, c.code == 0) }, ftp: func(s *ftptest.Server) {
 			s.Script = []ftptest.Step{{On: "STOR", Nth: c.nth, Reply: c.reply}}
 		}}
 		inBubble(t, s, func(t *testing.T, w *world) {
@@ -159,7 +160,7 @@ func TestStoreRefusedFull(t *testing.T) {
 // breaking has the writes of an upload that was refused fail, as they do where
 // there is more to send than fits on the way: from the nth data connection on,
 // or on that alone.
-func breaking(d *Dialer, nth int, only bool) {
+func breaking(d *ftpnat.Dialer, nth int, only bool) {
 	dial, dials := d.DialContext, 0
 	d.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		nc, err := dial(ctx, network, addr)
@@ -221,10 +222,10 @@ func TestQueueShortEnd(t *testing.T) {
 
 // TestStoreBadEnd has an upload fail after it was sent, with such a reply.
 func TestStoreBadEnd(t *testing.T) {
-	for _, mode := range []Mode{EPSV, PORT} {
+	for _, mode := range []ftpnat.Mode{ftpnat.EPSV, ftpnat.PORT} {
 		for _, reply := range []string{"450 Virus found.", "500 Internal error."} {
 			t.Run(fmt.Sprint(mode, reply[:3]), func(t *testing.T) {
-				s := setup{dialer: func(d *Dialer) { d.Modes, d.MaxConns = []Mode{mode}, 1 }, ftp: func(s *ftptest.Server) {
+				s := setup{dialer: func(d *ftpnat.Dialer) { d.Modes, d.MaxConns = []ftpnat.Mode{mode}, 1 }, ftp: func(s *ftptest.Server) {
 					s.Script = []ftptest.Step{{On: "STOR", Final: reply}}
 				}}
 				inBubble(t, s, func(t *testing.T, w *world) {
@@ -256,7 +257,7 @@ func TestFlightSecret(t *testing.T) {
 	}}
 	inBubble(t, s, func(t *testing.T, w *world) {
 		w.d.User, w.d.Password = "joe", "hunter2-secret"
-		c, err := w.d.Dial(w.ctx, w.addr)
+		c, err := w.d.Dial(w.ctx, w.Addr)
 		if err == nil {
 			c.Close()
 		}
@@ -284,7 +285,7 @@ func TestLoginHiccup(t *testing.T) {
 				}
 				c.Close()
 			}
-			if l := w.lesson(); l.Flight != Yes || l.Mode != EPSV || len(l.Avoid) > 0 {
+			if l := w.lesson(); l.Flight != ftpnat.Yes || l.Mode != ftpnat.EPSV || len(l.Avoid) > 0 {
 				t.Errorf("remembered %+v", l)
 			}
 		})

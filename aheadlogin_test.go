@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -12,16 +12,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/memnet"
 )
 
 // earlyTLS has a server that is strict about TLS on data connections, and
 // refuses the fourth upload, and the end of the fifth.
-func earlyTLS(cert ftptest.Cert, p ftptest.Personality, mode Mode, version uint16, implicit, client bool) setup {
+func earlyTLS(cert ftptest.Cert, p ftptest.Personality, mode ftpnat.Mode, version uint16, implicit, client bool) setup {
 	return setup{
-		dialer: func(d *Dialer) {
-			d.MaxConns, d.ImplicitTLS, d.Modes = 1, implicit, []Mode{mode}
+		dialer: func(d *ftpnat.Dialer) {
+			d.MaxConns, d.ImplicitTLS, d.Modes = 1, implicit, []ftpnat.Mode{mode}
 			d.TLSConfig = &tls.Config{RootCAs: cert.Pool, MaxVersion: version}
 			if client {
 				d.TLSConfig.Certificates = cert.Server.Certificates
@@ -39,7 +40,7 @@ func earlyTLS(cert ftptest.Cert, p ftptest.Personality, mode Mode, version uint1
 }
 
 // writeRefused writes small files, and at last an empty one, to such a server.
-func (w *world) writeRefused(t *testing.T, fsys *FS) {
+func (w *world) writeRefused(t *testing.T, fsys *ftpnat.FS) {
 	for i := range 7 {
 		start := time.Now()
 		data := small[:len(small)-i]
@@ -66,7 +67,7 @@ func TestEarlyTLS(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for _, implicit := range []bool{false, true} {
 			for _, client := range []bool{false, true} {
-				for _, mode := range []Mode{EPSV, PASV, PORT} {
+				for _, mode := range []ftpnat.Mode{ftpnat.EPSV, ftpnat.PASV, ftpnat.PORT} {
 					for _, p := range []ftptest.Personality{ftptest.VSFTPD(), ftptest.ProFTPD(), ftptest.PureFTPd(), ftptest.FileZilla()} {
 						t.Run(fmt.Sprint(tls.VersionName(version), implicit, client, mode, p.Name), func(t *testing.T) {
 							s := earlyTLS(cert, p, mode, version, implicit, client)
@@ -75,7 +76,7 @@ func TestEarlyTLS(t *testing.T) {
 								if implicit {
 									scheme = "ftps://"
 								}
-								fsys, err := w.d.Open(w.ctx, scheme+w.addr+"/")
+								fsys, err := w.d.Open(w.ctx, scheme+w.Addr+"/")
 								if err != nil {
 									t.Fatal(err)
 								}
@@ -150,7 +151,7 @@ func TestAskedAhead(t *testing.T) {
 			}{{"-", ftptest.Reset}, {"421 Idle.", ftptest.Cut}} {
 				t.Run(fmt.Sprint(ahead, retry, c.reply), func(t *testing.T) {
 					s := setup{
-						dialer: func(d *Dialer) {
+						dialer: func(d *ftpnat.Dialer) {
 							d.RetryFor = retry
 							if !ahead {
 								plain(d)
@@ -183,7 +184,7 @@ func TestAskedAhead(t *testing.T) {
 // TestAheadLate has two data connections of many take long: no reason to give up
 // the practice.
 func TestAheadLate(t *testing.T) {
-	s := setup{dialer: func(d *Dialer) {
+	s := setup{dialer: func(d *ftpnat.Dialer) {
 		dial, dials := d.DialContext, 0
 		d.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if !strings.HasSuffix(addr, ":21") {
@@ -201,7 +202,7 @@ func TestAheadLate(t *testing.T) {
 				t.Errorf("%d bytes, %v", len(got), err)
 			}
 		}
-		if l := w.lesson(); l.Ahead == No {
+		if l := w.lesson(); l.Ahead == ftpnat.No {
 			t.Errorf("remembered %+v", l)
 		}
 	})

@@ -1,9 +1,10 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"crypto/tls"
 	"testing"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -22,7 +23,7 @@ func TestRoundTripsTLS(t *testing.T) {
 	} {
 		t.Run(c.server.Name, func(t *testing.T) {
 			s := setup{
-				dialer: func(d *Dialer) { d.MaxConns, d.TLSConfig = 1, &tls.Config{RootCAs: cert.Pool} },
+				dialer: func(d *ftpnat.Dialer) { d.MaxConns, d.TLSConfig = 1, &tls.Config{RootCAs: cert.Pool} },
 				ftp: func(s *ftptest.Server) {
 					s.Personality = c.server
 					s.TLS = cert.Server.Clone()
@@ -32,7 +33,7 @@ func TestRoundTripsTLS(t *testing.T) {
 				},
 			}
 			inBubble(t, s, func(t *testing.T, w *world) {
-				var fsys *FS
+				var fsys *ftpnat.FS
 				atMost(t, "from the start to the end of a file", trips(func() {
 					fsys = w.openFS(t, "")
 					readEach(t, fsys, 1)

@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -32,7 +33,7 @@ func TestAnyEnd(t *testing.T) {
 						srv.Faults = append(srv.Faults, ftptest.Fault{On: ftptest.Data, Conn: i, After: 20_000, Kind: ftptest.Reset})
 					}
 				},
-				dialer: func(d *Dialer) { d.MaxConns, d.SplitOver = 1+int(seed)%2, 100_000 },
+				dialer: func(d *ftpnat.Dialer) { d.MaxConns, d.SplitOver = 1+int(seed)%2, 100_000 },
 			}
 			inBubble(t, s, func(t *testing.T, w *world) {
 				fsys := w.openFS(t, "")
@@ -78,12 +79,12 @@ func wholeBelow(t *testing.T, dir string) {
 type hurried struct {
 	t    *testing.T
 	w    *world
-	fsys *FS
+	fsys *ftpnat.FS
 	r    *rand.Rand
 }
 
 func (h *hurried) act(name, dir string) {
-	ctx := h.fsys.ctx
+	ctx := h.t.Context()
 	if h.r.IntN(3) > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(h.r.IntN(2_000))*time.Millisecond)
@@ -120,8 +121,8 @@ func (h *hurried) act(name, dir string) {
 }
 
 // read reads a part of a file, in pieces.
-func (h *hurried) read(fsys *FS) error {
-	f, err := fsys.openRead("pub/file.bin")
+func (h *hurried) read(fsys *ftpnat.FS) error {
+	f, err := fsys.OpenFile("pub/file.bin", os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
@@ -142,7 +143,7 @@ func (h *hurried) read(fsys *FS) error {
 }
 
 // write writes a file in pieces.
-func (h *hurried) write(fsys *FS, name string) error {
+func (h *hurried) write(fsys *ftpnat.FS, name string) error {
 	f, err := fsys.Create(name)
 	if err != nil {
 		return err

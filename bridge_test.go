@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/jlaffaye/ftp"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/memnet"
 )
@@ -52,7 +53,7 @@ func program(t *testing.T, w *world) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	c, err := ftp.Dial(w.addr, ftp.DialWithDialFunc(w.d.DialFunc(w.ctx)))
+	c, err := ftp.Dial(w.Addr, ftp.DialWithDialFunc(w.d.DialFunc(w.ctx)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,7 @@ func program(t *testing.T, w *world) {
 // bridged logs in with jlaffaye/ftp over a dial function.
 func (w *world) bridged(t *testing.T, dial func(network, addr string) (net.Conn, error)) *ftp.ServerConn {
 	t.Helper()
-	c, err := ftp.Dial(w.addr, ftp.DialWithDialFunc(dial))
+	c, err := ftp.Dial(w.Addr, ftp.DialWithDialFunc(dial))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +152,7 @@ func TestBridgeNegotiateError(t *testing.T) {
 		c := w.bridged(t, w.d.DialFunc(w.ctx))
 		defer c.Quit()
 		_, err := c.List("")
-		var ne *NegotiateError
+		var ne *ftpnat.NegotiateError
 		if !errors.As(err, &ne) {
 			t.Errorf("List: %v, want a *NegotiateError", err)
 		}

@@ -1,6 +1,6 @@
 //go:build unix && !race
 
-package ftpnat
+package ftpnat_test
 
 import (
 	"crypto/tls"
@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/hostport"
 )
 
@@ -93,7 +94,7 @@ func (b *bare) get(w io.Writer) (int64, error) {
 	if file, ok := w.(*os.File); ok && b.tls == nil {
 		return file.ReadFrom(nc)
 	}
-	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{nc}, make([]byte, bulkSize))
+	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{nc}, make([]byte, 256<<10))
 }
 
 // put copies a file of the system to the server.
@@ -104,20 +105,20 @@ func (b *bare) put(file *os.File) (int64, error) {
 	if b.tls == nil {
 		return io.Copy(nc, file)
 	}
-	return io.CopyBuffer(struct{ io.Writer }{nc}, struct{ io.Reader }{file}, make([]byte, bulkSize))
+	return io.CopyBuffer(struct{ io.Writer }{nc}, struct{ io.Reader }{file}, make([]byte, 256<<10))
 }
 
 // rivals are the bare client and the library, at the same server.
 type rivals struct {
 	bare *bare
-	fsys *FS
+	fsys *ftpnat.FS
 }
 
 // meet starts a server with a large file, in another process, and opens a
 // session of either with it.
 func meet(b *testing.B, size int64, scheme string) rivals {
 	addr := served{Files: map[string]int64{"big": size}, TLS: scheme == "ftpes"}.start(b)
-	d := new(Dialer)
+	d := new(ftpnat.Dialer)
 	if scheme == "ftpes" {
 		// The certificate is made in the other process.
 		d.TLSConfig = &tls.Config{InsecureSkipVerify: true}
@@ -243,7 +244,7 @@ func processor() time.Duration {
 func TestBulkMemory(t *testing.T) {
 	const size, most = 1 << 30, 10 << 20
 	addr := served{Files: map[string]int64{"big": size}}.start(t)
-	fsys, err := Open(t.Context(), "ftp://"+addr)
+	fsys, err := ftpnat.Open(t.Context(), "ftp://"+addr)
 	if err != nil {
 		t.Fatal(err)
 	}

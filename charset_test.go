@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -42,10 +43,10 @@ func TestCharset(t *testing.T) {
 		}
 		s := setup{
 			ftp:    func(srv *ftptest.Server) { srv.Personality = p },
-			dialer: func(d *Dialer) { d.Charset = latin1{} },
+			dialer: func(d *ftpnat.Dialer) { d.Charset = latin1{} },
 		}
 		inBubble(t, s, func(t *testing.T, w *world) {
-			if err := w.srv.Tree.WriteFile(wire, []byte("x"), 0o644); err != nil {
+			if err := w.Server.Tree.WriteFile(wire, []byte("x"), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			fsys := w.openFS(t, "")
@@ -65,11 +66,11 @@ func TestCharset(t *testing.T) {
 // TestServerZone reads the times of LIST in the server's zone.
 func TestServerZone(t *testing.T) {
 	zone := time.FixedZone("test", -5*3600)
-	s := setup{dialer: func(d *Dialer) { d.ServerZone = zone }}
+	s := setup{dialer: func(d *ftpnat.Dialer) { d.ServerZone = zone }}
 	inBubble(t, s, func(t *testing.T, w *world) {
 		// The server's clock is UTC here; it is read as that of the zone.
 		recent := time.Date(1999, 12, 20, 12, 30, 40, 0, time.UTC)
-		if err := w.srv.Tree.Chtimes("empty", recent); err != nil {
+		if err := w.Server.Tree.Chtimes("empty", recent); err != nil {
 			t.Fatal(err)
 		}
 		info, err := w.openFS(t, "").Stat("empty")
@@ -80,7 +81,7 @@ func TestServerZone(t *testing.T) {
 		if got := info.ModTime(); !got.Equal(want) {
 			t.Errorf("ModTime = %v, want %v", got, want)
 		}
-		facts, ok := info.Sys().(*Facts)
+		facts, ok := info.Sys().(*ftpnat.Facts)
 		if !ok || facts.Zoned || facts.Precision != time.Minute || !facts.Mode {
 			t.Errorf("facts: %+v", facts)
 		}
@@ -89,13 +90,13 @@ func TestServerZone(t *testing.T) {
 
 // TestModTime asks for exact times where the listing has minutes.
 func TestModTime(t *testing.T) {
-	everyServer(t, func(t *testing.T, w *world, fsys *FS) {
+	everyServer(t, func(t *testing.T, w *world, fsys *ftpnat.FS) {
 		want := time.Date(1999, 12, 20, 12, 30, 40, 0, time.UTC)
-		if err := w.srv.Tree.Chtimes("empty", want); err != nil {
+		if err := w.Server.Tree.Chtimes("empty", want); err != nil {
 			t.Fatal(err)
 		}
 		got, err := fsys.ModTime("empty")
-		if w.srv.Personality.Name == "Ancient" {
+		if w.Server.Personality.Name == "Ancient" {
 			if !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("ModTime = %v, %v", got, err)
 			}

@@ -1,10 +1,12 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"errors"
 	"io"
 	"testing"
 	"time"
+
+	"github.com/ftpnat/ftpnat"
 )
 
 // TestConnCloseDuringRetrieve closes a Conn just as a transfer has begun: Close
@@ -13,7 +15,7 @@ func TestConnCloseDuringRetrieve(t *testing.T) {
 	inBubble(t, setup{}, func(t *testing.T, w *world) {
 		c := w.dial()
 		begun := make(chan struct{})
-		ctx := WithTrace(w.ctx, &Trace{Attempt: func(Attempt) {
+		ctx := ftpnat.WithTrace(w.ctx, &ftpnat.Trace{Attempt: func(ftpnat.Attempt) {
 			close(begun)
 			time.Sleep(time.Second) // Close is under way then
 		}})
@@ -32,7 +34,7 @@ func TestConnCloseDuringRetrieve(t *testing.T) {
 		if err == nil {
 			_, err = io.ReadAll(rc)
 		}
-		if !errors.Is(err, ErrClosed) {
+		if !errors.Is(err, ftpnat.ErrClosed) {
 			t.Errorf("err = %v", err)
 		}
 	})

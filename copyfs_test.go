@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -33,11 +34,11 @@ func TestCopyFSParallel(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	everyServerAndConns(t, func(t *testing.T, w *world, fsys *FS) {
+	everyServerAndConns(t, func(t *testing.T, w *world, fsys *ftpnat.FS) {
 		if err := fsys.CopyFS("up/here", os.DirFS(src)); err != nil {
 			t.Fatal(err)
 		}
-		sameTrees(t, serverTree(t, w.srv.Tree, "up/here"), want)
+		sameTrees(t, serverTree(t, w.Server.Tree, "up/here"), want)
 		if err := fsys.CopyFS("up/here", os.DirFS(src)); !errors.Is(err, fs.ErrExist) {
 			t.Errorf("CopyFS over a tree = %v", err)
 		}
@@ -48,9 +49,9 @@ func TestCopyFSParallel(t *testing.T) {
 // one pool.
 func TestCopyWithinParallel(t *testing.T) {
 	for _, conns := range []int{1, 2, 4} {
-		inBubble(t, setup{dialer: func(d *Dialer) { d.MaxConns = conns }}, func(t *testing.T, w *world) {
+		inBubble(t, setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = conns }}, func(t *testing.T, w *world) {
 			for i := range 8 {
-				if err := w.srv.Tree.WriteFile(fmt.Sprintf("pub/%d", i), content[i:], 0o644); err != nil {
+				if err := w.Server.Tree.WriteFile(fmt.Sprintf("pub/%d", i), content[i:], 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -68,7 +69,7 @@ func TestCopyWithinParallel(t *testing.T) {
 			if took > time.Duration(16/conns)*time.Second {
 				t.Errorf("%v for 8 files over %d connections", took, conns)
 			}
-			sameTrees(t, serverTree(t, w.srv.Tree, "copy"), serverTree(t, w.srv.Tree, "pub"))
+			sameTrees(t, serverTree(t, w.Server.Tree, "copy"), serverTree(t, w.Server.Tree, "pub"))
 		})
 	}
 }
@@ -101,7 +102,7 @@ func TestCopyFSFails(t *testing.T) {
 	for _, conns := range []int{1, 4} {
 		s := setup{
 			ftp:    func(srv *ftptest.Server) { srv.Script = []ftptest.Step{{On: "STOR", Nth: 5, Reply: "553 Not here."}} },
-			dialer: func(d *Dialer) { d.MaxConns = conns },
+			dialer: func(d *ftpnat.Dialer) { d.MaxConns = conns },
 		}
 		inBubble(t, s, func(t *testing.T, w *world) {
 			fsys := w.openFS(t, "")
@@ -109,14 +110,14 @@ func TestCopyFSFails(t *testing.T) {
 			if err := fsys.CopyFS("bad", failingFS{os.DirFS(src)}); !errors.Is(err, errFailing) || !errors.As(err, &pe) || pe.Path != "bad/x" {
 				t.Errorf("CopyFS = %v", err)
 			}
-			var reply *ReplyError
+			var reply *ftpnat.ReplyError
 			if err := fsys.CopyFS("up", os.DirFS(src)); !errors.As(err, &reply) || reply.Reply.Code != 553 {
 				t.Errorf("CopyFS = %v", err)
 			}
-			if n := w.srv.Counters().Commands["STOR"]; n > 9 {
+			if n := w.Server.Counters().Commands["STOR"]; n > 9 {
 				t.Errorf("%d STOR", n)
 			}
-			for name, data := range serverTree(t, w.srv.Tree, "up") {
+			for name, data := range serverTree(t, w.Server.Tree, "up") {
 				if !bytes.HasPrefix(content, []byte(data)) {
 					t.Errorf("%s has other bytes", name)
 				}

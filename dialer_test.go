@@ -1,88 +1,34 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"reflect"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/memnet"
 )
 
-func TestParseURL(t *testing.T) {
-	type result struct {
-		addr, user, password, dir string
-		tls, implicit             bool
-	}
-	cases := []struct {
-		url  string
-		d    Dialer
-		want result
-		err  string
-	}{
-		{url: "ftp://h", want: result{"h:21", "anonymous", "anonymous@", "", false, false}},
-		{url: "FTP://h:2121/a/b", want: result{"h:2121", "anonymous", "anonymous@", "a/b", false, false}},
-		{url: "ftp://joe:s%40x@h/%2Fetc", want: result{"h:21", "joe", "s@x", "/etc", false, false}},
-		{url: "ftp://joe@h//etc", want: result{"h:21", "joe", "", "/etc", false, false}},
-		{url: "ftp://joe@h", d: Dialer{Password: "pw"}, want: result{"h:21", "joe", "pw", "", false, false}},
-		{url: "ftp://joe@h", d: Dialer{User: "ann", Password: "pw"}, want: result{"h:21", "joe", "", "", false, false}},
-		{url: "ftp://h/", d: Dialer{User: "ann", Password: "pw"}, want: result{"h:21", "ann", "pw", "", false, false}},
-		{url: "ftp://h/dir%20x;type=i", want: result{"h:21", "anonymous", "anonymous@", "dir x", false, false}},
-		{url: "ftp://[2001:db8::1]/", want: result{"[2001:db8::1]:21", "anonymous", "anonymous@", "", false, false}},
-		{url: "ftpes://h", want: result{"h:21", "anonymous", "anonymous@", "", true, false}},
-		{url: "ftps://h", want: result{"h:990", "anonymous", "anonymous@", "", true, true}},
-		{url: "ftps://h:991", want: result{"h:991", "anonymous", "anonymous@", "", true, true}},
-		{url: "ftp://h", d: Dialer{ImplicitTLS: true}, want: result{"h:990", "anonymous", "anonymous@", "", true, true}},
-		{url: "sftp://h", err: `scheme "sftp"`},
-		{url: "h/dir", err: "scheme"},
-		{url: "ftp:///dir", err: "no host"},
-		{url: "ftp://joe:secret@h:x/", err: "cannot be read"},
-		{url: "ftp://joe:secret@[h/", err: "cannot be read"},
-		{url: "ftp://joe:secret/2@h/", err: "cannot be read: invalid port"},
-		{url: "ftp://joe:secret#2@h/", err: "cannot be read: invalid port"},
-		{url: "ftp://joe:secret?2@h/", err: "cannot be read: invalid port"},
-		{url: "ftp://joe:secret", err: "cannot be read: invalid port"},
-		{url: "ftp://joe:x%secret@h/", err: "cannot be read"},
-		{url: "ftp://joe:<secret>@h/", err: "cannot be read"},
-		{url: "joe:secret@h/dir", err: `scheme "joe"`},
-		{url: "ftp:joe:secret@h/dir", err: "no host"},
-	}
-	for _, c := range cases {
-		cfg, dir, err := c.d.parseURL(c.url)
-		if err != nil || c.err != "" {
-			if err == nil || c.err == "" || !strings.Contains(err.Error(), c.err) {
-				t.Errorf("%s: err = %v, want %q", c.url, err, c.err)
-			}
-			if err != nil && (strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "%se")) {
-				t.Errorf("%s: the error has the password: %v", c.url, err)
-			}
-			continue
-		}
-		got := result{cfg.addr, cfg.user, cfg.password, dir, cfg.tls != nil, cfg.implicit}
-		if got != c.want {
-			t.Errorf("%s: %+v, want %+v", c.url, got, c.want)
-		}
-	}
-}
-
 func TestDialerCheck(t *testing.T) {
 	cases := []struct {
-		d    Dialer
+		d    ftpnat.Dialer
 		want string
 	}{
-		{Dialer{ListenPorts: [2]uint16{5, 4}}, "ListenPorts 5-4"},
-		{Dialer{ListenPorts: [2]uint16{0, 4}}, "ListenPorts 0-4"},
-		{Dialer{Modes: []Mode{}}, "Modes is empty"},
-		{Dialer{Modes: []Mode{9}}, "Mode(9)"},
-		{Dialer{PublicAddr: netip.IPv4Unspecified()}, "PublicAddr"},
+		{ftpnat.Dialer{ListenPorts: [2]uint16{5, 4}}, "ListenPorts 5-4"},
+		{ftpnat.Dialer{ListenPorts: [2]uint16{0, 4}}, "ListenPorts 0-4"},
+		{ftpnat.Dialer{Modes: []ftpnat.Mode{}}, "Modes is empty"},
+		{ftpnat.Dialer{Modes: []ftpnat.Mode{9}}, "Mode(9)"},
+		{ftpnat.Dialer{PublicAddr: netip.IPv4Unspecified()}, "PublicAddr"},
 	}
 	for _, c := range cases {
 		if _, err := c.d.Dial(t.Context(), "192.0.2.1"); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -90,8 +36,13 @@ func TestDialerCheck(t *testing.T) {
 		}
 	}
 	for _, addr := range []string{"", ":21", "[::1", "a:b:c"} {
-		if _, err := new(Dialer).fill(addr); err == nil && addr != "[::1" {
-			t.Errorf("address %q: no error", addr)
+		dialled := false
+		d := ftpnat.Dialer{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			dialled = true
+			return nil, io.EOF
+		}}
+		if _, err := d.Dial(t.Context(), addr); err == nil || dialled && addr != "[::1" {
+			t.Errorf("address %q: %v, dialled: %v", addr, err, dialled)
 		}
 	}
 }
@@ -123,41 +74,12 @@ func TestDialerUnchanged(t *testing.T) {
 	})
 }
 
-var globalDialer Dialer
-
-// TestMemoryOf keeps a memory for each Dialer, and no longer than it.
-func TestMemoryOf(t *testing.T) {
-	count := func() (n int) {
-		memories.Range(func(any, any) bool { n++; return true })
-		return n
-	}
-	a, b := new(Dialer), new(Dialer)
-	of := map[*Dialer]*MemoryMap{a: memoryOf(a), b: memoryOf(b), &globalDialer: memoryOf(&globalDialer)}
-	for d, m := range of {
-		if memoryOf(d) != m || d != a && m == of[a] {
-			t.Error("a memory is shared or lost")
-		}
-	}
-	runtime.KeepAlive(a)
-	runtime.KeepAlive(b)
-	for range 100 {
-		memoryOf(new(Dialer))
-	}
-	for range 1000 {
-		if runtime.GC(); count() < 50 {
-			return
-		}
-		runtime.Gosched()
-	}
-	t.Errorf("%d memories are kept", count())
-}
-
 func TestMemoryMap(t *testing.T) {
-	var m MemoryMap
-	p := Path{"h:21", netip.MustParsePrefix("192.0.2.0/24")}
-	want := Lesson{Mode: PORT, Source: "public", Public: natAddr, Avoid: []Mode{EPSV}, Seen: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)}
+	var m ftpnat.MemoryMap
+	p := ftpnat.Path{"h:21", netip.MustParsePrefix("192.0.2.0/24")}
+	want := ftpnat.Lesson{Mode: ftpnat.PORT, Source: "public", Public: natAddr, Avoid: []ftpnat.Mode{ftpnat.EPSV}, Seen: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)}
 	m.Learn(p, want)
-	m.Learn(Path{Server: "a:21"}, Lesson{Mode: PASV})
+	m.Learn(ftpnat.Path{Server: "a:21"}, ftpnat.Lesson{Mode: ftpnat.PASV})
 	data, err := json.Marshal(&m)
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +88,7 @@ func TestMemoryMap(t *testing.T) {
 	if string(data) != text {
 		t.Errorf("got  %s\nwant %s", data, text)
 	}
-	var back MemoryMap
+	var back ftpnat.MemoryMap
 	if err := json.Unmarshal(data, &back); err != nil {
 		t.Fatal(err)
 	}
@@ -182,13 +104,14 @@ func TestMemoryMap(t *testing.T) {
 			t.Errorf("%s: no error", bad)
 		}
 	}
+	const maxPaths = 4096
 	for i := range maxPaths + 10 {
-		back.Learn(Path{Server: "many", Network: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 0}), 24)}, Lesson{Seen: time.Unix(int64(i), 0)})
+		back.Learn(ftpnat.Path{Server: "many", Network: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 0}), 24)}, ftpnat.Lesson{Seen: time.Unix(int64(i), 0)})
 	}
-	if len(back.lessons) != maxPaths {
-		t.Errorf("%d paths, want %d", len(back.lessons), maxPaths)
+	if n := len(lessons(t, &back)); n != maxPaths {
+		t.Errorf("%d paths, want %d", n, maxPaths)
 	}
-	if _, ok := back.Recall(Path{Server: "a:21"}); ok {
+	if _, ok := back.Recall(ftpnat.Path{Server: "a:21"}); ok {
 		t.Error("the oldest did not make room")
 	}
 }
@@ -200,17 +123,17 @@ func TestTrace(t *testing.T) {
 		s.Script = []ftptest.Step{{On: "PASS", Nth: 1, Reply: "530 'PASS Hush1' is wrong"}}
 	}}, func(t *testing.T, w *world) {
 		var order, log bytes.Buffer
-		ctx := WithTrace(w.ctx, &Trace{Command: func(string) { order.WriteByte('a') }})
-		ctx = WithTrace(ctx, &Trace{Command: func(string) { order.WriteByte('b') }})
-		ctx = WithTrace(ctx, nil)
-		ctx = WithTrace(ctx, SlogTrace(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+		ctx := ftpnat.WithTrace(w.ctx, &ftpnat.Trace{Command: func(string) { order.WriteByte('a') }})
+		ctx = ftpnat.WithTrace(ctx, &ftpnat.Trace{Command: func(string) { order.WriteByte('b') }})
+		ctx = ftpnat.WithTrace(ctx, nil)
+		ctx = ftpnat.WithTrace(ctx, ftpnat.SlogTrace(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
 		w.d.User, w.d.Password = "joe", "Hush1"
-		_, err := w.d.Dial(ctx, w.addr)
-		var re *ReplyError
+		_, err := w.d.Dial(ctx, w.Addr)
+		var re *ftpnat.ReplyError
 		if !errors.As(err, &re) {
 			t.Errorf("the first login: %v", err)
 		}
-		c, err2 := w.d.Dial(ctx, w.addr)
+		c, err2 := w.d.Dial(ctx, w.Addr)
 		if err2 != nil {
 			t.Fatal(err2)
 		}
@@ -239,7 +162,7 @@ func TestMapper(t *testing.T) {
 	s := setup{near: []memnet.Box{memnet.NAT{Public: natAddr, Filtering: memnet.AddressAndPortDependent,
 		Forwards: []memnet.Forward{{Ports: memnet.PortRange{First: 50000, Last: 50009}, To: privateClient, ToPort: 40000}}}},
 		far:    []memnet.Box{activeOnly},
-		dialer: func(d *Dialer) { d.ListenPorts = [2]uint16{40000, 40009} }}
+		dialer: func(d *ftpnat.Dialer) { d.ListenPorts = [2]uint16{40000, 40009} }}
 	inBubble(t, s, func(t *testing.T, w *world) {
 		m := new(testMapper)
 		w.d.Mapper = m
@@ -259,30 +182,22 @@ func TestMapper(t *testing.T) {
 
 type testMapper struct{ mapped, released int }
 
-func (m *testMapper) Map(_ context.Context, local netip.AddrPort) (Mapping, error) {
+func (m *testMapper) Map(_ context.Context, local netip.AddrPort) (ftpnat.Mapping, error) {
 	m.mapped++
-	return Mapping{netip.AddrPortFrom(natAddr, local.Port()+10000), func() error { m.released++; return nil }}, nil
+	return ftpnat.Mapping{netip.AddrPortFrom(natAddr, local.Port()+10000), func() error { m.released++; return nil }}, nil
 }
 
 func TestCauses(t *testing.T) {
-	for c := OK; int(c) < len(causes); c++ {
+	for c := ftpnat.OK; c <= ftpnat.ProxyRefused; c++ {
 		name, err := c.MarshalText()
-		if err != nil || len(name) == 0 || c.String() == "" || (c.Advice() == "") != (c == OK) {
+		if err != nil || len(name) == 0 || c.String() == "" || (c.Advice() == "") != (c == ftpnat.OK) {
 			t.Errorf("cause %d: %q, %q, %q, %v", c, name, c, c.Advice(), err)
 		}
 	}
-	if got := Cause(200).String(); got != "cause 200" {
-		t.Errorf("got %q", got)
+	if name, err := (ftpnat.ProxyRefused + 1).MarshalText(); err == nil {
+		t.Errorf("a cause %q that is not tested", name)
 	}
-}
-
-// TestRelent doubts after a day what was only slower, and keeps the rest.
-func TestRelent(t *testing.T) {
-	for age, want := range map[time.Duration]Finding{time.Hour: No, 25 * time.Hour: Unknown} {
-		l := Lesson{Mode: PASV, Avoid: []Mode{EPSV}, Seen: time.Now().Add(-age), Flight: No, Queue: Yes, Ahead: No}
-		l.relent()
-		if l.Flight != want || l.Ahead != want || l.Queue != Yes || l.Mode != PASV || len(l.Avoid) != 1 {
-			t.Errorf("after %v: %+v", age, l)
-		}
+	if got := ftpnat.Cause(200).String(); got != "cause 200" {
+		t.Errorf("got %q", got)
 	}
 }

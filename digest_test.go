@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"testing"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -35,18 +36,18 @@ func TestUploadHash(t *testing.T) {
 			script: []ftptest.Step{{On: "HASH", Reply: "213-Computing SHA-256 digest\n213 SHA-256 0-200000 " + sum256 + " up"}}},
 		{name: "HASH that keeps what it had", features: []string{"HASH SHA-1*;SHA-256"}, asked: "HASH", chosen: true,
 			script: []ftptest.Step{{On: "HASH", Reply: "213 SHA-1 0-200000 " + sum1 + " up"}}},
-		{name: "HASH, wrong", features: []string{"HASH SHA-256*"}, asked: "HASH", want: ErrMismatch,
+		{name: "HASH, wrong", features: []string{"HASH SHA-256*"}, asked: "HASH", want: ftpnat.ErrMismatch,
 			script: []ftptest.Step{{On: "HASH", Reply: "213 SHA-256 0-199999 " + wrong + " up"}}},
 		{name: "HASH refused, XCRC", features: []string{"HASH SHA-256*", "XCRC"}, asked: "XCRC",
 			script: []ftptest.Step{{On: "HASH", Reply: "556 Too large."}}},
 		{name: "HASH of unknown kind", features: []string{"HASH WHIRLPOOL*"}, asked: "HASH",
 			script: []ftptest.Step{{On: "HASH", Reply: "213 WHIRLPOOL 0-200000 " + wrong + wrong + " up"}}},
 		{name: "XSHA256", features: []string{"XCRC", "XSHA256"}, asked: "XSHA256"},
-		{name: "XSHA256, wrong", features: []string{"XSHA256"}, asked: "XSHA256", want: ErrMismatch,
+		{name: "XSHA256, wrong", features: []string{"XSHA256"}, asked: "XSHA256", want: ftpnat.ErrMismatch,
 			script: []ftptest.Step{{On: "XSHA256", Reply: "250 " + wrong}}},
 		{name: "XCRC in capitals", features: []string{"XCRC"}, asked: "XCRC",
 			script: []ftptest.Step{{On: "XCRC", Reply: "250-Computing CRC32 digest\n250 " + crc}}},
-		{name: "XCRC, wrong", features: []string{"XCRC"}, asked: "XCRC", want: ErrMismatch,
+		{name: "XCRC, wrong", features: []string{"XCRC"}, asked: "XCRC", want: ftpnat.ErrMismatch,
 			script: []ftptest.Step{{On: "XCRC", Reply: "250 00000000"}}},
 		{name: "no hash in the reply", features: []string{"XMD5"}, asked: "XMD5",
 			script: []ftptest.Step{{On: "XMD5", Reply: "250 Later."}}},
@@ -70,7 +71,7 @@ func TestUploadHash(t *testing.T) {
 				} else {
 					w.left(t, "", "empty", "pub")
 				}
-				commands := w.srv.Counters().Commands
+				commands := w.Server.Counters().Commands
 				if commands[tt.asked] == 0 || (commands["OPTS"] > commands["USER"]) != tt.chosen { // one a login is for UTF-8
 					t.Errorf("commands: %v", commands)
 				}

@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -8,9 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -18,7 +20,7 @@ import (
 // the well-known ones, and with no greeting to know it by.
 func embedded(edit func(*ftptest.Personality)) setup {
 	return setup{
-		dialer: func(d *Dialer) { d.MaxConns = 1 },
+		dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 },
 		ftp: func(s *ftptest.Server) {
 			s.Personality = ftptest.Plain()
 			s.Personality.ShowHidden, s.Personality.ListOptions = true, false
@@ -39,7 +41,7 @@ func overTLS(t *testing.T, s setup) setup {
 		server(s)
 		s.TLS, s.RequireTLS = cert.Server.Clone(), true
 	}
-	s.dialer = func(d *Dialer) {
+	s.dialer = func(d *ftpnat.Dialer) {
 		dialer(d)
 		d.TLSConfig = &tls.Config{RootCAs: cert.Pool}
 	}
@@ -84,7 +86,7 @@ func TestUploadKeptOpenRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		within(t, 2*time.Second, func() {
-			if err := fsys.WriteFile("nowhere/up", content[:100], 0o644); verbOf(err) != "STOR" {
+			if err := fsys.WriteFile("nowhere/up", content[:100], 0o644); !refuses(err, "STOR") {
 				t.Errorf("into a directory that is not there: %v", err)
 			}
 			if err := fsys.WriteFile("up", content[:50], 0o644); err != nil {
@@ -214,7 +216,7 @@ func TestForgottenConnector(t *testing.T) {
 							}
 						}
 					})
-					if n := w.srv.Counters().Connections; n > 1 {
+					if n := w.Server.Counters().Connections; n > 1 {
 						t.Errorf("%d control connections, want 1", n)
 					}
 				})
@@ -231,25 +233,6 @@ func TestNamedForConnector(t *testing.T) {
 		defer c.Close()
 		if _, err := c.Retrieve(w.ctx, "send PASV or PORT", 0); isNegotiate(err) || replyOf(err).Code != 550 {
 			t.Errorf("Retrieve: %v", err)
-		}
-	})
-}
-
-// TestQueueBreaksOften has every third transfer break that has commands behind
-// it: they are not worth that.
-func TestQueueBreaksOften(t *testing.T) {
-	inBubble(t, embedded(func(*ftptest.Personality) {}), func(t *testing.T, w *world) {
-		c := w.dial()
-		defer c.Close()
-		broken := 0
-		for i := 0; c.l.lesson.Queue != No && i < 50; i++ {
-			if i%3 == 0 {
-				broken++
-			}
-			c.l.queued(i%3 != 0)
-		}
-		if broken != 3 {
-			t.Errorf("%d transfers broke before it was given up, want 3", broken)
 		}
 	})
 }
@@ -279,7 +262,7 @@ func TestTransientMissing(t *testing.T) {
 					if err := fsys.MkdirAll("a/b c/d", 0o755); err != nil {
 						t.Errorf("MkdirAll: %v", err)
 					}
-					if err := fsys.Remove("a"); !errors.Is(err, errNotEmpty) {
+					if err := fsys.Remove("a"); !errors.Is(err, syscall.ENOTEMPTY) {
 						t.Errorf("Remove: %v", err)
 					}
 					if err := fsys.Rename("nope", "new"); !errors.Is(err, fs.ErrNotExist) {
@@ -300,7 +283,7 @@ func TestRMDAll(t *testing.T) {
 	s := embedded(func(p *ftptest.Personality) { p.RMDAll = true })
 	inBubble(t, s, func(t *testing.T, w *world) {
 		fsys := w.openFS(t, "")
-		if err := fsys.Remove("pub"); !errors.Is(err, errNotEmpty) {
+		if err := fsys.Remove("pub"); !errors.Is(err, syscall.ENOTEMPTY) {
 			t.Errorf("Remove: %v", err)
 		}
 		w.has(t, "pub/file.bin", string(content))
@@ -341,7 +324,7 @@ func TestWalkRemembered(t *testing.T) {
 	s := treeSetup(t, ftptest.VSFTPD().Saying("REST", "350 OK"), 1, mixedTree())
 	inBubble(t, s, func(t *testing.T, w *world) {
 		for i := range 3 {
-			before := w.srv.Counters().Connections
+			before := w.Server.Counters().Connections
 			fsys := w.openFS(t, "")
 			names := 0
 			err := fs.WalkDir(fsys, ".", func(string, fs.DirEntry, error) error { names++; return nil })
@@ -349,11 +332,11 @@ func TestWalkRemembered(t *testing.T) {
 				t.Errorf("walk: %d names, %v", names, err)
 			}
 			fsys.Close()
-			if n := w.srv.Counters().Connections - before; i > 0 && n != 1 {
+			if n := w.Server.Counters().Connections - before; i > 0 && n != 1 {
 				t.Errorf("walk %d: %d control connections, want 1", i, n)
 			}
 		}
-		if !strings.Contains(w.verbs(), "STAT") {
+		if !strings.Contains(w.Verbs(), "STAT") {
 			t.Error("no STAT at all")
 		}
 	})
@@ -401,12 +384,12 @@ func TestFlightSideBySide(t *testing.T) {
 					if err := w.fetch(c); err != nil {
 						t.Error(err)
 					}
-					if mode := c.Report().Mode; mode != EPSV {
+					if mode := c.Report().Mode; mode != ftpnat.EPSV {
 						t.Errorf("mode %v, want EPSV, which is not to blame", mode)
 					}
 				})
 				within(t, time.Second, func() { w.dial().Close() })
-				if n := w.srv.Counters().Connections; n != 3 {
+				if n := w.Server.Counters().Connections; n != 3 {
 					t.Errorf("%d control connections, want 3: it is remembered", n)
 				}
 			})
@@ -417,7 +400,9 @@ func TestFlightSideBySide(t *testing.T) {
 // TestSummonHurts has a server, Twisted's, lose an upload whose command came
 // before the reply to PORT: it is soon sent after that.
 func TestSummonHurts(t *testing.T) {
-	s := setup{dialer: func(d *Dialer) { d.Modes, d.MaxConns, d.Memory = []Mode{PORT}, 1, new(MemoryMap) }, ftp: func(s *ftptest.Server) {
+	s := setup{dialer: func(d *ftpnat.Dialer) {
+		d.Modes, d.MaxConns, d.Memory = []ftpnat.Mode{ftpnat.PORT}, 1, new(ftpnat.MemoryMap)
+	}, ftp: func(s *ftptest.Server) {
 		for _, nth := range []int{2, 4} {
 			s.Script = append(s.Script, ftptest.Step{On: "STOR", Nth: nth, After150: "426 Transfer aborted. Data connection closed."})
 		}
@@ -434,10 +419,10 @@ func TestSummonHurts(t *testing.T) {
 				t.Errorf("%d bytes, %v", len(got), err)
 			}
 		}
-		if n := w.srv.Counters().Commands["STOR"]; n != 7 {
+		if n := w.Server.Counters().Commands["STOR"]; n != 7 {
 			t.Errorf("%d times STOR, want 7", n)
 		}
-		learnt, err := w.d.Memory.(*MemoryMap).MarshalJSON()
+		learnt, err := w.d.Memory.(*ftpnat.MemoryMap).MarshalJSON()
 		if err != nil || !strings.Contains(string(learnt), `"ahead":"no"`) || strings.Contains(string(learnt), `"queue":"no"`) {
 			t.Errorf("learnt %s, %v", learnt, err)
 		}

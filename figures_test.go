@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/memnet"
 )
@@ -29,13 +30,13 @@ func TestFigures(t *testing.T) {
 		{"passive dropped, public address learnt", setup{far: []memnet.Box{activeOnly},
 			ftp:  func(s *ftptest.Server) { s.Personality.ForeignPORT = ftptest.Connect },
 			near: []memnet.Box{memnet.NAT{Public: natAddr, Forwards: []memnet.Forward{{Ports: memnet.AllPorts, To: privateClient}}}}}, 6 * time.Second},
-		{"PORT reset", setup{near: []memnet.Box{homeNAT, on("PORT", memnet.Reset)}, dialer: func(d *Dialer) { d.Modes = []Mode{PORT, EPSV} }}, 1500 * time.Millisecond},
+		{"PORT reset", setup{near: []memnet.Box{homeNAT, on("PORT", memnet.Reset)}, dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PORT, ftpnat.EPSV} }}, 1500 * time.Millisecond},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, c.setup, func(t *testing.T, w *world) {
 				start := time.Now()
-				fsys, err := w.d.Open(w.ctx, "ftp://"+w.addr+"/pub")
+				fsys, err := w.d.Open(w.ctx, "ftp://"+w.Addr+"/pub")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -66,12 +67,12 @@ func TestFiguresByServer(t *testing.T) {
 			inBubble(t, setup{ftp: func(s *ftptest.Server) { s.Personality = p }}, func(t *testing.T, w *world) {
 				start := time.Now()
 				var first time.Duration
-				w.ctx = WithTrace(w.ctx, &Trace{Attempt: func(a Attempt) {
-					if a.Cause == OK && first == 0 {
+				w.ctx = ftpnat.WithTrace(w.ctx, &ftpnat.Trace{Attempt: func(a ftpnat.Attempt) {
+					if a.Cause == ftpnat.OK && first == 0 {
 						first = time.Since(start)
 					}
 				}})
-				fsys, err := w.d.Open(w.ctx, "ftp://"+w.addr+"/pub")
+				fsys, err := w.d.Open(w.ctx, "ftp://"+w.Addr+"/pub")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -95,7 +96,7 @@ func TestNothingWorksFS(t *testing.T) {
 		t.Run(p.Name, func(t *testing.T) {
 			s := setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly}, ftp: func(s *ftptest.Server) { s.Personality = p }}
 			inBubble(t, s, func(t *testing.T, w *world) {
-				fsys, err := w.d.Open(w.ctx, "ftp://"+w.addr)
+				fsys, err := w.d.Open(w.ctx, "ftp://"+w.Addr)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -106,7 +107,7 @@ func TestNothingWorksFS(t *testing.T) {
 				} {
 					start := time.Now()
 					err := f()
-					var ne *NegotiateError
+					var ne *ftpnat.NegotiateError
 					if !errors.As(err, &ne) {
 						t.Errorf("%s: err = %v", name, err)
 						continue
@@ -114,10 +115,10 @@ func TestNothingWorksFS(t *testing.T) {
 					if took := time.Since(start); took >= 30*time.Second {
 						t.Errorf("%s took %v", name, took)
 					}
-					if !slices.ContainsFunc(ne.Attempts, func(a Attempt) bool { return a.Cause == DialTimeout }) || len(ne.Advice()) == 0 {
+					if !slices.ContainsFunc(ne.Attempts, func(a ftpnat.Attempt) bool { return a.Cause == ftpnat.DialTimeout }) || len(ne.Advice()) == 0 {
 						t.Errorf("%s: %v", name, err)
 					}
-					if errors.As(err, new(*ReplyError)) {
+					if errors.As(err, new(*ftpnat.ReplyError)) {
 						t.Errorf("%s: a reply to one of the attempts passes for the server's word on the name", name)
 					}
 				}
@@ -129,8 +130,8 @@ func TestNothingWorksFS(t *testing.T) {
 // TestActiveSmall takes no pause where the server has sent all before its
 // connection was taken.
 func TestActiveSmall(t *testing.T) {
-	inBubble(t, setup{dialer: func(d *Dialer) { d.Modes = []Mode{PORT} }}, func(t *testing.T, w *world) {
-		if err := w.srv.Tree.WriteFile("small", []byte("x"), 0o644); err != nil {
+	inBubble(t, setup{dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PORT} }}, func(t *testing.T, w *world) {
+		if err := w.Server.Tree.WriteFile("small", []byte("x"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		c := w.dial()
@@ -155,11 +156,11 @@ func TestActiveSmall(t *testing.T) {
 
 // TestAdvice says what helps, and nothing of what was mended on the way.
 func TestAdvice(t *testing.T) {
-	refusedThenTaken := []Attempt{{Mode: EPSV, Cause: DialTimeout}, {Mode: PORT, Cause: Refused}, {Mode: PORT, Cause: AcceptTimeout}}
-	if got := strings.Join(advise(refusedThenTaken, Unknown), "\n"); strings.Contains(got, Refused.Advice()) || !strings.Contains(got, AcceptTimeout.Advice()) {
+	refusedThenTaken := []ftpnat.Attempt{{Mode: ftpnat.EPSV, Cause: ftpnat.DialTimeout}, {Mode: ftpnat.PORT, Cause: ftpnat.Refused}, {Mode: ftpnat.PORT, Cause: ftpnat.AcceptTimeout}}
+	if got := strings.Join((&ftpnat.NegotiateError{Attempts: refusedThenTaken}).Advice(), "\n"); strings.Contains(got, ftpnat.Refused.Advice()) || !strings.Contains(got, ftpnat.AcceptTimeout.Advice()) {
 		t.Errorf("got %q", got)
 	}
-	if got := advise([]Attempt{{Mode: PORT, Cause: Refused}, {Mode: PORT, Cause: NoAddress}}, Unknown); !slices.Equal(got, []string{Refused.Advice(), NoAddress.Advice()}) {
+	if got := (&ftpnat.NegotiateError{Attempts: []ftpnat.Attempt{{Mode: ftpnat.PORT, Cause: ftpnat.Refused}, {Mode: ftpnat.PORT, Cause: ftpnat.NoAddress}}}).Advice(); !slices.Equal(got, []string{ftpnat.Refused.Advice(), ftpnat.NoAddress.Advice()}) {
 		t.Errorf("got %q", got)
 	}
 }

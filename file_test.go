@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"archive/zip"
@@ -20,6 +20,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/listing"
 	"github.com/ftpnat/ftpnat/internal/memnet"
@@ -29,7 +30,7 @@ import (
 func TestFileReader(t *testing.T) {
 	inBubble(t, setup{}, func(t *testing.T, w *world) {
 		small := content[:20_000]
-		if err := w.srv.Tree.WriteFile("small", small, 0o644); err != nil {
+		if err := w.Server.Tree.WriteFile("small", small, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		fsys := w.openFS(t, "")
@@ -53,7 +54,7 @@ func TestReadAt(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer file.Close()
-		f := file.(*File)
+		f := file.(*ftpnat.File)
 		var group sync.WaitGroup
 		for i := range 4 {
 			group.Go(func() {
@@ -92,7 +93,7 @@ func TestZip(t *testing.T) {
 		t.Fatal(err)
 	}
 	inBubble(t, setup{}, func(t *testing.T, w *world) {
-		if err := w.srv.Tree.WriteFile("a.zip", archive.Bytes(), 0o644); err != nil {
+		if err := w.Server.Tree.WriteFile("a.zip", archive.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		fsys := w.openFS(t, "")
@@ -168,7 +169,7 @@ func TestResume(t *testing.T) {
 					if err != nil || !bytes.Equal(got, content) {
 						t.Errorf("%d bytes, %v", len(got), err)
 					}
-					if n := w.srv.Counters().Commands["REST"]; n == 0 {
+					if n := w.Server.Counters().Commands["REST"]; n == 0 {
 						t.Error("nothing was resumed")
 					}
 				})
@@ -192,7 +193,7 @@ func TestChanged(t *testing.T) {
 				if _, err := io.ReadFull(f, make([]byte, 30_000)); err != nil {
 					t.Fatal(err)
 				}
-				if err := w.srv.Tree.WriteFile("pub/file.bin", content[:150_000], 0o644); err != nil {
+				if err := w.Server.Tree.WriteFile("pub/file.bin", content[:150_000], 0o644); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Minute) // what is remembered of listings is old then
@@ -200,7 +201,7 @@ func TestChanged(t *testing.T) {
 				if _, err := seek.Seek(10_000, io.SeekStart); err != nil {
 					t.Fatal(err)
 				}
-				if n, err := io.Copy(io.Discard, f); !errors.Is(err, ErrChanged) {
+				if n, err := io.Copy(io.Discard, f); !errors.Is(err, ftpnat.ErrChanged) {
 					t.Errorf("read %d bytes, %v", n, err)
 				}
 			})
@@ -220,7 +221,7 @@ func TestTruth(t *testing.T) {
 		{"451 once", []ftptest.Step{{On: "RETR", Nth: 1, Reply: "451 Local error."}}, nil, nil},
 		{"250 for 226", []ftptest.Step{{On: "RETR", Final: "250 Done."}}, nil, nil},
 		{"226 and cut short, then right", nil, []ftptest.Fault{{On: ftptest.Data, Conn: 1, After: 100_000, Kind: ftptest.Cut}}, nil},
-		{"550 at the end", []ftptest.Step{{On: "RETR", Final: "551 Disk error."}}, nil, &ReplyError{}},
+		{"550 at the end", []ftptest.Step{{On: "RETR", Final: "551 Disk error."}}, nil, &ftpnat.ReplyError{}},
 		{"no verdict", []ftptest.Step{{On: "RETR", Nth: 1, Final: ftptest.None, Then: ftptest.Cut}}, nil, nil},
 		{"silence for a verdict", []ftptest.Step{{On: "RETR", Nth: 1, Final: ftptest.None, Then: ftptest.Silence}}, nil, nil},
 	}
@@ -243,7 +244,7 @@ func TestTruth(t *testing.T) {
 					} else {
 						err = oerr
 					}
-					var refused *ReplyError
+					var refused *ftpnat.ReplyError
 					switch {
 					case tt.want == nil && (err != nil || !bytes.Equal(got, content)):
 						t.Errorf("%s: %d bytes, %v", how, len(got), err)
@@ -261,9 +262,9 @@ func TestTruncatedListing(t *testing.T) {
 	for _, p := range []ftptest.Personality{ftptest.PureFTPd(), ftptest.VSFTPD()} {
 		s := setup{ftp: func(srv *ftptest.Server) { srv.Personality = p; srv.MaxListing = 3 }}
 		inBubble(t, s, func(t *testing.T, w *world) {
-			plant(t, w.srv.Tree)
+			plant(t, w.Server.Tree)
 			fsys := w.openFS(t, "")
-			if list, err := fsys.ReadDir("odd"); !errors.Is(err, ErrTruncated) {
+			if list, err := fsys.ReadDir("odd"); !errors.Is(err, ftpnat.ErrTruncated) {
 				t.Errorf("%s: ReadDir = %d entries, %v", p.Name, len(list), err)
 			}
 		})
@@ -295,8 +296,8 @@ func TestNoREST(t *testing.T) {
 func TestProgress(t *testing.T) {
 	s := setup{ftp: func(srv *ftptest.Server) { srv.Rate = 100_000 }}
 	inBubble(t, s, func(t *testing.T, w *world) {
-		var events []ProgressEvent
-		ctx := WithTrace(t.Context(), &Trace{Progress: func(e ProgressEvent) { events = append(events, e) }})
+		var events []ftpnat.ProgressEvent
+		ctx := ftpnat.WithTrace(t.Context(), &ftpnat.Trace{Progress: func(e ftpnat.ProgressEvent) { events = append(events, e) }})
 		fsys := w.openFS(t, "").WithContext(ctx)
 		f, err := fsys.Open("pub/file.bin")
 		if err != nil {
@@ -306,11 +307,11 @@ func TestProgress(t *testing.T) {
 		if _, err := io.Copy(io.Discard, f); err != nil {
 			t.Fatal(err)
 		}
-		last := ProgressEvent{Name: "pub/file.bin", Bytes: int64(len(content)), Total: int64(len(content))}
+		last := ftpnat.ProgressEvent{Name: "pub/file.bin", Bytes: int64(len(content)), Total: int64(len(content))}
 		if n := len(events); n < 4 || n > 12 || events[n-1] != last {
 			t.Errorf("events: %+v", events)
 		}
-		if !slices.IsSortedFunc(events, func(a, b ProgressEvent) int { return int(a.Bytes - b.Bytes) }) {
+		if !slices.IsSortedFunc(events, func(a, b ftpnat.ProgressEvent) int { return int(a.Bytes - b.Bytes) }) {
 			t.Errorf("progress goes back: %+v", events)
 		}
 	})
@@ -414,13 +415,13 @@ func TestCopyDown(t *testing.T) {
 }
 
 // openLoopback serves srv on loopback and opens its root.
-func openLoopback(t testing.TB, srv *ftptest.Server, d *Dialer) *FS {
+func openLoopback(t testing.TB, srv *ftptest.Server, d *ftpnat.Dialer) *ftpnat.FS {
 	t.Helper()
 	ln := listenLoopback(t)
 	srv.Start(ln)
 	t.Cleanup(func() { srv.Close() })
 	if d == nil {
-		d = new(Dialer)
+		d = new(ftpnat.Dialer)
 	}
 	fsys, err := d.Open(t.Context(), "ftp://"+ln.Addr().String())
 	if err != nil {
@@ -465,11 +466,11 @@ func TestIdleNAT(t *testing.T) {
 // and takes no part of the listing for all of it.
 func TestUnreadableLine(t *testing.T) {
 	inBubble(t, setup{}, func(t *testing.T, w *world) {
-		if err := w.srv.Tree.WriteFile("d/a", nil, 0o644); err != nil {
+		if err := w.Server.Tree.WriteFile("d/a", nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		// Of a name with a line end, LIST makes two lines.
-		if err := w.srv.Tree.WriteFile("d/evil\nname", nil, 0o644); err != nil {
+		if err := w.Server.Tree.WriteFile("d/evil\nname", nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		fsys := w.openFS(t, "")

@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -83,17 +84,17 @@ func (s *syncBuffer) Write(p []byte) (int, error) {
 }
 
 // openFS opens the server's root; the dialogue is logged when the test fails.
-func (w *world) openFS(t testing.TB, dir string) *FS {
+func (w *world) openFS(t testing.TB, dir string) *ftpnat.FS {
 	t.Helper()
 	return w.openIn(t, t.Context(), dir)
 }
 
 // openIn is openFS with a context.
-func (w *world) openIn(t testing.TB, ctx context.Context, dir string) *FS {
+func (w *world) openIn(t testing.TB, ctx context.Context, dir string) *ftpnat.FS {
 	t.Helper()
 	log := new(syncBuffer)
-	ctx = WithTrace(ctx, writeTrace(log))
-	fsys, err := w.d.Open(ctx, "ftp://"+w.addr+"/"+dir)
+	ctx = ftpnat.WithTrace(ctx, writeTrace(log))
+	fsys, err := w.d.Open(ctx, "ftp://"+w.Addr+"/"+dir)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log.b.String())
 	}
@@ -125,18 +126,18 @@ func TestFSConformance(t *testing.T) {
 				p.Missing = slices.DeleteFunc(slices.Clone(p.Missing), func(v string) bool { return v == "REST" })
 				s := setup{
 					ftp:    func(srv *ftptest.Server) { srv.Personality = p },
-					dialer: func(d *Dialer) { d.MaxConns = conns },
+					dialer: func(d *ftpnat.Dialer) { d.MaxConns = conns },
 				}
 				inBubble(t, s, func(t *testing.T, w *world) {
-					plant(t, w.srv.Tree)
+					plant(t, w.Server.Tree)
 					// The checks read each byte alone.
-					if err := w.srv.Tree.WriteFile("pub/file.bin", content[:3000], 0o644); err != nil {
+					if err := w.Server.Tree.WriteFile("pub/file.bin", content[:3000], 0o644); err != nil {
 						t.Fatal(err)
 					}
 					if p.DOSDate == "" {
 						// In a listing of DOS form a link looks like a file of
 						// another size.
-						plantLinks(t, w.srv.Tree)
+						plantLinks(t, w.Server.Tree)
 					}
 					fsys := w.openFS(t, "")
 					var names []string
@@ -167,8 +168,8 @@ func TestLinkBehindMLST(t *testing.T) {
 		srv.Script = []ftptest.Step{{On: "MLST", Reply: "250-Start\n type=dir;modify=20240101000000;UNIX.mode=0777; /dirlink\n250 End"}}
 	}}
 	inBubble(t, s, func(t *testing.T, w *world) {
-		plant(t, w.srv.Tree)
-		plantLinks(t, w.srv.Tree)
+		plant(t, w.Server.Tree)
+		plantLinks(t, w.Server.Tree)
 		fsys := w.openFS(t, "")
 		if info, err := fsys.Lstat("dirlink"); err != nil || info.Mode().Type() != fs.ModeSymlink {
 			t.Errorf("Lstat = %v, %v", info, err)
@@ -193,7 +194,7 @@ func mustRead(t testing.TB, fsys fs.FS, name, want string) {
 func TestFirstByte(t *testing.T) {
 	inBubble(t, setup{}, func(t *testing.T, w *world) {
 		start := time.Now()
-		fsys, err := w.d.Open(t.Context(), "ftp://"+w.addr+"/pub")
+		fsys, err := w.d.Open(t.Context(), "ftp://"+w.Addr+"/pub")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -217,14 +218,14 @@ func TestHalfRead(t *testing.T) {
 		t.Run(p.Name, func(t *testing.T) {
 			s := setup{
 				ftp:    func(srv *ftptest.Server) { srv.Personality = p; srv.MaxConns = 1 },
-				dialer: func(d *Dialer) { d.MaxConns = 1 },
+				dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 },
 			}
 			inBubble(t, s, func(t *testing.T, w *world) {
 				var names []string
 				for i := range 5 {
 					name := fmt.Sprintf("pub/%d", i)
 					names = append(names, name)
-					if err := w.srv.Tree.WriteFile(name, content[i:], 0o644); err != nil {
+					if err := w.Server.Tree.WriteFile(name, content[i:], 0o644); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -273,7 +274,7 @@ func TestCrowd(t *testing.T) {
 		t.Run(fmt.Sprint(conns), func(t *testing.T) {
 			s := setup{
 				ftp:    func(srv *ftptest.Server) { srv.Personality = ftptest.ProFTPD() },
-				dialer: func(d *Dialer) { d.MaxConns = conns },
+				dialer: func(d *ftpnat.Dialer) { d.MaxConns = conns },
 			}
 			inBubble(t, s, func(t *testing.T, w *world) {
 				fsys := w.openFS(t, "")
@@ -299,7 +300,7 @@ func TestCrowd(t *testing.T) {
 					})
 				}
 				group.Wait()
-				if n := w.srv.Counters().Connections; n > conns+8 {
+				if n := w.Server.Counters().Connections; n > conns+8 {
 					t.Errorf("%d control connections for a limit of %d", n, conns)
 				}
 			})
@@ -311,7 +312,7 @@ func TestCrowd(t *testing.T) {
 func TestWaitHonoursContext(t *testing.T) {
 	s := setup{
 		ftp:    func(srv *ftptest.Server) { srv.Rate = 1000 },
-		dialer: func(d *Dialer) { d.MaxConns = 1 },
+		dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 },
 	}
 	inBubble(t, s, func(t *testing.T, w *world) {
 		fsys := w.openFS(t, "")
@@ -339,7 +340,7 @@ func TestTooMany(t *testing.T) {
 			group.Go(func() { mustRead(t, fsys, "pub/file.bin", string(content)) })
 		}
 		group.Wait()
-		if n := w.srv.Counters().Connections; n > 4 {
+		if n := w.Server.Counters().Connections; n > 4 {
 			t.Errorf("%d connections were tried where two are taken", n)
 		}
 	})
@@ -351,12 +352,12 @@ func TestIdle(t *testing.T) {
 		fsys := w.openFS(t, "")
 		time.Sleep(10 * time.Second)
 		mustRead(t, fsys, "pub/file.bin", string(content))
-		if n := w.srv.Counters().Commands["NOOP"]; n != 1 {
+		if n := w.Server.Counters().Commands["NOOP"]; n != 1 {
 			t.Errorf("%d NOOP before the connection was used again", n)
 		}
 		time.Sleep(45 * time.Second) // the server has closed it
 		mustRead(t, fsys, "pub/file.bin", string(content))
-		if n := w.srv.Counters().Connections; n != 2 {
+		if n := w.Server.Counters().Connections; n != 2 {
 			t.Errorf("%d connections", n)
 		}
 	})
@@ -365,7 +366,7 @@ func TestIdle(t *testing.T) {
 		mustRead(t, fsys, "pub/file.bin", string(content))
 		time.Sleep(idleLimit + time.Second)
 		synctest.Wait()
-		for _, d := range w.srv.Transcript() {
+		for _, d := range w.Server.Transcript() {
 			if !d.Ended {
 				t.Error("an idle connection is kept for long")
 			}
@@ -387,7 +388,7 @@ func TestCloseFS(t *testing.T) {
 		}
 		var group sync.WaitGroup
 		group.Go(func() {
-			if _, err := fs.ReadFile(fsys, "pub/file.bin"); !errors.Is(err, ErrClosed) {
+			if _, err := fs.ReadFile(fsys, "pub/file.bin"); !errors.Is(err, ftpnat.ErrClosed) {
 				t.Errorf("ReadFile = %v", err)
 			}
 		})
@@ -400,7 +401,7 @@ func TestCloseFS(t *testing.T) {
 			"Open": second(fsys.Open("empty")), "Stat": second(fsys.Stat("empty")), "Read": second(idle.Read(make([]byte, 10))),
 			"Mkdir": fsys.Mkdir("x", 0o777), "WriteFile": fsys.WriteFile("x", nil, 0o666),
 		} {
-			if !errors.Is(err, ErrClosed) {
+			if !errors.Is(err, ftpnat.ErrClosed) {
 				t.Errorf("%s after Close = %v", name, err)
 			}
 		}

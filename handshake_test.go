@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"io"
 	"testing"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -15,7 +16,7 @@ func TestHandshakeCut(t *testing.T) {
 	cert := newCert(t, "ftp.example.com")
 	for _, kind := range []ftptest.Ending{ftptest.Cut, ftptest.Reset} {
 		s := setup{
-			dialer: func(d *Dialer) { d.MaxConns, d.TLSConfig = 1, &tls.Config{RootCAs: cert.Pool} },
+			dialer: func(d *ftpnat.Dialer) { d.MaxConns, d.TLSConfig = 1, &tls.Config{RootCAs: cert.Pool} },
 			ftp: func(s *ftptest.Server) {
 				s.TLS = cert.Server
 				s.Faults = []ftptest.Fault{
@@ -36,7 +37,7 @@ func TestHandshakeCut(t *testing.T) {
 			if err != nil || !bytes.Equal(got, content) {
 				t.Errorf("%d bytes, %v", len(got), err)
 			}
-			if n := w.srv.Counters().Connections; n < 6 {
+			if n := w.Server.Counters().Connections; n < 6 {
 				t.Errorf("%d connections", n)
 			}
 		})

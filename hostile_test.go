@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/control"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/memnet"
@@ -22,14 +23,14 @@ import (
 func TestStory2006(t *testing.T) {
 	s := setup{
 		near:   []memnet.Box{homeNAT, memnet.CommandBox{Verbs: []string{"PORT", "EPRT"}, Arg: memnet.PrivateEndpoint, Do: memnet.Reset}},
-		dialer: func(d *Dialer) { d.Modes = []Mode{PORT}; d.ListenPorts = [2]uint16{40001, 40001} },
+		dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PORT}; d.ListenPorts = [2]uint16{40001, 40001} },
 		ftp:    func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "STAT", Reply: "500 no"}} },
 	}
 	inBubble(t, s, func(t *testing.T, w *world) {
 		c := w.dial()
 		defer c.Close()
 		_, err := c.Retrieve(w.ctx, "pub/file.bin", 0)
-		var ne *NegotiateError
+		var ne *ftpnat.NegotiateError
 		if !errors.As(err, &ne) {
 			t.Fatalf("err = %v, want a *NegotiateError", err)
 		}
@@ -57,18 +58,18 @@ func TestNothingWorks(t *testing.T) {
 	cases := []struct {
 		name  string
 		setup setup
-		want  []Cause // each must be named
+		want  []ftpnat.Cause // each must be named
 	}{
-		{"all data ports dropped on both sides", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly}}, []Cause{DialTimeout}},
+		{"all data ports dropped on both sides", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly}}, []ftpnat.Cause{ftpnat.DialTimeout}},
 		{"the same, and PORT is taken", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly},
-			ftp: func(s *ftptest.Server) { s.Personality.ForeignPORT = ftptest.Connect }}, []Cause{DialTimeout, AcceptTimeout}},
-		{"all commands swallowed", setup{near: []memnet.Box{homeNAT, memnet.CommandBox{Verbs: []string{"EPSV", "PASV", "PORT", "EPRT"}, Do: memnet.Swallow}}}, []Cause{ControlSilent}},
-		{"all commands reset", setup{near: []memnet.Box{homeNAT, memnet.CommandBox{Verbs: []string{"EPSV", "PASV", "PORT", "EPRT"}, Do: memnet.Reset}}}, []Cause{ControlReset}},
+			ftp: func(s *ftptest.Server) { s.Personality.ForeignPORT = ftptest.Connect }}, []ftpnat.Cause{ftpnat.DialTimeout, ftpnat.AcceptTimeout}},
+		{"all commands swallowed", setup{near: []memnet.Box{homeNAT, memnet.CommandBox{Verbs: []string{"EPSV", "PASV", "PORT", "EPRT"}, Do: memnet.Swallow}}}, []ftpnat.Cause{ftpnat.ControlSilent}},
+		{"all commands reset", setup{near: []memnet.Box{homeNAT, memnet.CommandBox{Verbs: []string{"EPSV", "PASV", "PORT", "EPRT"}, Do: memnet.Reset}}}, []ftpnat.Cause{ftpnat.ControlReset}},
 		{"all commands refused", setup{ftp: func(s *ftptest.Server) {
 			for _, v := range []string{"EPSV", "PASV", "PORT", "EPRT"} {
 				s.Script = append(s.Script, ftptest.Step{On: v, Reply: "502 no"})
 			}
-		}}, []Cause{Refused}},
+		}}, []ftpnat.Cause{ftpnat.Refused}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -77,7 +78,7 @@ func TestNothingWorks(t *testing.T) {
 				defer conn.Close()
 				start := time.Now()
 				_, err := conn.Retrieve(w.ctx, "pub/file.bin", 0)
-				var ne *NegotiateError
+				var ne *ftpnat.NegotiateError
 				if !errors.As(err, &ne) {
 					t.Fatalf("err = %v, want a *NegotiateError", err)
 				}
@@ -85,10 +86,10 @@ func TestNothingWorks(t *testing.T) {
 					t.Errorf("it took %v", took)
 				}
 				for _, cause := range c.want {
-					if !slices.ContainsFunc(ne.Attempts, func(a Attempt) bool { return a.Cause == cause }) {
+					if !slices.ContainsFunc(ne.Attempts, func(a ftpnat.Attempt) bool { return a.Cause == cause }) {
 						t.Errorf("no attempt has the cause %v:\n%v", cause, err)
 					}
-					if !slices.Contains(ne.Advice(), cause.Advice()) && cause != ControlReset {
+					if !slices.Contains(ne.Advice(), cause.Advice()) && cause != ftpnat.ControlReset {
 						t.Errorf("the advice has nothing on %v: %q", cause, ne.Advice())
 					}
 				}
@@ -121,10 +122,10 @@ func TestSecondTransfer(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, c.setup, func(t *testing.T, w *world) {
-				var mem MemoryMap
+				var mem ftpnat.MemoryMap
 				w.d.Memory = &mem
 				last := func() string {
-					all := w.srv.Transcript()
+					all := w.Server.Transcript()
 					verbs := all[len(all)-1].Verbs()
 					return strings.Join(verbs, " ")
 				}
@@ -145,12 +146,12 @@ func TestSecondTransfer(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				other := new(MemoryMap)
+				other := new(ftpnat.MemoryMap)
 				if err := other.UnmarshalJSON(data); err != nil {
 					t.Fatal(err)
 				}
-				d2 := &Dialer{DialContext: w.d.DialContext, Listen: w.d.Listen, Memory: other}
-				c2, err := d2.Dial(w.ctx, w.addr)
+				d2 := &ftpnat.Dialer{DialContext: w.d.DialContext, Listen: w.d.Listen, Memory: other}
+				c2, err := d2.Dial(w.ctx, w.Addr)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -179,7 +180,7 @@ func TestForget(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got, want := w.verbs(), "USER PASS TYPE OPTS EPSV FEAT RETR EPSV PASV RETR PASV RETR NOOP"; got != want {
+		if got, want := w.Verbs(), "USER PASS TYPE OPTS EPSV FEAT RETR EPSV PASV RETR PASV RETR NOOP"; got != want {
 			t.Errorf("commands %q, want %q", got, want)
 		}
 	})
@@ -233,21 +234,21 @@ func TestHostileServer(t *testing.T) {
 	}{
 		{"no greeting", ftptest.Step{On: ftptest.Greeting, Then: ftptest.Silence}, "no reply", nil},
 		{"120 and nothing", ftptest.Step{On: ftptest.Greeting, Reply: "120 wait", Then: ftptest.Silence}, "no reply", nil},
-		{"421 greeting", ftptest.Step{On: ftptest.Greeting, Reply: "421 too many", Then: ftptest.Cut}, "421 too many", new(*ReplyError)},
+		{"421 greeting", ftptest.Step{On: ftptest.Greeting, Reply: "421 too many", Then: ftptest.Cut}, "421 too many", new(*ftpnat.ReplyError)},
 		{"endless lines in the greeting", ftptest.Step{On: ftptest.Greeting, Endless: "220-again\r\n"}, "without an end", new(*control.ProtocolError)},
 		{"an endless line in the greeting", ftptest.Step{On: ftptest.Greeting, Endless: "220 aaaaaaaaaaaaaaaaaaaaaaaa"}, "a line of more than", new(*control.ProtocolError)},
 		{"endless empty lines", ftptest.Step{On: ftptest.Greeting, Endless: "\r\n"}, "empty lines", new(*control.ProtocolError)},
 		{"HTTP", ftptest.Step{On: ftptest.Greeting, Raw: "HTTP/1.1 400 Bad Request\r\n\r\n"}, "without a reply code", new(*control.ProtocolError)},
 		{"closed at once", ftptest.Step{On: ftptest.Greeting, Raw: "2", Then: ftptest.Cut}, "closed by the other end", new(*control.LostError)},
 		{"endless reply to RETR", ftptest.Step{On: "RETR", Endless: "150-again\r\n"}, "", nil},
-		{"silence at RETR", ftptest.Step{On: "RETR", Then: ftptest.Silence}, "no reply", new(*NegotiateError)},
+		{"silence at RETR", ftptest.Step{On: "RETR", Then: ftptest.Silence}, "no reply", new(*ftpnat.NegotiateError)},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, setup{ftp: func(s *ftptest.Server) { s.Script = []ftptest.Step{c.step} }}, func(t *testing.T, w *world) {
 				w.d.RetryFor = 10 * time.Second
 				start := time.Now()
-				conn, err := w.d.Dial(w.ctx, w.addr)
+				conn, err := w.d.Dial(w.ctx, w.Addr)
 				if err == nil {
 					err = w.fetch(conn)
 					conn.Close()
@@ -272,7 +273,7 @@ func TestArgument(t *testing.T) {
 		inBubble(t, setup{}, func(t *testing.T, w *world) {
 			c := w.dial()
 			defer c.Close()
-			before := w.verbs()
+			before := w.Verbs()
 			_, err1 := c.Retrieve(w.ctx, bad, 0)
 			_, err2 := c.Store(w.ctx, bad, strings.NewReader("x"))
 			_, err3 := c.Do(w.ctx, 0, "SIZE", bad)
@@ -282,11 +283,11 @@ func TestArgument(t *testing.T) {
 					t.Errorf("%q: err = %v", bad, err)
 				}
 			}
-			if got := w.verbs(); got != before {
+			if got := w.Verbs(); got != before {
 				t.Errorf("%q: sent %q", bad, strings.TrimPrefix(got, before))
 			}
 			w.d.Password = bad
-			if _, err := w.d.Dial(w.ctx, w.addr); !errors.Is(err, control.ErrArgument) || strings.Contains(err.Error(), "b") && strings.Contains(err.Error(), bad) {
+			if _, err := w.d.Dial(w.ctx, w.Addr); !errors.Is(err, control.ErrArgument) || strings.Contains(err.Error(), "b") && strings.Contains(err.Error(), bad) {
 				t.Errorf("password %q: err = %v", bad, err)
 			}
 		})
@@ -308,7 +309,7 @@ func TestCancel(t *testing.T) {
 			defer cancel()
 			w.ctx = ctx
 			start := time.Now()
-			c, err := w.d.Dial(ctx, w.addr)
+			c, err := w.d.Dial(ctx, w.Addr)
 			if err == nil {
 				if err = w.fetch(c); err == nil {
 					err = w.store(c)
@@ -340,10 +341,10 @@ func TestBusy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Do(w.ctx, 0, "NOOP"); err != ErrBusy {
+		if _, err := c.Do(w.ctx, 0, "NOOP"); err != ftpnat.ErrBusy {
 			t.Errorf("Do: %v, want ErrBusy", err)
 		}
-		if _, err := c.Store(w.ctx, "x", strings.NewReader("x")); err != ErrBusy {
+		if _, err := c.Store(w.ctx, "x", strings.NewReader("x")); err != ftpnat.ErrBusy {
 			t.Errorf("Store: %v, want ErrBusy", err)
 		}
 		done := make(chan error)
@@ -353,10 +354,10 @@ func TestBusy(t *testing.T) {
 		}()
 		time.Sleep(time.Second) // virtual
 		c.Close()
-		if err := <-done; err != ErrClosed {
+		if err := <-done; err != ftpnat.ErrClosed {
 			t.Errorf("the read ended with %v, want ErrClosed", err)
 		}
-		if _, err := c.Do(w.ctx, 0, "NOOP"); err != ErrClosed {
+		if _, err := c.Do(w.ctx, 0, "NOOP"); err != ftpnat.ErrClosed {
 			t.Errorf("Do after Close: %v, want ErrClosed", err)
 		}
 	})
@@ -415,7 +416,7 @@ func TestVerdict(t *testing.T) {
 		}}, func(t *testing.T, w *world) {
 			c := w.dial()
 			defer c.Close()
-			var re *ReplyError
+			var re *ftpnat.ReplyError
 			if err := w.fetch(c); !errors.As(err, &re) {
 				t.Errorf("%s: a download ended with %v", final, err)
 			}
@@ -430,7 +431,7 @@ func TestVerdict(t *testing.T) {
 		}}, func(t *testing.T, w *world) {
 			c := w.dial()
 			defer c.Close()
-			if err := w.fetch(c); !errors.Is(err, ErrNoVerdict) {
+			if err := w.fetch(c); !errors.Is(err, ftpnat.ErrNoVerdict) {
 				t.Errorf("err = %v, want ErrNoVerdict", err)
 			}
 		})

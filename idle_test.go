@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/memnet"
 )
@@ -23,8 +24,8 @@ func TestIdleControl(t *testing.T) {
 	forgetful.IdleTimeout = 8 * time.Second
 	for _, reset := range []bool{false, true} {
 		forgetful.IdleReset = reset
-		for _, modes := range [][]Mode{nil, {PASV}} {
-			s := setup{near: []memnet.Box{forgetful}, dialer: func(d *Dialer) { d.Modes = modes },
+		for _, modes := range [][]ftpnat.Mode{nil, {ftpnat.PASV}} {
+			s := setup{near: []memnet.Box{forgetful}, dialer: func(d *ftpnat.Dialer) { d.Modes = modes },
 				ftp: func(s *ftptest.Server) { s.Rate = int64(len(content)) / 30 }}
 			inBubble(t, s, func(t *testing.T, w *world) {
 				c := w.dial()
@@ -72,7 +73,7 @@ func TestIdleForgotten(t *testing.T) {
 		if took := time.Since(start); took > 6*time.Second {
 			t.Errorf("it took %v to find out and to begin again", took)
 		}
-		if n := w.near.Counters()[0].Expired; n == 0 {
+		if n := w.Near.Counters()[0].Expired; n == 0 {
 			t.Error("the NAT has forgotten nothing")
 		}
 	})
@@ -95,8 +96,8 @@ func TestOtherDataHost(t *testing.T) {
 	dataHost := netip.MustParseAddr("198.51.100.20")
 	s := setup{far: []memnet.Box{memnet.Tap{}}, ftp: func(s *ftptest.Server) { refuseAll(s, "EPSV", "PORT", "EPRT") }}
 	build := func(w *world) {
-		other := w.net.Host("data.example.com", dataHost)
-		s := w.srv
+		other := w.Net.Host("data.example.com", dataHost)
+		s := w.Server
 		s.Listen, s.Advertise = func(ctx context.Context, network, addr string) (net.Listener, error) {
 			_, port, _ := net.SplitHostPort(addr)
 			return other.Listen(ctx, network, net.JoinHostPort(dataHost.String(), port))
@@ -108,7 +109,7 @@ func TestOtherDataHost(t *testing.T) {
 			c := w.dial()
 			defer c.Close()
 			err := w.fetch(c)
-			var ne *NegotiateError
+			var ne *ftpnat.NegotiateError
 			if !errors.As(err, &ne) {
 				t.Fatalf("err = %v", err)
 			}
@@ -147,7 +148,7 @@ func TestOnePerAddress(t *testing.T) {
 		t.Run(do.String(), func(t *testing.T) {
 			s := setup{near: []memnet.Box{homeNAT, on("EPSV", do)}, ftp: func(s *ftptest.Server) { s.MaxPerAddr = 1 }}
 			inBubble(t, s, func(t *testing.T, w *world) {
-				fsys, err := w.d.Open(w.ctx, "ftp://"+w.addr+"/pub")
+				fsys, err := w.d.Open(w.ctx, "ftp://"+w.Addr+"/pub")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -188,7 +189,7 @@ func TestGoesOn(t *testing.T) {
 				s.Script = []ftptest.Step{{On: verb, Nth: 1, Reply: "421 Could not create socket."}}
 			}}
 			inBubble(t, s, func(t *testing.T, w *world) {
-				for _, modes := range [][]Mode{nil, {PASV, EPSV}, {PORT, EPSV}, {EPRT, EPSV}} {
+				for _, modes := range [][]ftpnat.Mode{nil, {ftpnat.PASV, ftpnat.EPSV}, {ftpnat.PORT, ftpnat.EPSV}, {ftpnat.EPRT, ftpnat.EPSV}} {
 					w.d.Modes = modes
 					c := w.dial()
 					rc, err := c.Retrieve(w.ctx, "pub/file.bin", 10)
@@ -220,14 +221,14 @@ func TestGoesOn(t *testing.T) {
 // crosses it: another one is asked for, once.
 func TestSIPPort(t *testing.T) {
 	for _, c := range []struct {
-		mode  Mode
+		mode  ftpnat.Mode
 		reply string
 	}{
-		{EPSV, "229 Entering Extended Passive Mode (|||5060|)"},
-		{EPSV, "229 Entering Extended Passive Mode (|||5061|)"},
-		{PASV, "227 Entering Passive Mode (198,51,100,10,19,196)."},
+		{ftpnat.EPSV, "229 Entering Extended Passive Mode (|||5060|)"},
+		{ftpnat.EPSV, "229 Entering Extended Passive Mode (|||5061|)"},
+		{ftpnat.PASV, "227 Entering Passive Mode (198,51,100,10,19,196)."},
 	} {
-		s := setup{near: []memnet.Box{homeNAT}, dialer: func(d *Dialer) { d.Modes = []Mode{c.mode} },
+		s := setup{near: []memnet.Box{homeNAT}, dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{c.mode} },
 			ftp: func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: c.mode.String(), Nth: 1, Reply: c.reply}} }}
 		inBubble(t, s, func(t *testing.T, w *world) {
 			conn := w.dial()
@@ -236,7 +237,7 @@ func TestSIPPort(t *testing.T) {
 				t.Fatal(err)
 			}
 			verb := c.mode.String()
-			if got := strings.Replace(w.verbs(), " FEAT", "", 1); !strings.HasSuffix(got, verb+" "+verb+" RETR") {
+			if got := strings.Replace(w.Verbs(), " FEAT", "", 1); !strings.HasSuffix(got, verb+" "+verb+" RETR") {
 				t.Errorf("%s: the commands were %s", c.reply, got)
 			}
 			if got := causesOf(conn.Report().Attempts); !slices.Equal(got, []string{verb + " OK"}) {
@@ -270,7 +271,7 @@ func TestListenPortsRotate(t *testing.T) {
 		{[2]uint16{40000, 40000}, 0},
 	}
 	for _, c := range cases {
-		inBubble(t, setup{dialer: func(d *Dialer) { d.Modes, d.ListenPorts = []Mode{PORT}, c.ports }}, func(t *testing.T, w *world) {
+		inBubble(t, setup{dialer: func(d *ftpnat.Dialer) { d.Modes, d.ListenPorts = []ftpnat.Mode{ftpnat.PORT}, c.ports }}, func(t *testing.T, w *world) {
 			conn := w.dial()
 			defer conn.Close()
 			var used []uint16

@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/memnet"
 )
@@ -83,7 +84,7 @@ var inspections = []inspected{
 }
 
 // setup returns the network of the way.
-func (c inspected) setup(p ftptest.Personality, mode Mode, plainly bool) setup {
+func (c inspected) setup(p ftptest.Personality, mode ftpnat.Mode, plainly bool) setup {
 	s := setup{near: c.near, far: c.far, ftp: func(s *ftptest.Server) {
 		s.Personality = p
 		s.Personality.Coalesce = c.coalesce
@@ -93,9 +94,9 @@ func (c inspected) setup(p ftptest.Personality, mode Mode, plainly bool) setup {
 				panic(err)
 			}
 		}
-	}, dialer: func(d *Dialer) {
-		if mode != EPSV {
-			d.Modes = []Mode{mode}
+	}, dialer: func(d *ftpnat.Dialer) {
+		if mode != ftpnat.EPSV {
+			d.Modes = []ftpnat.Mode{mode}
 		}
 		if plainly {
 			plain(d)
@@ -115,10 +116,10 @@ type faults struct {
 
 // watch returns a context that has them collected.
 func (f *faults) watch(ctx context.Context) context.Context {
-	return WithTrace(ctx, &Trace{Attempt: func(a Attempt) {
+	return ftpnat.WithTrace(ctx, &ftpnat.Trace{Attempt: func(a ftpnat.Attempt) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if c := causesOf([]Attempt{a})[0]; a.Cause != OK && !slices.Contains(f.seen, c) {
+		if c := causesOf([]ftpnat.Attempt{a})[0]; a.Cause != ftpnat.OK && !slices.Contains(f.seen, c) {
 			f.seen = append(f.seen, c)
 		}
 	}})
@@ -159,7 +160,7 @@ func TestInspectSessions(t *testing.T) {
 	eachInspection(t, func(t *testing.T, w *world) (parts []time.Duration) {
 		for i := range 5 {
 			start := time.Now()
-			fsys, err := w.d.Open(w.ctx, "ftp://"+w.addr+"/")
+			fsys, err := w.d.Open(w.ctx, "ftp://"+w.Addr+"/")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -186,10 +187,10 @@ func TestInspectSessions(t *testing.T) {
 // times that its parts took compared.
 func eachInspection(t *testing.T, work func(*testing.T, *world) []time.Duration, compare func(t *testing.T, fast, slow []time.Duration)) {
 	for _, c := range inspections {
-		for _, mode := range []Mode{EPSV, PASV, PORT} {
+		for _, mode := range []ftpnat.Mode{ftpnat.EPSV, ftpnat.PASV, ftpnat.PORT} {
 			t.Run(fmt.Sprintf("%s/%v", c.name, mode), func(t *testing.T) {
 				p := ftptest.VSFTPD()
-				if mode == PASV {
+				if mode == ftpnat.PASV {
 					p = ftptest.ProFTPD()
 				}
 				var took [2][]time.Duration
@@ -221,7 +222,7 @@ func (w *world) inspect(t *testing.T) (parts []time.Duration) {
 		parts = append(parts, time.Since(last))
 		last = time.Now()
 	}
-	fsys, err := w.d.Open(w.ctx, "ftp://"+w.addr+"/")
+	fsys, err := w.d.Open(w.ctx, "ftp://"+w.Addr+"/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,9 +269,9 @@ func (w *world) inspect(t *testing.T) (parts []time.Duration) {
 func TestWalkSegments(t *testing.T) {
 	for _, p := range []ftptest.Personality{ftptest.VSFTPD(), ftptest.ProFTPD()} {
 		c := inspected{near: inspector(memnet.Inspector{Long: memnet.Reset, MaxSegment: 1024})}
-		inBubble(t, c.setup(p, EPSV, false), func(t *testing.T, w *world) {
+		inBubble(t, c.setup(p, ftpnat.EPSV, false), func(t *testing.T, w *world) {
 			for i := range 200 {
-				if err := w.srv.Tree.WriteFile(fmt.Sprintf("tree/directory%03d/a file %d", i, i), nil, 0o644); err != nil {
+				if err := w.Server.Tree.WriteFile(fmt.Sprintf("tree/directory%03d/a file %d", i, i), nil, 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -286,7 +287,7 @@ func TestWalkSegments(t *testing.T) {
 			if err != nil || names != 1+2*210 {
 				t.Errorf("%s: %d names, %v", p.Name, names, err)
 			}
-			if n := len(w.srv.Transcript()); n != 1 {
+			if n := len(w.Server.Transcript()); n != 1 {
 				t.Errorf("%s: %d control connections", p.Name, n)
 			}
 		})
@@ -298,13 +299,13 @@ func TestWalkSegments(t *testing.T) {
 func TestAheadIdle(t *testing.T) {
 	for _, after := range []time.Duration{5 * time.Second, 30 * time.Second} {
 		for _, resets := range []bool{false, true} {
-			for _, mode := range []Mode{EPSV, PORT} {
+			for _, mode := range []ftpnat.Mode{ftpnat.EPSV, ftpnat.PORT} {
 				t.Run(fmt.Sprint(after, resets, mode), func(t *testing.T) {
 					c := inspected{near: []memnet.Box{memnet.Idle{After: after, Reset: resets}}}
 					inBubble(t, c.setup(ftptest.VSFTPD(), mode, false), func(t *testing.T, w *world) {
 						var seen faults
 						w.ctx = seen.watch(w.ctx)
-						fsys, err := w.d.Open(w.ctx, "ftp://"+w.addr+"/")
+						fsys, err := w.d.Open(w.ctx, "ftp://"+w.Addr+"/")
 						if err != nil {
 							t.Fatal(err)
 						}

@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -18,7 +19,7 @@ import (
 func TestLendImpatient(t *testing.T) {
 	for _, patience := range []time.Duration{0, 20 * time.Millisecond, time.Second, time.Minute} {
 		t.Run(patience.String(), func(t *testing.T) {
-			s := setup{dialer: func(d *Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) { s.Rate = 40_000 }}
+			s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) { s.Rate = 40_000 }}
 			inBubble(t, s, func(t *testing.T, w *world) {
 				fsys := w.openFS(t, "")
 				f, err := fsys.Create("up")
@@ -36,7 +37,7 @@ func TestLendImpatient(t *testing.T) {
 						t.Errorf("a hook of the Stat that is over: %s", what)
 					}
 				}
-				ctx = WithTrace(ctx, &Trace{Command: hook, Note: hook, Reply: func(r Reply) { hook(r.String()) }, Lost: func(err error) { hook(err.Error()) }})
+				ctx = ftpnat.WithTrace(ctx, &ftpnat.Trace{Command: hook, Note: hook, Reply: func(r ftpnat.Reply) { hook(r.String()) }, Lost: func(err error) { hook(err.Error()) }})
 				start := time.Now()
 				_, err = fsys.WithContext(ctx).Stat("pub/file.bin")
 				over.Store(true)
@@ -58,7 +59,7 @@ func TestLendImpatient(t *testing.T) {
 // TestLendRefused has the server refuse a file when the upload is ended for
 // somebody else, while who writes it writes on.
 func TestLendRefused(t *testing.T) {
-	s := setup{dialer: func(d *Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) {
+	s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) {
 		s.Script = []ftptest.Step{{On: "STOR", Final: "552 Quota exceeded."}}
 	}}
 	inBubble(t, s, func(t *testing.T, w *world) {
@@ -98,7 +99,7 @@ func TestLendEnded(t *testing.T) {
 	for _, end := range []string{"owner", "owner, then taker", "FS"} {
 		for _, after := range []time.Duration{0, 2 * rtt} {
 			t.Run(end+" "+after.String(), func(t *testing.T) {
-				s := setup{dialer: func(d *Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) { s.Rate = 10_000 }}
+				s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) { s.Rate = 10_000 }}
 				inBubble(t, s, func(t *testing.T, w *world) {
 					fsys := w.openFS(t, "")
 					ctx, cancel := context.WithCancel(t.Context())
@@ -123,7 +124,7 @@ func TestLendEnded(t *testing.T) {
 					switch end {
 					case "FS":
 						fsys.Close()
-						want = ErrClosed
+						want = ftpnat.ErrClosed
 					case "owner":
 						cancel()
 					default:
@@ -152,9 +153,9 @@ func TestLendEnded(t *testing.T) {
 func TestLendQueue(t *testing.T) {
 	cert := newCert(t, "ftp.example.com")
 	for _, secure := range []bool{false, true} {
-		s := setup{dialer: func(d *Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) { s.Rate = 100_000 }}
+		s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) { s.Rate = 100_000 }}
 		if secure {
-			s.dialer = func(d *Dialer) { d.MaxConns, d.TLSConfig = 1, &tls.Config{RootCAs: cert.Pool} }
+			s.dialer = func(d *ftpnat.Dialer) { d.MaxConns, d.TLSConfig = 1, &tls.Config{RootCAs: cert.Pool} }
 			s.ftp = func(s *ftptest.Server) { s.Rate, s.TLS = 100_000, cert.Server }
 		}
 		inBubble(t, s, func(t *testing.T, w *world) {

@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"io/fs"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -14,7 +15,7 @@ var cutNames = []string{"dir", "empty", "name.txt", "name.txt.old", "pub"}
 
 // listCut lists a directory over data connections, all or one, that are cut
 // where the server does not see it. It returns how often it was listed for that.
-func listCut(t *testing.T, p ftptest.Personality, conn int, after int64, f func(fsys *FS)) (asked int) {
+func listCut(t *testing.T, p ftptest.Personality, conn int, after int64, f func(fsys *ftpnat.FS)) (asked int) {
 	s := setup{dialer: plain, ftp: func(s *ftptest.Server) {
 		s.Personality = p
 		s.Faults = []ftptest.Fault{{On: ftptest.Data, Conn: conn, Dir: ftptest.Sent, After: after, Kind: ftptest.Cut}}
@@ -24,12 +25,12 @@ func listCut(t *testing.T, p ftptest.Personality, conn int, after int64, f func(
 	}}
 	inBubble(t, s, func(t *testing.T, w *world) {
 		for _, name := range []string{"dir/x", "name.txt", "name.txt.old"} {
-			if err := w.srv.Tree.WriteFile(name, small, 0o644); err != nil {
+			if err := w.Server.Tree.WriteFile(name, small, 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
 		f(w.openFS(t, ""))
-		asked = strings.Count(w.verbs(), "LIST") + strings.Count(w.verbs(), "MLSD")
+		asked = strings.Count(w.Verbs(), "LIST") + strings.Count(w.Verbs(), "MLSD")
 	})
 	return asked
 }
@@ -48,7 +49,7 @@ func TestListCut(t *testing.T) {
 		t.Run(p.Name, func(t *testing.T) {
 			short, last := 0, int64(0)
 			for after := int64(1); after < 800; after++ {
-				asked := listCut(t, p, 1, after, func(fsys *FS) {
+				asked := listCut(t, p, 1, after, func(fsys *ftpnat.FS) {
 					list, err := fsys.ReadDir(".")
 					names := namesOf(list)
 					switch {
@@ -68,7 +69,7 @@ func TestListCut(t *testing.T) {
 				t.Errorf("%d listings were short; the last cut that was seen is after %d bytes", short, last)
 			}
 			// A server that does not end its last line.
-			asked := listCut(t, p, 0, last-1, func(fsys *FS) {
+			asked := listCut(t, p, 0, last-1, func(fsys *ftpnat.FS) {
 				for range 3 {
 					if list, err := fsys.ReadDir("."); err != nil || !slices.Equal(namesOf(list), cutNames) {
 						t.Errorf("not ended: %q, %v", namesOf(list), err)

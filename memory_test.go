@@ -1,36 +1,37 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"slices"
 	"sync"
 	"testing"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
 // plainMemory is a Memory as anybody would write it.
 type plainMemory struct {
 	mu      sync.Mutex
-	lessons map[Path]Lesson
-	all     []Lesson // that were learnt
-	copies  [][]Mode // what they avoided then
+	lessons map[ftpnat.Path]ftpnat.Lesson
+	all     []ftpnat.Lesson // that were learnt
+	copies  [][]ftpnat.Mode // what they avoided then
 }
 
-func (m *plainMemory) Recall(p Path) (Lesson, bool) {
+func (m *plainMemory) Recall(p ftpnat.Path) (ftpnat.Lesson, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l, ok := m.lessons[p]
 	return l, ok
 }
 
-func (m *plainMemory) Learn(p Path, l Lesson) {
+func (m *plainMemory) Learn(p ftpnat.Path, l ftpnat.Lesson) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lessons[p] = l
 	m.all, m.copies = append(m.all, l), append(m.copies, slices.Clone(l.Avoid))
 }
 
-func (m *plainMemory) Forget(p Path) {
+func (m *plainMemory) Forget(p ftpnat.Path) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.lessons, p)
@@ -38,9 +39,9 @@ func (m *plainMemory) Forget(p Path) {
 
 // TestMemoryOfOthers: what a Memory was given is its own from then on.
 func TestMemoryOfOthers(t *testing.T) {
-	m := &plainMemory{lessons: make(map[Path]Lesson)}
+	m := &plainMemory{lessons: make(map[ftpnat.Path]ftpnat.Lesson)}
 	s := setup{
-		dialer: func(d *Dialer) { d.Memory = m },
+		dialer: func(d *ftpnat.Dialer) { d.Memory = m },
 		ftp: func(s *ftptest.Server) {
 			s.Script = []ftptest.Step{{On: "EPSV", Conn: 1, Reply: "500 no"}, {On: "PASV", Conn: 1, Reply: "500 no"}, {On: "PORT", Reply: "500 no"}, {On: "EPRT", Conn: 2, Reply: "500 no"}}
 		},

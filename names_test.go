@@ -1,12 +1,14 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"errors"
 	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -34,7 +36,7 @@ func TestRawNames(t *testing.T) {
 	const raw = "caf\xe9 \xff"
 	for _, p := range []ftptest.Personality{ftptest.ProFTPD(), ftptest.Ancient()} {
 		inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Personality = p; srv.Personality.Telnet = true }}, func(t *testing.T, w *world) {
-			if err := w.srv.Tree.WriteFile("d/"+raw, []byte("raw"), 0o644); err != nil {
+			if err := w.Server.Tree.WriteFile("d/"+raw, []byte("raw"), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			fsys := w.openFS(t, "")
@@ -78,7 +80,7 @@ func TestConfirmed(t *testing.T) {
 			inBubble(t, s, func(t *testing.T, w *world) {
 				fsys := w.openFS(t, "")
 				var pe *fs.PathError
-				var refused *ReplyError
+				var refused *ftpnat.ReplyError
 				_, err := fsys.ReadFile("pub/file.bin")
 				if !errors.Is(err, fs.ErrPermission) || !errors.As(err, &pe) || !errors.As(err, &refused) {
 					t.Errorf("a file that may not be read: %v", err)
@@ -92,10 +94,10 @@ func TestConfirmed(t *testing.T) {
 						t.Errorf("%s of what is not there: %v", name, err)
 					}
 				}
-				if _, err := fsys.ReadDir("empty"); !errors.Is(err, errNotDir) {
+				if _, err := fsys.ReadDir("empty"); !errors.Is(err, syscall.ENOTDIR) {
 					t.Errorf("ReadDir of a file: %v", err)
 				}
-				if _, err := fsys.ReadFile("pub"); !errors.Is(err, errIsDir) {
+				if _, err := fsys.ReadFile("pub"); !errors.Is(err, syscall.EISDIR) {
 					t.Errorf("ReadFile of a directory: %v", err)
 				}
 				if err := fsys.Mkdir("pub", 0o777); !errors.Is(err, fs.ErrExist) {
@@ -119,7 +121,7 @@ func TestPRET(t *testing.T) {
 			if _, err := fsys.ReadFile("no"); !errors.Is(err, fs.ErrNotExist) || isNegotiate(err) {
 				t.Errorf("%s: %v", reply, err)
 			}
-			if n := w.srv.Counters().Commands["PASV"]; n > 0 {
+			if n := w.Server.Counters().Commands["PASV"]; n > 0 {
 				t.Errorf("%s: another mode was tried", reply)
 			}
 		})
@@ -130,13 +132,13 @@ func TestPRET(t *testing.T) {
 func TestOpenDir(t *testing.T) {
 	for dir, want := range map[string]error{
 		"": nil, "pub": nil, "pub/": nil, "%2Fpub": nil, "%2F": nil, "a%20b": nil,
-		"no": fs.ErrNotExist, "no/no": fs.ErrNotExist, "%2Fno": fs.ErrNotExist, "empty": errNotDir, "a%0Ab": fs.ErrInvalid,
+		"no": fs.ErrNotExist, "no/no": fs.ErrNotExist, "%2Fno": fs.ErrNotExist, "empty": syscall.ENOTDIR, "a%0Ab": fs.ErrInvalid,
 	} {
 		inBubble(t, setup{}, func(t *testing.T, w *world) {
-			if err := w.srv.Tree.MkdirAll("a b"); err != nil {
+			if err := w.Server.Tree.MkdirAll("a b"); err != nil {
 				t.Fatal(err)
 			}
-			fsys, err := w.d.Open(t.Context(), "ftp://"+w.addr+"/"+dir)
+			fsys, err := w.d.Open(t.Context(), "ftp://"+w.Addr+"/"+dir)
 			if !errors.Is(err, want) {
 				t.Errorf("Open(%s) = %v, want %v", dir, err, want)
 			}
@@ -148,23 +150,5 @@ func TestOpenDir(t *testing.T) {
 				t.Errorf("%s: %v", dir, err)
 			}
 		})
-	}
-}
-
-func TestNameForms(t *testing.T) {
-	for name, want := range map[string]string{
-		"": "", "a": "a", "a b": "a b", "-a": "./-a", " a": "./ a", "~a": "./~a", "a/-b": "a/-b",
-		"20240101000000 x": "./20240101000000 x", "20240101000000x": "20240101000000x", "20240101000000": "20240101000000",
-	} {
-		if got := dotted(name); got != want {
-			t.Errorf("dotted(%q) = %q, want %q", name, got, want)
-		}
-	}
-	for name, want := range map[string]bool{
-		"a": true, "a/b.c_d": true, "a-b": true, "ü": true, "-a": false, "a/-b": false, "a b": false, "a*": false, "[a]": false, "~a": false, "{a}": false, "a\\b": false,
-	} {
-		if got := plainName(name); got != want {
-			t.Errorf("plainName(%q) = %v", name, got)
-		}
 	}
 }

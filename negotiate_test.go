@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"net/netip"
@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/memnet"
 )
@@ -65,7 +66,7 @@ var events = []struct {
 	{"active only, forwarded range", setup{
 		near:   []memnet.Box{memnet.NAT{Public: natAddr, Filtering: memnet.AddressAndPortDependent, Forwards: []memnet.Forward{{Ports: memnet.PortRange{First: 40000, Last: 40009}, To: privateClient}}}},
 		far:    []memnet.Box{activeOnly},
-		dialer: func(d *Dialer) { d.PublicAddr, d.ListenPorts = natAddr, [2]uint16{40000, 40009} }},
+		dialer: func(d *ftpnat.Dialer) { d.PublicAddr, d.ListenPorts = natAddr, [2]uint16{40000, 40009} }},
 		[]string{"EPSV DialTimeout", "PASV DialTimeout", "PORT Refused", "PORT OK"}, "PORT PORT RETR", 1, 6 * time.Second},
 	{"active only, 1:1 NAT, address learnt from STAT", setup{
 		near: []memnet.Box{memnet.NAT{Public: natAddr, Filtering: memnet.AddressAndPortDependent, Forwards: []memnet.Forward{{Ports: memnet.AllPorts, To: privateClient}}}},
@@ -75,13 +76,13 @@ var events = []struct {
 		near: []memnet.Box{memnet.NAT{Public: natAddr, Filtering: memnet.AddressAndPortDependent, Forwards: []memnet.Forward{{Ports: memnet.AllPorts, To: privateClient}}}},
 		far:  []memnet.Box{activeOnly}, ftp: func(s *ftptest.Server) { s.Personality = ftptest.PureFTPd() }},
 		[]string{"EPSV DialTimeout", "PASV DialTimeout", "PORT Refused", "PORT OK"}, "PORT PORT RETR", 1, 6 * time.Second},
-	{"PORT reset, passive next", setup{near: []memnet.Box{homeNAT, on("PORT", memnet.Reset)}, dialer: func(d *Dialer) { d.Modes = []Mode{PORT, EPSV} }},
+	{"PORT reset, passive next", setup{near: []memnet.Box{homeNAT, on("PORT", memnet.Reset)}, dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PORT, ftpnat.EPSV} }},
 		[]string{"PORT ControlReset", "EPSV OK"}, "EPSV RETR", 2, 1500 * time.Millisecond},
-	{"PORT swallowed, passive next", setup{near: []memnet.Box{homeNAT, on("PORT", memnet.Swallow)}, dialer: func(d *Dialer) { d.Modes = []Mode{PORT, EPSV} }},
+	{"PORT swallowed, passive next", setup{near: []memnet.Box{homeNAT, on("PORT", memnet.Swallow)}, dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PORT, ftpnat.EPSV} }},
 		[]string{"PORT ControlSilent", "EPSV OK"}, "EPSV RETR", 2, 4 * time.Second},
-	{"PORT refused, EPRT next", setup{ftp: func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "PORT", Reply: "502 no"}} }, dialer: func(d *Dialer) { d.Modes = []Mode{PORT, EPRT} }},
+	{"PORT refused, EPRT next", setup{ftp: func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "PORT", Reply: "502 no"}} }, dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PORT, ftpnat.EPRT} }},
 		[]string{"PORT Refused", "EPRT OK"}, "PORT STAT EPRT RETR", 1, 20 * rtt},
-	{"PORT 200 and nobody connects", setup{near: []memnet.Box{homeNAT}, ftp: func(s *ftptest.Server) { s.Personality.ForeignPORT = ftptest.Connect }, dialer: func(d *Dialer) { d.Modes = []Mode{PORT, EPSV} }},
+	{"PORT 200 and nobody connects", setup{near: []memnet.Box{homeNAT}, ftp: func(s *ftptest.Server) { s.Personality.ForeignPORT = ftptest.Connect }, dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PORT, ftpnat.EPSV} }},
 		nil, "EPSV RETR", 3, 9 * time.Second},
 	{"425 after 150", setup{dialer: plain, ftp: func(s *ftptest.Server) {
 		s.Script = []ftptest.Step{{On: "RETR", Nth: 1, After150: "425 Can't open data connection."}}
@@ -95,7 +96,7 @@ var events = []struct {
 	{"server stuck in connect", setup{near: []memnet.Box{homeNAT}, ftp: func(s *ftptest.Server) {
 		s.Personality.ForeignPORT = ftptest.Connect
 		s.Personality.EagerPORT = false
-	}, dialer: func(d *Dialer) { d.Modes = []Mode{PORT, PASV} }}, nil, "PASV RETR", 3, 9 * time.Second},
+	}, dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PORT, ftpnat.PASV} }}, nil, "PASV RETR", 3, 9 * time.Second},
 	{"227 names a private address", setup{ftp: func(s *ftptest.Server) {
 		s.Advertise = privateServer
 		s.Script = []ftptest.Step{{On: "EPSV", Reply: "502 no"}}
@@ -104,7 +105,7 @@ var events = []struct {
 		far: []memnet.Box{memnet.NAT{Public: serverAddr, Forwards: []memnet.Forward{{Ports: memnet.AllPorts, To: privateServer}}}},
 		ftp: func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "EPSV", Reply: "550 Permission denied."}} }},
 		[]string{"EPSV Refused", "PASV OK"}, "EPSV PASV RETR", 1, 13 * rtt},
-	{"227 names a dead public address", setup{ftp: func(s *ftptest.Server) { s.Advertise = deadAddr }, dialer: func(d *Dialer) { d.Modes = []Mode{PASV} }},
+	{"227 names a dead public address", setup{ftp: func(s *ftptest.Server) { s.Advertise = deadAddr }, dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PASV} }},
 		[]string{"PASV OK"}, "PASV RETR", 1, 13 * rtt},
 	{"227 in answer to EPSV", setup{ftp: func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "EPSV", As: "PASV"}} }},
 		[]string{"EPSV OK"}, "EPSV RETR", 1, 13 * rtt},
@@ -167,7 +168,7 @@ func TestEvents(t *testing.T) {
 				if took > c.limit {
 					t.Errorf("the first byte came after %v, want at most %v", took, c.limit)
 				}
-				last := w.srv.Transcript()
+				last := w.Server.Transcript()
 				verbs := strings.Join(last[len(last)-1].Verbs(), " ")
 				// The end of the login, which leaves behind EPSV.
 				verbs = strings.Replace(verbs, " FEAT", "", 1)

@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -30,10 +31,10 @@ func TestDisplacedRefusal(t *testing.T) {
 				}}
 				inBubble(t, s, func(t *testing.T, w *world) {
 					start := time.Now()
-					fsys, err := w.d.Open(w.ctx, "ftp://"+w.addr+"/pub")
+					fsys, err := w.d.Open(w.ctx, "ftp://"+w.Addr+"/pub")
 					if !good {
-						if replyOf(err).Code != 530 || w.srv.Counters().Connections != 1 {
-							t.Errorf("Open: %v, after %d connections", err, w.srv.Counters().Connections)
+						if replyOf(err).Code != 530 || w.Server.Counters().Connections != 1 {
+							t.Errorf("Open: %v, after %d connections", err, w.Server.Counters().Connections)
 						}
 						return
 					}
@@ -48,7 +49,7 @@ func TestDisplacedRefusal(t *testing.T) {
 						t.Errorf("took %v", took)
 					}
 					again := w.openFS(t, "pub")
-					if n := w.srv.Counters().Connections; n != 3 {
+					if n := w.Server.Counters().Connections; n != 3 {
 						t.Errorf("%d connections for two sessions, want 3: the lesson was not kept", n)
 					}
 					if got, err := again.ReadFile("file.bin"); err != nil || !bytes.Equal(got, content) {
@@ -66,7 +67,7 @@ func TestDisplacedRefusal(t *testing.T) {
 func TestLostBehind(t *testing.T) {
 	for _, code := range []string{"551", "425", "451"} {
 		t.Run(code, func(t *testing.T) {
-			s := setup{dialer: func(d *Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) {
+			s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) {
 				s.Personality = ftptest.VSFTPD().Saying("nodata", code+" No connector setup, send PASV or PORT")
 				s.Personality.During, s.Personality.LoseBehind = ftptest.Defer, true
 				files(30)(s)
@@ -113,7 +114,7 @@ func TestMarksUnanswered(t *testing.T) {
 						t.Fatal(err)
 					}
 					seen.same(t, expect(mixedTree()), true)
-					if got := w.srv.Counters().Connections; got != n {
+					if got := w.Server.Counters().Connections; got != n {
 						t.Errorf("%d connections, want %d", got, n)
 					}
 				}
@@ -161,7 +162,7 @@ func TestTransientRefusals(t *testing.T) {
 func TestNoDirectory(t *testing.T) {
 	for _, p := range ftptest.Personalities() {
 		t.Run(p.Name, func(t *testing.T) {
-			s := setup{dialer: func(d *Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) { s.Personality = p }}
+			s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) { s.Personality = p }}
 			inBubble(t, s, func(t *testing.T, w *world) {
 				fsys := w.openFS(t, "")
 				for _, n := range []int{0, 10, 200_000} {
@@ -199,10 +200,10 @@ func TestRenameAnything(t *testing.T) {
 // TestEarlyEndPureFTPd closes downloads before their end on a server that then
 // says a second 150: the connection is kept, and what was learnt of it.
 func TestEarlyEndPureFTPd(t *testing.T) {
-	s := setup{dialer: func(d *Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) { s.Personality = ftptest.PureFTPd() }}
+	s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) { s.Personality = ftptest.PureFTPd() }}
 	inBubble(t, s, func(t *testing.T, w *world) {
 		big := bytes.Repeat(content, 40)
-		if err := w.srv.Tree.WriteFile("big", big, 0o644); err != nil {
+		if err := w.Server.Tree.WriteFile("big", big, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		fsys := w.openFS(t, "").WithContext(w.ctx)
@@ -221,7 +222,7 @@ func TestEarlyEndPureFTPd(t *testing.T) {
 				t.Errorf("ReadFile %d: %d bytes, %v", i, len(got), err)
 			}
 		}
-		if n := w.srv.Counters().Connections; n != 1 {
+		if n := w.Server.Counters().Connections; n != 1 {
 			t.Errorf("%d connections, want 1", n)
 		}
 		if strings.Contains(w.log.String(), "does not keep commands") {
@@ -276,7 +277,7 @@ func TestRestartForbidden(t *testing.T) {
 func TestTypeRefused(t *testing.T) {
 	s := setup{ftp: func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "TYPE", Reply: "550 Permission denied."}} }}
 	inBubble(t, s, func(t *testing.T, w *world) {
-		_, err := w.d.Open(w.ctx, "ftp://"+w.addr+"/")
+		_, err := w.d.Open(w.ctx, "ftp://"+w.Addr+"/")
 		if replyOf(err).Code != 550 || !strings.Contains(err.Error(), "TYPE I: 550") {
 			t.Errorf("Open: %v", err)
 		}

@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bufio"
@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -93,7 +94,7 @@ func (p route) run(t *testing.T, cert ftptest.Cert, want []string) {
 			s.TLS = cert.Server
 		}
 	}
-	s.dialer = func(d *Dialer) {
+	s.dialer = func(d *ftpnat.Dialer) {
 		dialer(d)
 		if p.tls {
 			d.TLSConfig = &tls.Config{RootCAs: cert.Pool}
@@ -139,7 +140,7 @@ func (p route) run(t *testing.T, cert ftptest.Cert, want []string) {
 // checkError wants the first pass as expected, and in the second no other
 // cause.
 func (p route) checkError(t *testing.T, err error, got, want []string) {
-	var ne *NegotiateError
+	var ne *ftpnat.NegotiateError
 	if !errors.As(err, &ne) || len(ne.Advice()) == 0 {
 		t.Errorf("err = %v, want a *NegotiateError with advice", err)
 	}
@@ -161,7 +162,7 @@ var proxyHost = netip.MustParseAddr("192.0.2.50")
 
 // startProxy adds a proxy for CONNECT to the public segment.
 func (w *world) startProxy() {
-	host := w.net.Host("proxy.example.com", proxyHost)
+	host := w.Net.Host("proxy.example.com", proxyHost)
 	ln, err := host.Listen(w.ctx, "tcp", fmt.Sprintf(":%d", proxyPort))
 	if err != nil {
 		w.t.Fatal(err)

@@ -1,10 +1,11 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/memnet"
 )
@@ -95,7 +96,7 @@ func (p route) String() string {
 
 // A way is a step as the model knows it: a mode and whose address it names.
 type way struct {
-	mode   Mode
+	mode   ftpnat.Mode
 	public bool // the address is not the nearest: the advertised one, or our public one
 }
 
@@ -125,69 +126,69 @@ func (p route) possible() bool {
 
 // ways returns what is tried, in order.
 func (p route) ways() []way {
-	ways := []way{{EPSV, false}, {PASV, false}}
+	ways := []way{{ftpnat.EPSV, false}, {ftpnat.PASV, false}}
 	if p.tls && !p.ipv6 && (p.proxy || p.server == serverOneOne || p.server == serverControl) {
 		// The server proves itself, so that the address in its 227 counts.
-		ways = append(ways, way{PASV, true})
+		ways = append(ways, way{ftpnat.PASV, true})
 	}
 	switch {
 	case p.proxy:
 	case p.ipv6:
-		ways = append(ways, way{EPRT, false})
+		ways = append(ways, way{ftpnat.EPRT, false})
 	case p.client == onPublic:
-		ways = append(ways, way{PORT, false}, way{EPRT, false})
+		ways = append(ways, way{ftpnat.PORT, false}, way{ftpnat.EPRT, false})
 	case p.tls:
-		ways = append(ways, way{PORT, true}, way{EPRT, true})
+		ways = append(ways, way{ftpnat.PORT, true}, way{ftpnat.EPRT, true})
 	default:
-		ways = append(ways, way{PORT, false}, way{PORT, true}, way{EPRT, false}, way{EPRT, true})
+		ways = append(ways, way{ftpnat.PORT, false}, way{ftpnat.PORT, true}, way{ftpnat.EPRT, false}, way{ftpnat.EPRT, true})
 	}
 	return ways
 }
 
 // outcome returns what comes of a way.
-func (p route) outcome(w way) Cause {
-	if w.mode.passive() {
+func (p route) outcome(w way) ftpnat.Cause {
+	if w.mode == ftpnat.EPSV || w.mode == ftpnat.PASV {
 		return p.passiveOutcome(w)
 	}
 	return p.activeOutcome(w)
 }
 
-func (p route) passiveOutcome(w way) Cause {
+func (p route) passiveOutcome(w way) ftpnat.Cause {
 	switch {
-	case w.mode == EPSV && p.wall == noEPSV && !p.tls:
-		return ControlSilent
-	case w.mode == PASV && p.ipv6:
-		return Refused
+	case w.mode == ftpnat.EPSV && p.wall == noEPSV && !p.tls:
+		return ftpnat.ControlSilent
+	case w.mode == ftpnat.PASV && p.ipv6:
+		return ftpnat.Refused
 	case w.public && (p.server == serverOneOne || p.server == serverControl):
-		return BadAddress // private
+		return ftpnat.BadAddress // private
 	case p.wall == outOnly && !p.proxy, p.server == serverControl:
-		return DialTimeout
+		return ftpnat.DialTimeout
 	case p.wall == inDrop, p.wall == bothDrop, p.wall == story2006:
-		return DialTimeout
+		return ftpnat.DialTimeout
 	case p.wall == inRefuse && p.proxy:
-		return ProxyRefused // the proxy says so, in its words
+		return ftpnat.ProxyRefused // the proxy says so, in its words
 	case p.wall == inRefuse:
-		return DialRefused
+		return ftpnat.DialRefused
 	}
-	return OK
+	return ftpnat.OK
 }
 
-func (p route) activeOutcome(w way) Cause {
+func (p route) activeOutcome(w way) ftpnat.Cause {
 	private := p.client != onPublic && !w.public
 	rewritten := private && p.client == helped && !p.tls
 	switch {
 	case private && !rewritten && p.wall == story2006 && !p.tls:
-		return ControlReset
+		return ftpnat.ControlReset
 	case private && !rewritten:
-		return Refused
+		return ftpnat.Refused
 	case p.client == rejecting:
-		return DataRefused
+		return ftpnat.DataRefused
 	case p.wall == bothDrop:
-		return AcceptTimeout
+		return ftpnat.AcceptTimeout
 	case p.client == onPublic, p.client == demilitarize, p.client == forwarded, rewritten:
-		return OK
+		return ftpnat.OK
 	}
-	return AcceptTimeout
+	return ftpnat.AcceptTimeout
 }
 
 // expect returns the attempts of the first pass, up to the one that works.
@@ -198,11 +199,11 @@ func (p route) expect() []string {
 		w := left[0]
 		left = left[1:]
 		cause := p.outcome(w)
-		list = append(list, causesOf([]Attempt{{Mode: w.mode, Cause: cause}})...)
+		list = append(list, causesOf([]ftpnat.Attempt{{Mode: w.mode, Cause: cause}})...)
 		switch cause {
-		case OK:
+		case ftpnat.OK:
 			return list
-		case ControlReset:
+		case ftpnat.ControlReset:
 			same := func(v way) bool { return v.mode == w.mode }
 			last := slices.Collect(filter(left, same))
 			left = append(slices.DeleteFunc(left, same), last...)
@@ -257,7 +258,7 @@ func (p route) limit() time.Duration {
 
 // setup builds the path.
 func (p route) setup() setup {
-	s := setup{ftp: func(*ftptest.Server) {}, dialer: func(*Dialer) {}}
+	s := setup{ftp: func(*ftptest.Server) {}, dialer: func(*ftpnat.Dialer) {}}
 	if p.ipv6 {
 		s.client, s.server = client6, server6
 	}
@@ -279,7 +280,7 @@ func (p route) setup() setup {
 	case forwarded:
 		nat.Forwards = []memnet.Forward{{Ports: memnet.PortRange{First: 40000, Last: 40009}, To: privateClient}}
 		s.near = append(s.near, nat)
-		s.dialer = func(d *Dialer) { d.PublicAddr, d.ListenPorts = natAddr, [2]uint16{40000, 40009} }
+		s.dialer = func(d *ftpnat.Dialer) { d.PublicAddr, d.ListenPorts = natAddr, [2]uint16{40000, 40009} }
 	}
 	p.addServerNAT(&s)
 	return s

@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/jlaffaye/ftp"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -86,7 +88,7 @@ func BenchmarkSmallFiles(b *testing.B) {
 	defer srv.Close()
 	addr := ln.Addr().String()
 	b.Run("ftpnat", func(b *testing.B) {
-		fsys, err := new(Dialer).Open(b.Context(), "ftp://"+addr)
+		fsys, err := new(ftpnat.Dialer).Open(b.Context(), "ftp://"+addr)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -155,7 +157,7 @@ func TestAnyOrder(t *testing.T) {
 					srv.Faults = append(srv.Faults, ftptest.Fault{On: ftptest.Data, Conn: i, After: 20_000, Kind: ftptest.Reset})
 				}
 			},
-			dialer: func(d *Dialer) { d.MaxConns = 2 },
+			dialer: func(d *ftpnat.Dialer) { d.MaxConns = 2 },
 		}
 		inBubble(t, s, func(t *testing.T, w *world) {
 			fsys := w.openFS(t, "")
@@ -170,8 +172,8 @@ func TestAnyOrder(t *testing.T) {
 
 // wander opens, reads, seeks and closes files at random and compares what it
 // reads.
-func wander(t *testing.T, fsys *FS, r *rand.Rand) {
-	var open []*File
+func wander(t *testing.T, fsys *ftpnat.FS, r *rand.Rand) {
+	var open []*ftpnat.File
 	defer func() {
 		for _, f := range open {
 			f.Close()
@@ -180,7 +182,7 @@ func wander(t *testing.T, fsys *FS, r *rand.Rand) {
 	for range 30 {
 		switch n := r.IntN(10); {
 		case n < 3 || len(open) == 0:
-			f, err := fsys.openRead("pub/file.bin")
+			f, err := fsys.OpenFile("pub/file.bin", os.O_RDONLY, 0)
 			if err != nil {
 				t.Errorf("open: %v", err)
 				return

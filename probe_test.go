@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/memnet"
 )
@@ -22,17 +23,17 @@ var readOnly = []string{"USER", "PASS", "FEAT", "TYPE", "OPTS", "PWD", "STAT", "
 
 // probe runs a probe and checks what holds for each one: it is quick, and the
 // server's files are the same.
-func (w *world) probe() *Report {
+func (w *world) probe() *ftpnat.Report {
 	w.t.Helper()
 	start := time.Now()
-	r, err := w.d.Probe(w.ctx, w.addr)
+	r, err := w.d.Probe(w.ctx, w.Addr)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	if took := time.Since(start); took >= 30*time.Second {
 		w.t.Errorf("it took %v", took)
 	}
-	for _, d := range w.srv.Transcript() {
+	for _, d := range w.Server.Transcript() {
 		for _, verb := range d.Verbs() {
 			if !slices.Contains(readOnly, verb) {
 				w.t.Errorf("it sent %s", verb)
@@ -75,7 +76,7 @@ func refuseAll(s *ftptest.Server, verbs ...string) {
 
 // findings are the short answers of a report.
 type findings struct {
-	nat, helper, serverNAT Finding
+	nat, helper, serverNAT ftpnat.Finding
 	seen, dataAddr         netip.Addr
 }
 
@@ -88,8 +89,8 @@ const (
 
 // What is found most.
 var (
-	nattedPath = findings{nat: Yes, serverNAT: No, seen: natAddr}
-	openPath   = findings{nat: No, serverNAT: No, seen: publicClient}
+	nattedPath = findings{nat: ftpnat.Yes, serverNAT: ftpnat.No, seen: natAddr}
+	openPath   = findings{nat: ftpnat.No, serverNAT: ftpnat.No, seen: publicClient}
 )
 
 // probes are what is on the way, and what must be said of it.
@@ -97,64 +98,64 @@ var probes = []struct {
 	name   string
 	setup  setup
 	want   []string
-	fatal  []Mode
+	fatal  []ftpnat.Mode
 	finds  findings
 	advice []string // in this order, parts of all there is
 }{
 	{"open", setup{}, []string{"EPSV OK", "PASV OK", "PORT OK", "EPRT OK"}, nil, openPath, []string{nothingToDo}},
 	{"behind NAT", setup{near: []memnet.Box{homeNAT}}, []string{"EPSV OK", "PASV OK", "PORT Refused", "PORT AcceptTimeout", "EPRT Refused", "EPRT AcceptTimeout"}, nil,
-		findings{Yes, No, No, natAddr, netip.Addr{}}, []string{nothingToDo}},
+		findings{ftpnat.Yes, ftpnat.No, ftpnat.No, natAddr, netip.Addr{}}, []string{nothingToDo}},
 	{"behind NAT, address in the refusal", setup{near: []memnet.Box{homeNAT}, ftp: func(s *ftptest.Server) { s.Personality = ftptest.PureFTPd() }},
 		[]string{"EPSV OK", "PASV OK", "PORT Refused", "PORT AcceptTimeout", "EPRT Refused", "EPRT AcceptTimeout"}, nil,
-		findings{Yes, No, No, natAddr, netip.Addr{}}, []string{nothingToDo}},
+		findings{ftpnat.Yes, ftpnat.No, ftpnat.No, natAddr, netip.Addr{}}, []string{nothingToDo}},
 	{"behind NAT, nobody tells the address", setup{near: []memnet.Box{homeNAT}, ftp: func(s *ftptest.Server) { s.Personality = ftptest.FileZilla() }},
-		nil, nil, findings{nat: Yes, serverNAT: No}, []string{nothingToDo}},
+		nil, nil, findings{nat: ftpnat.Yes, serverNAT: ftpnat.No}, []string{nothingToDo}},
 	{"NAT with a helper", setup{near: []memnet.Box{withHelper(homeNAT)}}, []string{"EPSV OK", "PASV OK", "PORT OK", "PORT AcceptTimeout", "EPRT OK", "EPRT AcceptTimeout"}, nil,
-		findings{Yes, Yes, No, natAddr, netip.Addr{}}, []string{nothingToDo}},
+		findings{ftpnat.Yes, ftpnat.Yes, ftpnat.No, natAddr, netip.Addr{}}, []string{nothingToDo}},
 	{"1:1 NAT", setup{near: []memnet.Box{oneToOne(homeNAT)}}, []string{"EPSV OK", "PASV OK", "PORT Refused", "PORT OK", "EPRT Refused", "EPRT OK"}, nil,
-		findings{Yes, No, No, natAddr, netip.Addr{}}, []string{nothingToDo}},
+		findings{ftpnat.Yes, ftpnat.No, ftpnat.No, natAddr, netip.Addr{}}, []string{nothingToDo}},
 	{"1:1 NAT and a server that replaces the address", setup{near: []memnet.Box{oneToOne(homeNAT)}, ftp: func(s *ftptest.Server) { s.Personality = ftptest.ProFTPD() }},
 		[]string{"EPSV OK", "PASV OK", "PORT OK", "PORT OK", "EPRT OK", "EPRT OK"}, nil, nattedPath, []string{nothingToDo}},
 	{"2006", setup{near: []memnet.Box{homeNAT, memnet.CommandBox{Verbs: []string{"PORT", "EPRT"}, Arg: memnet.PrivateEndpoint, Do: memnet.Reset}}},
-		[]string{"EPSV OK", "PASV OK", "PORT ControlReset", "PORT AcceptTimeout", "EPRT ControlReset", "EPRT AcceptTimeout"}, []Mode{PORT, EPRT}, nattedPath,
+		[]string{"EPSV OK", "PASV OK", "PORT ControlReset", "PORT AcceptTimeout", "EPRT ControlReset", "EPRT AcceptTimeout"}, []ftpnat.Mode{ftpnat.PORT, ftpnat.EPRT}, nattedPath,
 		[]string{nothingToDo, "cuts the control connection at PORT and EPRT: programs that begin with that end with \"Connection closed by remote host\" or the like. Set them to EPSV (passive mode)."}},
-	{"EPSV swallowed", setup{near: []memnet.Box{homeNAT, on("EPSV", memnet.Swallow)}}, nil, []Mode{EPSV}, findings{Yes, No, No, natAddr, netip.Addr{}},
+	{"EPSV swallowed", setup{near: []memnet.Box{homeNAT, on("EPSV", memnet.Swallow)}}, nil, []ftpnat.Mode{ftpnat.EPSV}, findings{ftpnat.Yes, ftpnat.No, ftpnat.No, natAddr, netip.Addr{}},
 		[]string{"PASV works, and is found after EPSV, which costs 2.2s once.", "swallows EPSV: programs that begin with that hang. Set them to PASV (passive mode)."}},
 	{"EPSV refused", setup{ftp: func(s *ftptest.Server) { refuseAll(s, "EPSV") }}, nil, nil, openPath, []string{"PASV works, and is found after EPSV."}},
 	{"active only", setup{far: []memnet.Box{activeOnly}}, []string{"EPSV DialTimeout", "PASV DialTimeout", "PORT OK", "EPRT OK"}, nil, openPath,
 		[]string{"PORT works, and is found after EPSV and PASV, which costs 2.7s once.", "Only active mode works", passiveBlocked}},
-	{"active only, helper", setup{near: []memnet.Box{withHelper(homeNAT)}, far: []memnet.Box{activeOnly}}, nil, nil, findings{Yes, Yes, No, natAddr, netip.Addr{}},
+	{"active only, helper", setup{near: []memnet.Box{withHelper(homeNAT)}, far: []memnet.Box{activeOnly}}, nil, nil, findings{ftpnat.Yes, ftpnat.Yes, ftpnat.No, natAddr, netip.Addr{}},
 		[]string{"PORT works", "Only active mode works", passiveBlocked, "It works because the NAT's FTP helper reads the commands."}},
 	{"nothing, behind NAT", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly}},
-		[]string{"EPSV DialTimeout", "PASV DialTimeout", "PORT Refused", "PORT AcceptTimeout", "EPRT Refused", "EPRT AcceptTimeout"}, nil, findings{Yes, No, No, natAddr, netip.Addr{}},
+		[]string{"EPSV DialTimeout", "PASV DialTimeout", "PORT Refused", "PORT AcceptTimeout", "EPRT Refused", "EPRT AcceptTimeout"}, nil, findings{ftpnat.Yes, ftpnat.No, ftpnat.No, natAddr, netip.Addr{}},
 		[]string{passiveBlocked, forwardPorts}},
 	{"nothing, behind NAT that refuses", setup{near: []memnet.Box{memnet.NAT{Public: natAddr, RejectUnsolicited: true}}, far: []memnet.Box{activeOnly}},
-		[]string{"EPSV DialTimeout", "PASV DialTimeout", "PORT Refused", "PORT DataRefused", "EPRT Refused", "EPRT DataRefused"}, nil, findings{Yes, No, No, natAddr, netip.Addr{}},
+		[]string{"EPSV DialTimeout", "PASV DialTimeout", "PORT Refused", "PORT DataRefused", "EPRT Refused", "EPRT DataRefused"}, nil, findings{ftpnat.Yes, ftpnat.No, ftpnat.No, natAddr, netip.Addr{}},
 		[]string{passiveBlocked, forwardPorts}},
 	{"nothing, firewalls on both sides", setup{near: []memnet.Box{memnet.InboundOnly(memnet.Drop)}, far: []memnet.Box{activeOnly}},
 		[]string{"EPSV DialTimeout", "PASV DialTimeout", "PORT AcceptTimeout", "EPRT AcceptTimeout"}, nil, openPath,
 		[]string{passiveBlocked, "There is no NAT, so it is a firewall"}},
 	{"nothing, all refused", setup{ftp: func(s *ftptest.Server) { refuseAll(s, "EPSV", "PASV", "PORT", "EPRT") }},
-		[]string{"EPSV Refused", "PASV Refused", "PORT Refused", "EPRT Refused"}, nil, findings{nat: No, seen: publicClient}, []string{"The server does not allow this mode."}},
+		[]string{"EPSV Refused", "PASV Refused", "PORT Refused", "EPRT Refused"}, nil, findings{nat: ftpnat.No, seen: publicClient}, []string{"The server does not allow this mode."}},
 	{"server behind 1:1 NAT", setup{server: privateServer, name: serverAddr, far: []memnet.Box{serverNAT(memnet.AllPorts)}}, nil, nil,
-		findings{No, Unknown, Yes, publicClient, privateServer}, []string{nothingToDo, "In PASV the server names 10.9.0.10, an address of its own network. It was passed over"}},
+		findings{ftpnat.No, ftpnat.Unknown, ftpnat.Yes, publicClient, privateServer}, []string{nothingToDo, "In PASV the server names 10.9.0.10, an address of its own network. It was passed over"}},
 	{"nothing, server behind NAT that forwards port 21", setup{near: []memnet.Box{homeNAT}, server: privateServer, name: serverAddr, far: []memnet.Box{serverNAT(memnet.Port(21))}}, nil, nil,
-		findings{Yes, No, Yes, natAddr, privateServer}, []string{passiveBlocked, "The server is behind a NAT and does not know it: in passive mode it names 10.9.0.10", forwardPorts}},
+		findings{ftpnat.Yes, ftpnat.No, ftpnat.Yes, natAddr, privateServer}, []string{passiveBlocked, "The server is behind a NAT and does not know it: in passive mode it names 10.9.0.10", forwardPorts}},
 	{"227 names another public host", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly}, ftp: func(s *ftptest.Server) { s.Advertise = deadAddr }}, nil, nil,
-		findings{Yes, No, Unknown, natAddr, deadAddr}, []string{passiveBlocked, "In passive mode the server names another host, 192.0.2.99.", forwardPorts}},
+		findings{ftpnat.Yes, ftpnat.No, ftpnat.Unknown, natAddr, deadAddr}, []string{passiveBlocked, "In passive mode the server names another host, 192.0.2.99.", forwardPorts}},
 	{"bad IP", setup{ftp: func(s *ftptest.Server) {
 		s.Script = []ftptest.Step{{On: "LIST", Reply: "425 Security: Bad IP connecting."}}
 	}}, nil, nil, openPath, []string{"The data connection leaves your network from another address"}},
 	{"a box accepts and passes nothing on", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{memnet.SYNProxy{Ports: memnet.PortRange{First: 1024, Last: 65535}}}},
-		[]string{"EPSV ControlSilent", "PASV ControlSilent", "PORT Refused", "PORT AcceptTimeout", "EPRT Refused", "EPRT AcceptTimeout"}, nil, findings{Yes, No, No, natAddr, netip.Addr{}},
+		[]string{"EPSV ControlSilent", "PASV ControlSilent", "PORT Refused", "PORT AcceptTimeout", "EPRT Refused", "EPRT AcceptTimeout"}, nil, findings{ftpnat.Yes, ftpnat.No, ftpnat.No, natAddr, netip.Addr{}},
 		[]string{"The data connection was accepted and then nothing came", forwardPorts}},
 	{"all swallowed", setup{near: []memnet.Box{on("EPSV", memnet.Swallow), on("PASV", memnet.Swallow), on("PORT", memnet.Swallow), on("EPRT", memnet.Swallow)}},
-		[]string{"EPSV ControlSilent", "PASV ControlSilent", "PORT ControlSilent", "EPRT ControlSilent"}, []Mode{EPSV, PASV, PORT, EPRT}, findings{nat: No, seen: publicClient},
+		[]string{"EPSV ControlSilent", "PASV ControlSilent", "PORT ControlSilent", "EPRT ControlSilent"}, []ftpnat.Mode{ftpnat.EPSV, ftpnat.PASV, ftpnat.PORT, ftpnat.EPRT}, findings{nat: ftpnat.No, seen: publicClient},
 		[]string{"Something on the way swallows this command"}},
-	{"PublicAddr is wrong", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly}, dialer: func(d *Dialer) { d.PublicAddr = deadAddr }},
+	{"PublicAddr is wrong", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly}, dialer: func(d *ftpnat.Dialer) { d.PublicAddr = deadAddr }},
 		[]string{"EPSV DialTimeout", "PASV DialTimeout", "PORT Refused", "PORT Refused", "EPRT Refused", "EPRT Refused"}, nil, nattedPath,
 		[]string{"Dialer.PublicAddr is 192.0.2.99, but the server sees this machine as 203.0.113.7", passiveBlocked, "The server does not allow this mode."}},
-	{"IPv6", setup{client: client6, server: server6}, []string{"EPSV OK", "PASV Refused", "EPRT OK"}, nil, findings{nat: No, seen: client6}, []string{nothingToDo}},
+	{"IPv6", setup{client: client6, server: server6}, []string{"EPSV OK", "PASV Refused", "EPRT OK"}, nil, findings{nat: ftpnat.No, seen: client6}, []string{nothingToDo}},
 	{"listing refused", setup{ftp: func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "LIST", Reply: "550 Permission denied."}} }},
 		[]string{"EPSV OK", "PASV OK"}, nil, openPath, []string{nothingToDo}},
 }
@@ -201,24 +202,26 @@ func TestProbeTLS(t *testing.T) {
 		tickets bool // on our side
 		reuse   bool // required
 		want    string
-		resumed Finding
-		mode    Mode
+		resumed ftpnat.Finding
+		mode    ftpnat.Mode
 		advice  string
 	}{
-		{"1.2", tls.VersionTLS12, true, true, "TLS 1.2", Yes, EPSV, "EPSV works"},
-		{"1.3", tls.VersionTLS13, true, true, "TLS 1.3", Yes, EPSV, "EPSV works"},
-		{"nothing to resume", tls.VersionTLS13, false, false, "TLS 1.3", No, EPSV, "EPSV works"},
-		{"nothing to resume where it is wanted", tls.VersionTLS13, false, true, "TLS 1.3", No, 0, "require_ssl_reuse=NO"},
+		{"1.2", tls.VersionTLS12, true, true, "TLS 1.2", ftpnat.Yes, ftpnat.EPSV, "EPSV works"},
+		{"1.3", tls.VersionTLS13, true, true, "TLS 1.3", ftpnat.Yes, ftpnat.EPSV, "EPSV works"},
+		{"nothing to resume", tls.VersionTLS13, false, false, "TLS 1.3", ftpnat.No, ftpnat.EPSV, "EPSV works"},
+		{"nothing to resume where it is wanted", tls.VersionTLS13, false, true, "TLS 1.3", ftpnat.No, 0, "require_ssl_reuse=NO"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			s := setup{near: []memnet.Box{withHelper(homeNAT)}, ftp: func(s *ftptest.Server) {
 				s.TLS, s.RequireReuse = cert.Server.Clone(), c.reuse
 				s.TLS.MaxVersion = c.version
-			}, dialer: func(d *Dialer) { d.TLSConfig = &tls.Config{RootCAs: cert.Pool, SessionTicketsDisabled: !c.tickets} }}
+			}, dialer: func(d *ftpnat.Dialer) {
+				d.TLSConfig = &tls.Config{RootCAs: cert.Pool, SessionTicketsDisabled: !c.tickets}
+			}}
 			inBubble(t, s, func(t *testing.T, w *world) {
 				r := w.probe()
-				if !r.TLS || r.TLSVersion != c.want || r.TLSResumed != c.resumed || r.Mode != c.mode || r.Helper != Unknown {
+				if !r.TLS || r.TLSVersion != c.want || r.TLSResumed != c.resumed || r.Mode != c.mode || r.Helper != ftpnat.Unknown {
 					t.Errorf("%s, resumed %v, %v works, helper %v:\n%v", r.TLSVersion, r.TLSResumed, r.Mode, r.Helper, r)
 				}
 				if got := strings.Join(r.Advice(), "\n"); !strings.Contains(got, c.advice) {
@@ -235,16 +238,16 @@ func TestProbeProxy(t *testing.T) {
 		name   string
 		far    []memnet.Box
 		want   []string
-		mode   Mode
+		mode   ftpnat.Mode
 		advice string
 	}{
-		{"open", nil, []string{"EPSV OK", "PASV OK"}, EPSV, "EPSV works: there is nothing to be changed."},
+		{"open", nil, []string{"EPSV OK", "PASV OK"}, ftpnat.EPSV, "EPSV works: there is nothing to be changed."},
 		{"refused", []memnet.Box{memnet.InboundOnly(memnet.Refuse, memnet.Port(21))}, []string{"EPSV ProxyRefused", "PASV ProxyRefused"}, 0, "allow connections (CONNECT) to the server's passive ports"},
 		{"dropped", []memnet.Box{activeOnly}, []string{"EPSV DialTimeout", "PASV DialTimeout"}, 0, "The proxy did not open the connection"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			s := setup{near: []memnet.Box{homeNAT}, far: c.far, dialer: func(d *Dialer) {
+			s := setup{near: []memnet.Box{homeNAT}, far: c.far, dialer: func(d *ftpnat.Dialer) {
 				d.ProxyURL = &url.URL{Scheme: "http", Host: fmt.Sprintf("proxy.example.com:%d", proxyPort)}
 			}}
 			inBubble(t, s, func(t *testing.T, w *world) {
@@ -253,7 +256,7 @@ func TestProbeProxy(t *testing.T) {
 				if got := causesOf(r.Attempts); !slices.Equal(got, c.want) || r.Mode != c.mode {
 					t.Errorf("attempts %q, %v works", got, r.Mode)
 				}
-				if !r.Proxy || r.Remote.IsValid() || r.Seen != proxyHost || r.NAT != Unknown || r.ServerNAT != Unknown {
+				if !r.Proxy || r.Remote.IsValid() || r.Seen != proxyHost || r.NAT != ftpnat.Unknown || r.ServerNAT != ftpnat.Unknown {
 					t.Errorf("got:\n%v", r)
 				}
 				if got := r.Advice(); len(got) != 1 || !strings.Contains(got[0], c.advice) {
@@ -275,7 +278,7 @@ func TestProbeBounded(t *testing.T) {
 		name  string
 		setup setup
 		err   string // of Probe; empty for a report
-		mode  Mode
+		mode  ftpnat.Mode
 		stop  string
 	}{
 		{"nothing at the login", setup{ftp: hang("USER", 0)}, "the login took more than 28s", 0, ""},
@@ -285,14 +288,14 @@ func TestProbeBounded(t *testing.T) {
 		{"always full", setup{ftp: func(s *ftptest.Server) {
 			s.Script = []ftptest.Step{{On: ftptest.Greeting, Reply: "421 Too many users", Then: ftptest.Cut}}
 		}}, "421", 0, ""},
-		{"nothing to STAT", setup{ftp: hang("STAT", 1)}, "", EPSV, ""},
+		{"nothing to STAT", setup{ftp: hang("STAT", 1)}, "", ftpnat.EPSV, ""},
 		{"nothing to the listings", setup{ftp: hang("LIST", 0)}, "", 0, ""},
-		{"no data", setup{far: []memnet.Box{memnet.Cut{Ports: memnet.PortRange{First: 1024, Last: 65535}, From: memnet.Server, Do: memnet.Swallow}}}, "", PORT, ""},
+		{"no data", setup{far: []memnet.Box{memnet.Cut{Ports: memnet.PortRange{First: 1024, Last: 65535}, From: memnet.Server, Do: memnet.Swallow}}}, "", ftpnat.PORT, ""},
 		{"no data, whichever way", setup{far: []memnet.Box{memnet.Cut{Ports: memnet.PortRange{First: 1024, Last: 65535}, From: memnet.Server, Do: memnet.Swallow},
 			memnet.Cut{Ports: memnet.PortRange{First: 1024, Last: 65535}, From: memnet.Client, Do: memnet.Swallow}}}, "", 0, "the time was up"},
 		{"slow at everything", setup{ftp: func(s *ftptest.Server) {
 			s.Script = []ftptest.Step{{On: "PASS", Delay: 9 * time.Second}, {On: "EPSV", Delay: 1900 * time.Millisecond}, {On: "LIST", Delay: 3 * time.Second}}
-		}}, "", EPSV, "the time was up"},
+		}}, "", ftpnat.EPSV, "the time was up"},
 		{"no second connection", setup{near: []memnet.Box{on("EPSV", memnet.Reset)}, ftp: func(s *ftptest.Server) {
 			s.Script = []ftptest.Step{{On: ftptest.Greeting, Conn: 2, Reply: "530 Banned", Then: ftptest.Cut}}
 		}}, "", 0, "the control connection could not be opened again: 530 Banned"},
@@ -302,7 +305,7 @@ func TestProbeBounded(t *testing.T) {
 			inBubble(t, c.setup, func(t *testing.T, w *world) {
 				start := time.Now()
 				if c.err != "" {
-					r, err := w.d.Probe(w.ctx, w.addr)
+					r, err := w.d.Probe(w.ctx, w.Addr)
 					if r != nil || err == nil || !strings.Contains(err.Error(), c.err) {
 						t.Errorf("got %v, %v, want an error with %q", r, err, c.err)
 					}
@@ -324,14 +327,14 @@ func TestProbeContext(t *testing.T) {
 			ctx, cancel := context.WithCancel(w.ctx)
 			time.AfterFunc(after, cancel)
 			start := time.Now()
-			r, err := w.d.Probe(ctx, w.addr)
+			r, err := w.d.Probe(ctx, w.Addr)
 			if took := time.Since(start); r != nil || !errors.Is(err, context.Canceled) || took > after+2*time.Second {
 				t.Errorf("cancelled after %v: %v, %v after %v", after, r, err, took)
 			}
 		}
 		ctx, cancel := context.WithTimeout(w.ctx, 6*time.Second)
 		defer cancel()
-		r, err := w.d.Probe(ctx, w.addr)
+		r, err := w.d.Probe(ctx, w.Addr)
 		if err != nil {
 			t.Fatal(err)
 		}

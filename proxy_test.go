@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bufio"
@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -142,7 +143,7 @@ func allowAll(string) int { return http.StatusOK }
 // one that resolves the server's name.
 func TestProxy(t *testing.T) {
 	for scheme, serve := range map[string]func(*proxyServer, net.Conn){"http": serveCONNECT, "socks5": serveSOCKS5} {
-		for _, modes := range [][]Mode{nil, {PASV}} {
+		for _, modes := range [][]ftpnat.Mode{nil, {ftpnat.PASV}} {
 			t.Run(fmt.Sprint(scheme, modes), func(t *testing.T) {
 				srv := &ftptest.Server{Tree: ftptest.NewTree(), Advertise: netip.MustParseAddr("192.0.2.1")}
 				if err := srv.Tree.WriteFile("f", content, 0o644); err != nil {
@@ -156,7 +157,7 @@ func TestProxy(t *testing.T) {
 				defer srv.Close()
 				p := startProxy(t, serve, allowAll)
 				p.names = map[string]string{"ftp.invalid": "127.0.0.1"}
-				d := &Dialer{Modes: modes, ProxyURL: &url.URL{Scheme: scheme, Host: p.ln.Addr().String(), User: url.UserPassword("joe", "secret")}}
+				d := &ftpnat.Dialer{Modes: modes, ProxyURL: &url.URL{Scheme: scheme, Host: p.ln.Addr().String(), User: url.UserPassword("joe", "secret")}}
 				_, port, _ := net.SplitHostPort(ln.Addr().String())
 				c, err := d.Dial(t.Context(), "ftp.invalid:"+port)
 				if err != nil {
@@ -206,7 +207,7 @@ func TestProxyRefuses(t *testing.T) {
 		{"wrong", "407 Proxy Authentication Required"},
 		{"secret", "403 Forbidden"},
 	} {
-		d := &Dialer{ProxyURL: &url.URL{Scheme: "http", Host: p.ln.Addr().String(), User: url.UserPassword("joe", c.password)}}
+		d := &ftpnat.Dialer{ProxyURL: &url.URL{Scheme: "http", Host: p.ln.Addr().String(), User: url.UserPassword("joe", c.password)}}
 		conn, err := d.Dial(t.Context(), control)
 		if err == nil {
 			_, err = conn.Retrieve(t.Context(), "f", 0)
@@ -216,7 +217,7 @@ func TestProxyRefuses(t *testing.T) {
 			t.Errorf("err = %v, want one with %q", err, c.want)
 		}
 	}
-	bad := &Dialer{ProxyURL: &url.URL{Scheme: "gopher", Host: "x"}}
+	bad := &ftpnat.Dialer{ProxyURL: &url.URL{Scheme: "gopher", Host: "x"}}
 	if _, err := bad.Dial(t.Context(), control); err == nil || !strings.Contains(err.Error(), "socks5") {
 		t.Errorf("a scheme that is not known: %v", err)
 	}

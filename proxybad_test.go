@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bufio"
@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/memnet"
 )
@@ -23,7 +24,7 @@ import (
 func withBadProxy(t *testing.T, scheme string, serve func(n int, nc net.Conn), f func(t *testing.T, w *world)) {
 	t.Helper()
 	inBubble(t, setup{}, func(t *testing.T, w *world) {
-		host := w.net.Host("gate.example.com", netip.MustParseAddr("192.0.2.50"))
+		host := w.Net.Host("gate.example.com", netip.MustParseAddr("192.0.2.50"))
 		ln, err := host.Listen(t.Context(), "tcp", ":3128")
 		if err != nil {
 			t.Fatal(err)
@@ -104,7 +105,7 @@ func TestProxyBad(t *testing.T) {
 		t.Run(tt.scheme+" "+tt.name, func(t *testing.T) {
 			withBadProxy(t, tt.scheme, tt.serve, func(t *testing.T, w *world) {
 				start := time.Now()
-				_, err := w.d.Dial(w.ctx, w.addr)
+				_, err := w.d.Dial(w.ctx, w.Addr)
 				if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "secret") {
 					t.Errorf("err = %v, want one with %q", err, tt.want)
 				}
@@ -138,7 +139,7 @@ func TestProxyBadForData(t *testing.T) {
 				if _, err := nc.Read(make([]byte, 4096)); err != nil {
 					return
 				}
-				up, err := w.net.Host("inside", netip.MustParseAddr("192.0.2.51")).DialContext(w.ctx, "tcp", w.addr)
+				up, err := w.Net.Host("inside", netip.MustParseAddr("192.0.2.51")).DialContext(w.ctx, "tcp", w.Addr)
 				if err != nil {
 					t.Error(err)
 					return
@@ -154,7 +155,7 @@ func TestProxyBadForData(t *testing.T) {
 				defer c.Close()
 				start := time.Now()
 				err := w.fetch(c)
-				var ne *NegotiateError
+				var ne *ftpnat.NegotiateError
 				if !errors.As(err, &ne) {
 					t.Fatalf("err = %v", err)
 				}
@@ -196,15 +197,15 @@ func TestProxyServerRestarts(t *testing.T) {
 		io.WriteString(nc, "HTTP/1.1 200 OK\r\n\r\n")
 		go func() {
 			if _, err := io.Copy(nc, up); err != nil {
-				cutOff(nc)
+				nc.(interface{ SetLinger(sec int) error }).SetLinger(0)
 			}
 			nc.Close()
 		}()
 		io.Copy(up, nc)
 	}
 	withBadProxy(t, "http", serve, func(t *testing.T, in *world) {
-		w, inside = in, in.net.Host("inside", netip.MustParseAddr("192.0.2.51"))
-		w.srv.Faults = []ftptest.Fault{{On: ftptest.Data, Conn: 1, Dir: ftptest.Sent, After: 50_000, Kind: ftptest.Reset}}
+		w, inside = in, in.Net.Host("inside", netip.MustParseAddr("192.0.2.51"))
+		w.Server.Faults = []ftptest.Fault{{On: ftptest.Data, Conn: 1, Dir: ftptest.Sent, After: 50_000, Kind: ftptest.Reset}}
 		w.d.MaxConns = 1
 		f, err := w.openFS(t, "").Open("pub/file.bin")
 		if err != nil {

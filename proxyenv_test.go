@@ -1,9 +1,11 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/ftpnat/ftpnat"
 )
 
 func TestProxyFromEnvironment(t *testing.T) {
@@ -41,7 +43,7 @@ func TestProxyFromEnvironment(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s for %s", tt.env, tt.addr), func(t *testing.T) {
 			setProxyEnv(t, tt.env)
-			u, err := ProxyFromEnvironment(tt.addr)
+			u, err := ftpnat.ProxyFromEnvironment(tt.addr)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,7 +57,7 @@ func TestProxyFromEnvironment(t *testing.T) {
 func TestProxyFromEnvironmentFails(t *testing.T) {
 	for _, value := range []string{"socks5://joe:secret@", "http://joe:secret@gate:port", "http://joe:sec\x7fret@gate", "http://joe:secret/2@gate", "joe:secret#2@gate"} {
 		setProxyEnv(t, "ALL_PROXY="+value)
-		u, err := ProxyFromEnvironment("ftp.example.com")
+		u, err := ftpnat.ProxyFromEnvironment("ftp.example.com")
 		if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "ALL_PROXY") {
 			t.Errorf("%s: %v, %v", value, u, err)
 		}

@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -11,17 +11,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
 // inRanges fetches the test file in ranges, and returns what came of it, the
 // notes and the events of progress.
-func inRanges(t *testing.T, w *world) (got []byte, notes []string, events []ProgressEvent, err error) {
+func inRanges(t *testing.T, w *world) (got []byte, notes []string, events []ftpnat.ProgressEvent, err error) {
 	t.Helper()
 	w.d.SplitOver = int64(len(content))
-	ctx := WithTrace(t.Context(), &Trace{
+	ctx := ftpnat.WithTrace(t.Context(), &ftpnat.Trace{
 		Note:     func(text string) { notes = append(notes, text) },
-		Progress: func(e ProgressEvent) { events = append(events, e) },
+		Progress: func(e ftpnat.ProgressEvent) { events = append(events, e) },
 	})
 	dst := t.TempDir()
 	if err = w.openFS(t, "").WithContext(ctx).Fetch(dst, "pub"); err == nil {
@@ -46,15 +47,15 @@ func TestRanges(t *testing.T) {
 					t.Errorf("%d bytes, %v", len(got), err)
 				}
 				took := time.Since(start)
-				t.Logf("%v, %d REST, notes: %q", took, w.srv.Counters().Commands["REST"], notes)
+				t.Logf("%v, %d REST, notes: %q", took, w.Server.Counters().Commands["REST"], notes)
 				if p.Name == "Ancient" {
 					return
 				}
-				if n := w.srv.Counters().Commands["REST"]; n < 2 || len(notes) > 0 || took > 4*time.Second {
+				if n := w.Server.Counters().Commands["REST"]; n < 2 || len(notes) > 0 || took > 4*time.Second {
 					t.Errorf("%d REST, notes %q, in %v", n, notes, took)
 				}
-				last := ProgressEvent{Name: "pub/file.bin", Bytes: int64(len(content)), Total: int64(len(content))}
-				if n := len(events); n < 3 || events[n-1] != last || !slices.IsSortedFunc(events, func(a, b ProgressEvent) int { return int(a.Bytes - b.Bytes) }) {
+				last := ftpnat.ProgressEvent{Name: "pub/file.bin", Bytes: int64(len(content)), Total: int64(len(content))}
+				if n := len(events); n < 3 || events[n-1] != last || !slices.IsSortedFunc(events, func(a, b ftpnat.ProgressEvent) int { return int(a.Bytes - b.Bytes) }) {
 					t.Errorf("events: %+v", events)
 				}
 			})
@@ -88,7 +89,7 @@ func TestRangesDoubt(t *testing.T) {
 				p = ftptest.Plain()
 			}
 			inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Personality, srv.Script = p, tt.steps }}, func(t *testing.T, w *world) {
-				if err := w.srv.Tree.WriteFile("pub/file.bin", tt.data, 0o644); err != nil {
+				if err := w.Server.Tree.WriteFile("pub/file.bin", tt.data, 0o644); err != nil {
 					t.Fatal(err)
 				}
 				got, notes, _, err := inRanges(t, w)
@@ -123,15 +124,15 @@ func TestRangesChanged(t *testing.T) {
 	for after := 200 * time.Millisecond; after < 4*time.Second; after += 300 * time.Millisecond {
 		for _, p := range []ftptest.Personality{ftptest.ProFTPD(), ftptest.VSFTPD()} {
 			inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Personality, srv.Rate = p, 50_000 }}, func(t *testing.T, w *world) {
-				if err := w.srv.Tree.Chtimes("pub/file.bin", treeTime); err != nil {
+				if err := w.Server.Tree.Chtimes("pub/file.bin", treeTime); err != nil {
 					t.Fatal(err)
 				}
-				time.AfterFunc(after, func() { w.srv.Tree.WriteFile("pub/file.bin", other, 0o644) })
+				time.AfterFunc(after, func() { w.Server.Tree.WriteFile("pub/file.bin", other, 0o644) })
 				got, _, _, err := inRanges(t, w)
 				if err == nil && !bytes.Equal(got, content) && !bytes.Equal(got, other) {
 					t.Errorf("%s, after %v: %d bytes that are neither the old file nor the new", p.Name, after, len(got))
 				}
-				if err != nil && !errors.Is(err, ErrChanged) {
+				if err != nil && !errors.Is(err, ftpnat.ErrChanged) {
 					t.Errorf("%s, after %v: %v", p.Name, after, err)
 				}
 			})
@@ -168,10 +169,10 @@ func TestRangesFail(t *testing.T) {
 
 // TestRangesAmong has files that are split among others.
 func TestRangesAmong(t *testing.T) {
-	inBubble(t, setup{dialer: func(d *Dialer) { d.SplitOver = 150_000 }}, func(t *testing.T, w *world) {
-		plantMany(t, w.srv.Tree, 20, 1000)
+	inBubble(t, setup{dialer: func(d *ftpnat.Dialer) { d.SplitOver = 150_000 }}, func(t *testing.T, w *world) {
+		plantMany(t, w.Server.Tree, 20, 1000)
 		for _, name := range []string{"many/00.big", "many/05.big", "many/zz"} {
-			if err := w.srv.Tree.WriteFile(name, content, 0o644); err != nil {
+			if err := w.Server.Tree.WriteFile(name, content, 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -179,6 +180,6 @@ func TestRangesAmong(t *testing.T) {
 		if err := w.openFS(t, "").Fetch(dst, "many"); err != nil {
 			t.Fatal(err)
 		}
-		sameTrees(t, localTree(t, dst), serverTree(t, w.srv.Tree, "many"))
+		sameTrees(t, localTree(t, dst), serverTree(t, w.Server.Tree, "many"))
 	})
 }

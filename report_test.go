@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"encoding/json"
@@ -10,27 +10,28 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/memnet"
 )
 
 // fullReport has something in each field.
-func fullReport() *Report {
-	r := &Report{
+func fullReport() *ftpnat.Report {
+	r := &ftpnat.Report{
 		Server: "ftp.example.com:21", Greeting: "Welcome\nto ftp.example.com",
 		Features: map[string]string{"MLST": "type*;size*;", "EPSV": ""},
 		Local:    privateClient, Remote: serverAddr, Seen: natAddr, Public: deadAddr,
-		TLS: true, TLSVersion: "TLS 1.3", TLSResumed: Yes,
-		RTT: 50 * time.Millisecond, Reconnect: 1, Mode: PASV, Stopped: "the time was up",
-		Attempts: []Attempt{
-			{Mode: EPSV, Cause: ControlSilent, Start: time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC), Elapsed: 2200 * time.Millisecond, Err: errors.New("no reply within 2.2s")},
-			{Mode: PASV, Advertised: netip.AddrPortFrom(privateServer, 40001), Used: netip.AddrPortFrom(serverAddr, 40001),
-				Reply: Reply{227, []string{"Entering Passive Mode (10,9,0,10,156,65)."}}, Start: time.Date(2026, 11, 22, 9, 30, 3, 0, time.UTC), Elapsed: 152 * time.Millisecond},
-			{Mode: PORT, Advertised: netip.AddrPortFrom(natAddr, 50001), Cause: Refused, Reply: Reply{500, []string{"Illegal PORT command."}},
+		TLS: true, TLSVersion: "TLS 1.3", TLSResumed: ftpnat.Yes,
+		RTT: 50 * time.Millisecond, Reconnect: 1, Mode: ftpnat.PASV, Stopped: "the time was up",
+		Attempts: []ftpnat.Attempt{
+			{Mode: ftpnat.EPSV, Cause: ftpnat.ControlSilent, Start: time.Date(2026, 11, 22, 9, 30, 0, 0, time.UTC), Elapsed: 2200 * time.Millisecond, Err: errors.New("no reply within 2.2s")},
+			{Mode: ftpnat.PASV, Advertised: netip.AddrPortFrom(privateServer, 40001), Used: netip.AddrPortFrom(serverAddr, 40001),
+				Reply: ftpnat.Reply{227, []string{"Entering Passive Mode (10,9,0,10,156,65)."}}, Start: time.Date(2026, 11, 22, 9, 30, 3, 0, time.UTC), Elapsed: 152 * time.Millisecond},
+			{Mode: ftpnat.PORT, Advertised: netip.AddrPortFrom(natAddr, 50001), Cause: ftpnat.Refused, Reply: ftpnat.Reply{500, []string{"Illegal PORT command."}},
 				Start: time.Date(2026, 11, 22, 9, 30, 4, 0, time.UTC), Elapsed: 50 * time.Millisecond, Err: errors.New("PORT: 500 Illegal PORT command.")},
 		},
 	}
-	r.conclude()
+	r.Conclude()
 	return r
 }
 
@@ -101,19 +102,19 @@ func TestReportJSON(t *testing.T) {
 		t.Errorf("got:\n%s", got)
 	}
 	var back struct {
-		NAT    Finding  `json:"nat"`
-		Helper Finding  `json:"helper"`
-		Works  []Mode   `json:"works"`
-		Advice []string `json:"advice"`
+		NAT    ftpnat.Finding `json:"nat"`
+		Helper ftpnat.Finding `json:"helper"`
+		Works  []ftpnat.Mode  `json:"works"`
+		Advice []string       `json:"advice"`
 	}
-	if err := json.Unmarshal(got, &back); err != nil || back.NAT != Yes || back.Helper != Unknown ||
-		!slices.Equal(back.Works, []Mode{PASV}) || !slices.Equal(back.Advice, fullReport().Advice()) {
+	if err := json.Unmarshal(got, &back); err != nil || back.NAT != ftpnat.Yes || back.Helper != ftpnat.Unknown ||
+		!slices.Equal(back.Works, []ftpnat.Mode{ftpnat.PASV}) || !slices.Equal(back.Advice, fullReport().Advice()) {
 		t.Errorf("read back: %+v, %v", back, err)
 	}
 	if value, err := json.MarshalIndent(*fullReport(), "", " "); err != nil || string(value) != string(got) {
 		t.Errorf("a Report and a *Report differ: %v\n%s", err, value)
 	}
-	if empty, err := json.Marshal(new(Report)); err != nil || string(empty) != `{"server":"","tls":false,"reconnects":0}` {
+	if empty, err := json.Marshal(new(ftpnat.Report)); err != nil || string(empty) != `{"server":"","tls":false,"reconnects":0}` {
 		t.Errorf("an empty report: %s, %v", empty, err)
 	}
 }
@@ -172,15 +173,15 @@ func TestReport(t *testing.T) {
 		c := w.dial()
 		defer c.Close()
 		before := c.Report()
-		if before.NAT != Yes || before.ServerNAT != Unknown || before.Err() != nil || len(before.Advice()) != 0 || before.Mode != 0 {
+		if before.NAT != ftpnat.Yes || before.ServerNAT != ftpnat.Unknown || before.Err() != nil || len(before.Advice()) != 0 || before.Mode != 0 {
 			t.Errorf("before any transfer:\n%v", before)
 		}
 		if err := w.fetch(c); err != nil {
 			t.Fatal(err)
 		}
 		r := c.Report()
-		if r.Mode != PASV || r.NAT != Yes || r.ServerNAT != No || r.Helper != Unknown || r.RTT != rtt || r.Local != privateClient || r.Remote != serverAddr ||
-			!slices.Equal(r.Works, []Mode{PASV}) || r.Fatal != nil || !slices.Equal(r.Advice(), []string{"PASV works, and is found after EPSV."}) {
+		if r.Mode != ftpnat.PASV || r.NAT != ftpnat.Yes || r.ServerNAT != ftpnat.No || r.Helper != ftpnat.Unknown || r.RTT != rtt || r.Local != privateClient || r.Remote != serverAddr ||
+			!slices.Equal(r.Works, []ftpnat.Mode{ftpnat.PASV}) || r.Fatal != nil || !slices.Equal(r.Advice(), []string{"PASV works, and is found after EPSV."}) {
 			t.Errorf("got:\n%v", r)
 		}
 		for name := range r.Features {
@@ -193,14 +194,14 @@ func TestReport(t *testing.T) {
 }
 
 func TestFinding(t *testing.T) {
-	for _, f := range []Finding{Unknown, No, Yes} {
+	for _, f := range []ftpnat.Finding{ftpnat.Unknown, ftpnat.No, ftpnat.Yes} {
 		text, err := f.MarshalText()
-		var back Finding
+		var back ftpnat.Finding
 		if err != nil || back.UnmarshalText(text) != nil || back != f {
 			t.Errorf("%v becomes %q, %v and %v", f, text, err, back)
 		}
 	}
-	if err := new(Finding).UnmarshalText([]byte("maybe")); err == nil {
+	if err := new(ftpnat.Finding).UnmarshalText([]byte("maybe")); err == nil {
 		t.Error("maybe is read")
 	}
 }

@@ -1,10 +1,11 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
 	"io"
 	"testing"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -15,8 +16,8 @@ func TestResumeEvent(t *testing.T) {
 		s.Faults = []ftptest.Fault{{On: ftptest.Data, Conn: 1, Dir: ftptest.Sent, After: 70_000, Kind: ftptest.Reset}}
 	}}
 	inBubble(t, s, func(t *testing.T, w *world) {
-		var events []ResumeEvent
-		ctx := WithTrace(t.Context(), &Trace{Resume: func(e ResumeEvent) { events = append(events, e) }})
+		var events []ftpnat.ResumeEvent
+		ctx := ftpnat.WithTrace(t.Context(), &ftpnat.Trace{Resume: func(e ftpnat.ResumeEvent) { events = append(events, e) }})
 		fsys := w.openFS(t, "").WithContext(ctx)
 		f, err := fsys.Open("pub/file.bin")
 		if err != nil {

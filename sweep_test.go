@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ const sweepSize = 64 << 10
 // failed. What succeeds is checked here.
 func dialogue(t *testing.T, w *world) map[string]error {
 	failed := make(map[string]error)
-	fsys, err := w.d.Open(w.ctx, "ftp://"+w.addr+"/pub")
+	fsys, err := w.d.Open(w.ctx, "ftp://"+w.Addr+"/pub")
 	if err != nil {
 		return map[string]error{"open": err}
 	}
@@ -46,7 +46,7 @@ func dialogue(t *testing.T, w *world) map[string]error {
 	if _, err := fsys.Upload("up", bytes.NewReader(content[:sweepSize])); err != nil {
 		failed["upload"] = err
 	}
-	got, err := w.srv.Tree.ReadFile("pub/up")
+	got, err := w.Server.Tree.ReadFile("pub/up")
 	switch {
 	case err == nil && !bytes.Equal(got, content[:sweepSize]):
 		t.Errorf("an upload of %d bytes appeared under the name", len(got))
@@ -73,7 +73,7 @@ func TestFaultSweep(t *testing.T) {
 			if failed := dialogue(t, w); len(failed) > 0 {
 				t.Fatal(failed)
 			}
-			whole = w.srv.Counters()
+			whole = w.Server.Counters()
 		})
 		var cuts []ftptest.Fault
 		for _, kind := range []ftptest.Ending{ftptest.Cut, ftptest.Reset, ftptest.Silence} {

@@ -1,6 +1,6 @@
 //go:build race
 
-package ftpnat
+package ftpnat_test
 
 // As in sweepstep_test.go; the race detector makes it ten times as slow.
 const (

@@ -1,6 +1,6 @@
 //go:build !race
 
-package ftpnat
+package ftpnat_test
 
 const (
 	// sweepStep is how many bytes apart the cuts of the control dialogue are.

@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"crypto/tls"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/memnet"
 )
@@ -20,7 +21,7 @@ func TestTLS(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for _, p := range []ftptest.Personality{ftptest.VSFTPD(), ftptest.ProFTPD(), ftptest.PureFTPd()} {
 			for _, implicit := range []bool{false, true} {
-				for _, modes := range [][]Mode{nil, {PORT}} {
+				for _, modes := range [][]ftpnat.Mode{nil, {ftpnat.PORT}} {
 					name := strings.Join([]string{p.Name, tls.VersionName(version), map[bool]string{true: "implicit"}[implicit]}, " ")
 					if modes != nil {
 						name += " active"
@@ -32,7 +33,7 @@ func TestTLS(t *testing.T) {
 								s.TLS.MaxVersion = version
 								s.RequireTLS, s.RequireReuse, s.RequireCloseNotify = true, true, true
 							},
-							dialer: func(d *Dialer) {
+							dialer: func(d *ftpnat.Dialer) {
 								d.Modes, d.ImplicitTLS = modes, implicit
 								d.TLSConfig = &tls.Config{RootCAs: cert.Pool}
 							},
@@ -48,7 +49,7 @@ func TestTLS(t *testing.T) {
 							if n, err := c.Store(w.ctx, "nothing", strings.NewReader("")); n != 0 || err != nil {
 								t.Errorf("empty upload: %d, %v", n, err)
 							}
-							c.l.sess.Drop(errors.New("test"))
+							c.Drop(errors.New("test"))
 							if err := w.fetch(c); err != nil {
 								t.Errorf("download after a reconnect: %v", err)
 							}
@@ -79,9 +80,9 @@ func TestTLSFaults(t *testing.T) {
 		as   any
 		want string
 	}{
-		{"no AUTH", func(s *ftptest.Server) {}, new(*ReplyError), "AUTH TLS"},
-		{"AUTH refused", with(func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "AUTH", Reply: "534 no"}} }), new(*ReplyError), "534"},
-		{"PROT refused", with(func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "PROT", Reply: "536 no"}} }), new(*ReplyError), "PROT P"},
+		{"no AUTH", func(s *ftptest.Server) {}, new(*ftpnat.ReplyError), "AUTH TLS"},
+		{"AUTH refused", with(func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "AUTH", Reply: "534 no"}} }), new(*ftpnat.ReplyError), "534"},
+		{"PROT refused", with(func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "PROT", Reply: "536 no"}} }), new(*ftpnat.ReplyError), "PROT P"},
 		{"wrong name", func(s *ftptest.Server) { s.TLS = other.Server }, new(*tls.CertificateVerificationError), "certificate"},
 		{"silent handshake", with(func(s *ftptest.Server) {
 			s.Script = []ftptest.Step{{On: "AUTH", Reply: "234 go", Then: ftptest.Silence}}
@@ -90,12 +91,12 @@ func TestTLSFaults(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			inBubble(t, setup{ftp: c.ftp, dialer: func(d *Dialer) { d.TLSConfig = &tls.Config{RootCAs: cert.Pool} }}, func(t *testing.T, w *world) {
-				_, err := w.d.Dial(w.ctx, w.addr)
+			inBubble(t, setup{ftp: c.ftp, dialer: func(d *ftpnat.Dialer) { d.TLSConfig = &tls.Config{RootCAs: cert.Pool} }}, func(t *testing.T, w *world) {
+				_, err := w.d.Dial(w.ctx, w.Addr)
 				if err == nil || !strings.Contains(err.Error(), c.want) || c.as != nil && !errors.As(err, c.as) {
 					t.Errorf("err = %v, want one with %q", err, c.want)
 				}
-				for _, d := range w.srv.Transcript() {
+				for _, d := range w.Server.Transcript() {
 					for _, verb := range d.Verbs() {
 						if verb == "PASS" && c.name != "PROT refused" {
 							t.Errorf("the password was sent: %v", d.Verbs())
@@ -117,15 +118,15 @@ func TestTLSReuseRequired(t *testing.T) {
 		t.Run(p.Name, func(t *testing.T) {
 			s := setup{ftp: func(s *ftptest.Server) {
 				s.Personality, s.TLS, s.RequireReuse = p, cert.Server, true
-			}, dialer: func(d *Dialer) {
+			}, dialer: func(d *ftpnat.Dialer) {
 				d.TLSConfig = &tls.Config{RootCAs: cert.Pool, SessionTicketsDisabled: true}
 			}}
 			inBubble(t, s, func(t *testing.T, w *world) {
 				c := w.dial()
 				defer c.Close()
 				err := w.fetch(c)
-				var ne *NegotiateError
-				if !errors.As(err, &ne) || ne.Attempts[len(ne.Attempts)-1].Cause != TLSReuseRequired {
+				var ne *ftpnat.NegotiateError
+				if !errors.As(err, &ne) || ne.Attempts[len(ne.Attempts)-1].Cause != ftpnat.TLSReuseRequired {
 					t.Fatalf("err = %v", err)
 				}
 				if len(ne.Attempts) != 1 {
@@ -151,7 +152,7 @@ func TestTLSActiveNAT(t *testing.T) {
 			Forwards: []memnet.Forward{{Ports: memnet.PortRange{First: 40000, Last: 40009}, To: privateClient}}}},
 		far: []memnet.Box{activeOnly},
 		ftp: func(s *ftptest.Server) { s.TLS = cert.Server },
-		dialer: func(d *Dialer) {
+		dialer: func(d *ftpnat.Dialer) {
 			d.TLSConfig = &tls.Config{RootCAs: cert.Pool}
 			d.PublicAddr, d.ListenPorts = natAddr, [2]uint16{40000, 40009}
 		},
@@ -169,18 +170,4 @@ func TestTLSActiveNAT(t *testing.T) {
 			t.Error("the private address was sent")
 		}
 	})
-}
-
-// TestDataTLS makes large records on data connections, and leaves the caller's
-// settings as they are.
-func TestDataTLS(t *testing.T) {
-	own := new(tls.Config)
-	cfg, err := (&Dialer{TLSConfig: own}).fill("ftp.example.com")
-	if err != nil {
-		t.Fatal(err)
-	}
-	control, data := cfg.connectionTLS()
-	if control.DynamicRecordSizingDisabled || !data.DynamicRecordSizingDisabled || own.DynamicRecordSizingDisabled {
-		t.Errorf("large records at once: control %v, data %v, the caller's %v", control.DynamicRecordSizingDisabled, data.DynamicRecordSizingDisabled, own.DynamicRecordSizingDisabled)
-	}
 }

@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -24,7 +25,7 @@ func TestUploadPutsBack(t *testing.T) {
 		"silent":               {[]ftptest.Step{exists, {On: "RNTO", Nth: 4, Then: ftptest.Silence}}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := setup{dialer: func(d *Dialer) { d.RetryFor = tt.retry }, ftp: func(srv *ftptest.Server) { srv.Script = tt.script }}
+			s := setup{dialer: func(d *ftpnat.Dialer) { d.RetryFor = tt.retry }, ftp: func(srv *ftptest.Server) { srv.Script = tt.script }}
 			inBubble(t, s, func(t *testing.T, w *world) {
 				fsys := w.openFS(t, "")
 				if _, err := fsys.Upload("up", strings.NewReader("old")); err != nil {

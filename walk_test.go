@@ -1,11 +1,13 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"fmt"
 	"io/fs"
+	"path"
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -61,7 +63,7 @@ func expect(files map[string]int) walked {
 	w := walked{".": -1}
 	for name, size := range files {
 		w[name] = size
-		for dir, _ := split(name); dir != ""; dir, _ = split(dir) {
+		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 			w[dir] = -1
 		}
 	}
@@ -115,7 +117,7 @@ func (w walked) same(t testing.TB, want walked, sizes bool) {
 // counts returns how often each command was sent on all control connections.
 func (w *world) counts() map[string]int {
 	n := make(map[string]int)
-	for _, d := range w.srv.Transcript() {
+	for _, d := range w.Server.Transcript() {
 		for _, v := range d.Verbs() {
 			n[v]++
 		}
@@ -131,7 +133,7 @@ func treeSetup(t testing.TB, p ftptest.Personality, conns int, files map[string]
 			srv.Tree = ftptest.NewTree()
 			plantSizes(t, srv.Tree, files)
 		},
-		dialer: func(d *Dialer) { d.MaxConns = conns },
+		dialer: func(d *ftpnat.Dialer) { d.MaxConns = conns },
 	}
 }
 

@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -42,32 +43,32 @@ func without(pattern string) func(string, []string) []string {
 var wrongSTATs = map[string]struct {
 	edit   func(dir string, lines []string) []string
 	script []ftptest.Step
-	used   answer // whether STAT does some good all the same
+	used   ftpnat.Finding // whether STAT does some good all the same
 }{
-	"none":              {used: yes},
-	"hides dot files":   {edit: without(` \.[^ ]*$`), used: no},
-	"hides . and ..":    {edit: without(` \.\.?$`), used: no},
-	"cut at 4":          {edit: func(_ string, l []string) []string { return l[:min(len(l), 4)] }, used: no},
-	"cut at 34":         {edit: func(_ string, l []string) []string { return l[:min(len(l), 34)] }, used: yes},
-	"one name missing":  {edit: without(` top$`), used: no},
-	"other types":       {edit: func(_ string, l []string) []string { return replaced(l, " -rw", " drw", "-rw", "drw") }, used: no},
-	"garbage":           {edit: func(_ string, l []string) []string { return append(l, "what is this") }, used: no},
-	"garbage in one":    {edit: func(dir string, l []string) []string { return append(l, only(dir, "/m03", "what is this")...) }, used: yes},
-	"names with a path": {edit: func(dir string, l []string) []string { return append(l, "-rw-r--r-- 1 a b 3 Jan  1 00:00 ../x") }, used: no},
-	"502":               {script: []ftptest.Step{{On: "STAT", Reply: "502 Not implemented."}}, used: no},
-	"550 now and then":  {script: []ftptest.Step{{On: "STAT", Nth: 3, Reply: "550 No."}, {On: "STAT", Nth: 7, Reply: "550 No."}}, used: yes},
-	"450":               {script: []ftptest.Step{{On: "STAT", Reply: "450 Not now."}}, used: no},
-	"empty":             {script: []ftptest.Step{{On: "STAT", Reply: "213-Status follows:\n213 End of status"}}, used: no},
-	"of the session":    {script: []ftptest.Step{{On: "STAT", Reply: "211-Status\n Logged in\n211 End"}}, used: no},
-	"closes at first":   {script: []ftptest.Step{{On: "STAT", Then: ftptest.Cut}}, used: no},
-	"closes later":      {script: []ftptest.Step{{On: "STAT", Nth: 24, Then: ftptest.Cut}}, used: yes},
-	"resets later":      {script: []ftptest.Step{{On: "STAT", Nth: 26, Then: ftptest.Reset}}, used: yes},
-	"silent":            {script: []ftptest.Step{{On: "STAT", Then: ftptest.Silence}}, used: no},
-	"silent later":      {script: []ftptest.Step{{On: "STAT", Nth: 25, Then: ftptest.Silence}}, used: yes},
-	"a reply too many":  {script: []ftptest.Step{{On: "STAT", Nth: 2, Before: "213 What?"}}, used: no},
+	"none":              {used: ftpnat.Yes},
+	"hides dot files":   {edit: without(` \.[^ ]*$`), used: ftpnat.No},
+	"hides . and ..":    {edit: without(` \.\.?$`), used: ftpnat.No},
+	"cut at 4":          {edit: func(_ string, l []string) []string { return l[:min(len(l), 4)] }, used: ftpnat.No},
+	"cut at 34":         {edit: func(_ string, l []string) []string { return l[:min(len(l), 34)] }, used: ftpnat.Yes},
+	"one name missing":  {edit: without(` top$`), used: ftpnat.No},
+	"other types":       {edit: func(_ string, l []string) []string { return replaced(l, " -rw", " drw", "-rw", "drw") }, used: ftpnat.No},
+	"garbage":           {edit: func(_ string, l []string) []string { return append(l, "what is this") }, used: ftpnat.No},
+	"garbage in one":    {edit: func(dir string, l []string) []string { return append(l, only(dir, "/m03", "what is this")...) }, used: ftpnat.Yes},
+	"names with a path": {edit: func(dir string, l []string) []string { return append(l, "-rw-r--r-- 1 a b 3 Jan  1 00:00 ../x") }, used: ftpnat.No},
+	"502":               {script: []ftptest.Step{{On: "STAT", Reply: "502 Not implemented."}}, used: ftpnat.No},
+	"550 now and then":  {script: []ftptest.Step{{On: "STAT", Nth: 3, Reply: "550 No."}, {On: "STAT", Nth: 7, Reply: "550 No."}}, used: ftpnat.Yes},
+	"450":               {script: []ftptest.Step{{On: "STAT", Reply: "450 Not now."}}, used: ftpnat.No},
+	"empty":             {script: []ftptest.Step{{On: "STAT", Reply: "213-Status follows:\n213 End of status"}}, used: ftpnat.No},
+	"of the session":    {script: []ftptest.Step{{On: "STAT", Reply: "211-Status\n Logged in\n211 End"}}, used: ftpnat.No},
+	"closes at first":   {script: []ftptest.Step{{On: "STAT", Then: ftptest.Cut}}, used: ftpnat.No},
+	"closes later":      {script: []ftptest.Step{{On: "STAT", Nth: 24, Then: ftptest.Cut}}, used: ftpnat.Yes},
+	"resets later":      {script: []ftptest.Step{{On: "STAT", Nth: 26, Then: ftptest.Reset}}, used: ftpnat.Yes},
+	"silent":            {script: []ftptest.Step{{On: "STAT", Then: ftptest.Silence}}, used: ftpnat.No},
+	"silent later":      {script: []ftptest.Step{{On: "STAT", Nth: 25, Then: ftptest.Silence}}, used: ftpnat.Yes},
+	"a reply too many":  {script: []ftptest.Step{{On: "STAT", Nth: 2, Before: "213 What?"}}, used: ftpnat.No},
 	"too many later":    {script: []ftptest.Step{{On: "STAT", Nth: 6, Before: "213-What?\n213 That."}}},
 	"150 ahead":         {script: []ftptest.Step{{On: "STAT", Nth: 4, Before: "150 Here it comes."}}},
-	"no REST":           {script: []ftptest.Step{{On: "REST", Reply: "550 Permission denied."}}, used: no},
+	"no REST":           {script: []ftptest.Step{{On: "REST", Reply: "550 Permission denied."}}, used: ftpnat.No},
 	"endless":           {script: []ftptest.Step{{On: "STAT", Nth: 4, Endless: "-rw-r--r-- 1 a b 3 Jan  1 00:00 x\r\n"}}},
 	"one for another": {edit: func(dir string, l []string) []string {
 		return append(l, only(dir, "/m02", "213 End of status", "213-Status follows:")...)
@@ -103,7 +104,7 @@ func TestWalkFaults(t *testing.T) {
 				return l
 			}
 		}
-		walkUnder(t, s, mixedTree(), no)
+		walkUnder(t, s, mixedTree(), ftpnat.No)
 	})
 }
 
@@ -124,7 +125,7 @@ func only(dir, where string, lines ...string) []string {
 }
 
 // walkUnder walks twice and uses the connection for other things then.
-func walkUnder(t *testing.T, s setup, files map[string]int, used answer) {
+func walkUnder(t *testing.T, s setup, files map[string]int, used ftpnat.Finding) {
 	t.Helper()
 	inBubble(t, s, func(t *testing.T, w *world) {
 		fsys := w.openFS(t, "")
@@ -141,10 +142,10 @@ func walkUnder(t *testing.T, s setup, files map[string]int, used answer) {
 		}
 		mustRead(t, fsys, "m11/n2/010", string(content[:120]))
 		n := w.counts()
-		if lists := n["LIST"] + n["MLSD"]; used == yes && lists >= 50 || used == no && lists < 50 {
+		if lists := n["LIST"] + n["MLSD"]; used == ftpnat.Yes && lists >= 50 || used == ftpnat.No && lists < 50 {
 			t.Errorf("%d listings over data connections, %d STAT", lists, n["STAT"])
 		}
-		if used == no && n["STAT"] > 40 {
+		if used == ftpnat.No && n["STAT"] > 40 {
 			t.Errorf("%d times STAT", n["STAT"])
 		}
 	})
@@ -207,7 +208,7 @@ func TestWalkRefetch(t *testing.T) {
 		}
 		add := func(name string) {
 			t.Helper()
-			if err := w.srv.Tree.WriteFile(name, nil, 0o644); err != nil {
+			if err := w.Server.Tree.WriteFile(name, nil, 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -221,6 +222,7 @@ func TestWalkRefetch(t *testing.T) {
 			t.Error("d01 was used twice")
 		}
 		add("d02/new")
+		const foretoldFor = 30 * time.Second
 		time.Sleep(foretoldFor + time.Second)
 		if !has("d02", "new") {
 			t.Error("d02 was used when it was old")
@@ -350,7 +352,7 @@ func TestWalkLarge(t *testing.T) {
 					}
 				}
 			}
-			s := setup{ftp: func(srv *ftptest.Server) { srv.Personality, srv.Tree = p, tree }, dialer: func(d *Dialer) { d.MaxConns = 1 }}
+			s := setup{ftp: func(srv *ftptest.Server) { srv.Personality, srv.Tree = p, tree }, dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }}
 			inBubble(t, s, func(t *testing.T, w *world) {
 				fsys := w.openFS(t, "")
 				for _, dir := range []string{".", "a", "b", "c", "d", "e", "f", "g"} {
@@ -403,7 +405,7 @@ func TestWalkLate(t *testing.T) {
 					return l
 				}
 			}
-			walkUnder(t, s, mixedTree(), yes)
+			walkUnder(t, s, mixedTree(), ftpnat.Yes)
 		})
 	}
 }

@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"fmt"
@@ -32,7 +32,7 @@ func TestWalkJoined(t *testing.T) {
 			seen.same(t, expect(files), true)
 			fsys.Chtimes("a/00", treeTime, treeTime) // what is held is asked for again
 		}
-		if n := len(w.srv.Transcript()); n != 2 || w.counts()["MLST"] < 9*len(files) {
+		if n := len(w.Server.Transcript()); n != 2 || w.counts()["MLST"] < 9*len(files) {
 			t.Errorf("%d control connections, %v", n, w.counts())
 		}
 	})

@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -21,16 +22,16 @@ import (
 // the last one.
 func someBig(t *testing.T, w *world, at time.Time) {
 	t.Helper()
-	plantSizes(t, w.srv.Tree, map[string]int{"tree/a/x": 1, "tree/b/x": 2, "tree/c/x": 3, "tree/d/x": 4})
+	plantSizes(t, w.Server.Tree, map[string]int{"tree/a/x": 1, "tree/b/x": 2, "tree/c/x": 3, "tree/d/x": 4})
 	putAt(t, w, "tree/z/big", content, at)
 }
 
 func putAt(t *testing.T, w *world, name string, data []byte, at time.Time) {
 	t.Helper()
-	if err := w.srv.Tree.WriteFile(name, data, 0o644); err != nil {
+	if err := w.Server.Tree.WriteFile(name, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.srv.Tree.Chtimes(name, at); err != nil {
+	if err := w.Server.Tree.Chtimes(name, at); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -48,15 +49,15 @@ func TestFetchReplaced(t *testing.T) {
 					srv.Personality = p
 					srv.Faults = []ftptest.Fault{{On: ftptest.Data, After: 60_000, Kind: ftptest.Reset}}
 				},
-				dialer: func(d *Dialer) { d.MaxConns = 1 },
+				dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 },
 			}
 			t.Run(fmt.Sprintf("%s/%v", p.Name, later), func(t *testing.T) {
 				inBubble(t, s, func(t *testing.T, w *world) {
 					someBig(t, w, was)
 					done := false
-					ctx := WithTrace(w.ctx, &Trace{Lost: func(error) {}, Progress: func(ProgressEvent) {}, Command: func(line string) {
+					ctx := ftpnat.WithTrace(w.ctx, &ftpnat.Trace{Lost: func(error) {}, Progress: func(ftpnat.ProgressEvent) {}, Command: func(line string) {
 						// The second RETR of it, or what comes ahead of that.
-						if n := w.srv.Counters().Commands["RETR"]; n >= 5 && !done {
+						if n := w.Server.Counters().Commands["RETR"]; n >= 5 && !done {
 							done = true
 							putAt(t, w, "tree/z/big", other, was.Add(later))
 						}
@@ -70,7 +71,7 @@ func TestFetchReplaced(t *testing.T) {
 					if err == nil && !bytes.Equal(got, content) && !bytes.Equal(got, other) {
 						t.Errorf("%s, %v later: %d bytes that are neither the old file nor the new", p.Name, later, len(got))
 					}
-					if err != nil && !errors.Is(err, ErrChanged) {
+					if err != nil && !errors.Is(err, ftpnat.ErrChanged) {
 						t.Errorf("%s, %v later: %v", p.Name, later, err)
 					}
 				})
@@ -91,14 +92,14 @@ func TestRangesReplaced(t *testing.T) {
 		for _, later := range []time.Duration{20 * time.Second, 45 * time.Minute} {
 			s := setup{
 				ftp:    func(srv *ftptest.Server) { srv.Personality, srv.Rate, srv.MaxConns = p, 50_000, 2 },
-				dialer: func(d *Dialer) { d.SplitOver = int64(len(content)) },
+				dialer: func(d *ftpnat.Dialer) { d.SplitOver = int64(len(content)) },
 			}
 			t.Run(fmt.Sprintf("%s/%v", p.Name, later), func(t *testing.T) {
 				inBubble(t, s, func(t *testing.T, w *world) {
 					someBig(t, w, was)
 					fsys := w.openFS(t, "")
 					done := false
-					ctx := WithTrace(w.ctx, &Trace{Progress: func(e ProgressEvent) {
+					ctx := ftpnat.WithTrace(w.ctx, &ftpnat.Trace{Progress: func(e ftpnat.ProgressEvent) {
 						if e.Name == "tree/z/big" && e.Bytes > 20_000 && !done {
 							done = true
 							putAt(t, w, "tree/z/big", other, was.Add(later))
@@ -113,7 +114,7 @@ func TestRangesReplaced(t *testing.T) {
 					if err == nil && !bytes.Equal(got, content) && !bytes.Equal(got, other) {
 						t.Errorf("%s, %v later: %d bytes of both", p.Name, later, len(got))
 					}
-					if err != nil && !errors.Is(err, ErrChanged) {
+					if err != nil && !errors.Is(err, ftpnat.ErrChanged) {
 						t.Errorf("%s, %v later: %v", p.Name, later, err)
 					}
 				})
@@ -127,7 +128,7 @@ func TestRangesReplaced(t *testing.T) {
 func TestLentReplaced(t *testing.T) {
 	other := slices.Clone(content)
 	slices.Reverse(other)
-	s := setup{dialer: func(d *Dialer) { d.MaxConns = 1 }}
+	s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }}
 	inBubble(t, s, func(t *testing.T, w *world) {
 		putAt(t, w, "pub/file.bin", content, treeTime)
 		fsys := w.openFS(t, "")
@@ -151,7 +152,7 @@ func TestLentReplaced(t *testing.T) {
 		if err == nil && !bytes.Equal(append(half, rest...), content) {
 			t.Error("half of the old file and half of the new")
 		}
-		if err != nil && !errors.Is(err, ErrChanged) {
+		if err != nil && !errors.Is(err, ftpnat.ErrChanged) {
 			t.Error(err)
 		}
 	})
@@ -236,10 +237,10 @@ func TestWalkOdd(t *testing.T) {
 						t.Errorf("%d bytes, %v", len(half), err)
 					}
 					dst := t.TempDir()
-					if err := sub.(*FS).Fetch(dst, "."); err != nil {
+					if err := sub.(*ftpnat.FS).Fetch(dst, "."); err != nil {
 						t.Fatal(err)
 					}
-					sameTrees(t, localTree(t, dst), serverTree(t, w.srv.Tree, prefix))
+					sameTrees(t, localTree(t, dst), serverTree(t, w.Server.Tree, prefix))
 					if w.counts()["STAT"] == 0 {
 						t.Error("no STAT")
 					}
@@ -254,7 +255,7 @@ func TestWalkOdd(t *testing.T) {
 func TestListedBefore(t *testing.T) {
 	s := setup{
 		ftp:    func(srv *ftptest.Server) { srv.Rate = 50 },
-		dialer: func(d *Dialer) { d.MaxConns = 2 },
+		dialer: func(d *ftpnat.Dialer) { d.MaxConns = 2 },
 	}
 	inBubble(t, s, func(t *testing.T, w *world) {
 		fsys := w.openFS(t, "")
@@ -300,7 +301,7 @@ func TestRemoveHidden(t *testing.T) {
 	s.ftp = func(srv *ftptest.Server) { inner(srv); srv.EditStat = without(` up -> \.\.$`) }
 	inBubble(t, s, func(t *testing.T, w *world) {
 		for _, dir := range []string{"a", "b", "c", "d"} {
-			if err := w.srv.Tree.Symlink("..", "tree/"+dir+"/up"); err != nil {
+			if err := w.Server.Tree.Symlink("..", "tree/"+dir+"/up"); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"fmt"
@@ -32,7 +32,7 @@ func TestWalkSweep(t *testing.T) {
 			var whole ftptest.Counters
 			inBubble(t, server(), func(t *testing.T, w *world) {
 				walkAndRead(t, w, files)
-				whole = w.srv.Counters()
+				whole = w.Server.Counters()
 				if n := w.counts(); n["STAT"] < 8 {
 					t.Errorf("sent %v", n)
 				}
@@ -64,7 +64,7 @@ func TestWalkSweep(t *testing.T) {
 // walkAndRead walks twice and reads a file.
 func walkAndRead(t *testing.T, w *world, files map[string]int) {
 	t.Helper()
-	fsys, err := w.d.Open(w.ctx, "ftp://"+w.addr+"/")
+	fsys, err := w.d.Open(w.ctx, "ftp://"+w.Addr+"/")
 	if err != nil {
 		return // before the login: TestFaultSweep
 	}

@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -6,65 +6,68 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
+	"github.com/ftpnat/ftpnat/internal/ftpworld"
 	"github.com/ftpnat/ftpnat/internal/memnet"
 )
 
-// The addresses of every test network.
+// What every test network has.
 var (
-	privateClient = netip.MustParseAddr("10.0.0.2")
-	publicClient  = netip.MustParseAddr("203.0.113.2")
-	natAddr       = netip.MustParseAddr("203.0.113.7")
-	serverAddr    = netip.MustParseAddr("198.51.100.10")
-	privateServer = netip.MustParseAddr("10.9.0.10")
-	deadAddr      = netip.MustParseAddr("192.0.2.99")
+	privateClient = ftpworld.PrivateClient
+	publicClient  = ftpworld.PublicClient
+	natAddr       = ftpworld.NATAddr
+	serverAddr    = ftpworld.ServerAddr
+	privateServer = ftpworld.PrivateServer
+	deadAddr      = ftpworld.DeadAddr
+	content       = ftpworld.Content
 )
 
 const (
-	latency = 25 * time.Millisecond // one way
-	rtt     = 2 * latency
+	latency = ftpworld.Latency
+	rtt     = ftpworld.RTT
 )
 
-// content is the file that every test server has.
-var content = func() []byte {
-	b := make([]byte, 200_000)
-	r := rand.NewChaCha8([32]byte{1})
-	r.Read(b)
-	return b
-}()
+// What a Dialer does where it is not told otherwise.
+const (
+	defaultAttemptTimeout = 15 * time.Second
+	defaultRetryFor       = 2 * time.Minute
+	defaultMaxConns       = 4
+	replyLimits           = 4                    // attempts that a reply to the login may take
+	idleLimit             = time.Minute          // after which a connection of an FS is closed
+	idleQuantum           = 5 * time.Millisecond // after which the connection of an idle file may be lent
+)
 
-// setup describes a network with one client and one server.
+// dialFunc is DialContext of a Dialer.
+type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// setup is an ftpworld.Setup, and the client.
 type setup struct {
-	near   []memnet.Box // between the client and the public segment
-	far    []memnet.Box // between the server and it
-	client netip.Addr   // zero means public, or private behind a NAT
-	server netip.Addr   // zero means public
-	name   netip.Addr   // what the server's name resolves to; zero means its own
+	near   []memnet.Box
+	far    []memnet.Box
+	client netip.Addr
+	server netip.Addr
+	name   netip.Addr
 	ftp    func(*ftptest.Server)
-	dialer func(*Dialer)
-	real   bool // in real time, for tests without synctest
+	dialer func(*ftpnat.Dialer)
+	real   bool
 }
 
 // world is a setup that runs.
 type world struct {
-	t      testing.TB
-	net    *memnet.Network
-	near   *memnet.Site
-	far    *memnet.Site
-	client *memnet.Host
-	srv    *ftptest.Server
-	d      *Dialer
-	addr   string
-	ctx    context.Context
-	log    *bytes.Buffer
-	extra  []func() // to be called before the end
+	*ftpworld.World
+	t     testing.TB
+	d     *ftpnat.Dialer
+	ctx   context.Context
+	log   *bytes.Buffer
+	extra []func() // to be called before the end
 }
 
 // inBubble runs f on the setup in virtual time. The bubble ends when every
@@ -79,104 +82,61 @@ func inBubble(t *testing.T, s setup, f func(t *testing.T, w *world)) {
 }
 
 func newWorld(t testing.TB, s setup) *world {
-	w := &world{t: t, addr: "ftp.example.com:21", log: new(bytes.Buffer)}
-	lat := latency
-	if s.real {
-		lat = 0
-	}
-	w.net = memnet.New(memnet.Config{Latency: lat})
-	if !s.client.IsValid() {
-		s.client = publicClient
-		for _, b := range s.near {
-			if _, ok := b.(memnet.NAT); ok {
-				s.client = privateClient
-			}
-		}
-	}
-	if !s.server.IsValid() {
-		s.server = serverAddr
-	}
-	w.near = w.net.Site(s.near...)
-	w.client = w.near.Host("client", s.client)
-	w.far = w.net.Site(s.far...)
-	server := w.far.Host("ftp.example.com", s.server)
-	if s.name.IsValid() {
-		w.net.Name("ftp.example.com", s.name)
-	}
-	tree := ftptest.NewTree()
-	if err := tree.WriteFile("pub/file.bin", content, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := tree.WriteFile("empty", nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	w.srv = &ftptest.Server{Tree: tree, Listen: server.Listen, Dial: server.DialFrom, ActivePort: 20, Personality: ftptest.VSFTPD()}
-	if s.ftp != nil {
-		s.ftp(w.srv)
-	}
-	port := ":21"
-	if w.srv.ImplicitTLS {
-		port = ":990"
-		w.addr = "ftp.example.com:990"
-	}
-	ln, err := server.Listen(t.Context(), "tcp", port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.srv.Start(ln)
-	w.d = &Dialer{DialContext: w.client.DialContext, Listen: w.client.Listen}
+	t.Helper()
+	w := &world{t: t, log: new(bytes.Buffer)}
+	w.World = ftpworld.New(t, ftpworld.Setup{Near: s.near, Far: s.far, Client: s.client, Server: s.server, Name: s.name, FTP: s.ftp, Real: s.real})
+	w.d = &ftpnat.Dialer{DialContext: w.Client.DialContext, Listen: w.Client.Listen}
 	if s.dialer != nil {
 		s.dialer(w.d)
 	}
-	w.ctx = WithTrace(t.Context(), writeTrace(w.log))
+	w.ctx = ftpnat.WithTrace(t.Context(), writeTrace(w.log))
 	return w
-}
-
-// writeTrace returns a trace that writes a readable dialogue.
-func writeTrace(b io.Writer) *Trace {
-	start := time.Now()
-	line := func(format string, args ...any) {
-		fmt.Fprintf(b, "%8v ", time.Since(start).Round(time.Millisecond))
-		fmt.Fprintf(b, format+"\n", args...)
-	}
-	return &Trace{
-		Connect: func(e ConnectEvent) { line("* connect %v -> %v %v", e.Local, e.Remote, e.Err) },
-		Command: func(s string) { line("> %s", s) },
-		Reply:   func(r Reply) { line("< %s", r) },
-		Lost:    func(err error) { line("* lost: %v", err) },
-		Attempt: func(a Attempt) { line("= %v", a) },
-		Note:    func(s string) { line("# %s", s) },
-	}
 }
 
 func (w *world) close() {
 	for _, f := range w.extra {
 		f()
 	}
-	w.srv.Close()
-	w.net.Close()
+	w.Close()
 	if w.t.Failed() {
 		w.t.Logf("dialogue:\n%s", w.log)
 	}
 }
 
+// writeTrace returns a trace that writes a readable dialogue.
+func writeTrace(b io.Writer) *ftpnat.Trace {
+	start := time.Now()
+	line := func(format string, args ...any) {
+		fmt.Fprintf(b, "%8v ", time.Since(start).Round(time.Millisecond))
+		fmt.Fprintf(b, format+"\n", args...)
+	}
+	return &ftpnat.Trace{
+		Connect: func(e ftpnat.ConnectEvent) { line("* connect %v -> %v %v", e.Local, e.Remote, e.Err) },
+		Command: func(s string) { line("> %s", s) },
+		Reply:   func(r ftpnat.Reply) { line("< %s", r) },
+		Lost:    func(err error) { line("* lost: %v", err) },
+		Attempt: func(a ftpnat.Attempt) { line("= %v", a) },
+		Note:    func(s string) { line("# %s", s) },
+	}
+}
+
 // plain has a Dialer send nothing ahead.
-func plain(d *Dialer) { d.Memory = waiting{new(MemoryMap)} }
+func plain(d *ftpnat.Dialer) { d.Memory = waiting{new(ftpnat.MemoryMap)} }
 
 // waiting is a memory in which nothing may be sent ahead of a reply.
-type waiting struct{ *MemoryMap }
+type waiting struct{ *ftpnat.MemoryMap }
 
 // Recall returns what was learnt, and that.
-func (m waiting) Recall(p Path) (Lesson, bool) {
+func (m waiting) Recall(p ftpnat.Path) (ftpnat.Lesson, bool) {
 	l, _ := m.MemoryMap.Recall(p)
-	l.Flight, l.Queue, l.Ahead, l.Seen = No, No, No, time.Now()
+	l.Flight, l.Queue, l.Ahead, l.Seen = ftpnat.No, ftpnat.No, ftpnat.No, time.Now()
 	return l, true
 }
 
 // dial logs in or fails the test.
-func (w *world) dial() *Conn {
+func (w *world) dial() *ftpnat.Conn {
 	w.t.Helper()
-	c, err := w.d.Dial(w.ctx, w.addr)
+	c, err := w.d.Dial(w.ctx, w.Addr)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -184,7 +144,7 @@ func (w *world) dial() *Conn {
 }
 
 // fetch reads the test file and checks it.
-func (w *world) fetch(c *Conn) error {
+func (w *world) fetch(c *ftpnat.Conn) error {
 	rc, err := c.Retrieve(w.ctx, "pub/file.bin", 0)
 	if err != nil {
 		return err
@@ -198,15 +158,15 @@ func (w *world) fetch(c *Conn) error {
 }
 
 // bothWays fetches and stores.
-func (w *world) bothWays(c *Conn) error { return errors.Join(w.fetch(c), w.store(c)) }
+func (w *world) bothWays(c *ftpnat.Conn) error { return errors.Join(w.fetch(c), w.store(c)) }
 
 // store writes a file and checks what the server has.
-func (w *world) store(c *Conn) error {
+func (w *world) store(c *ftpnat.Conn) error {
 	n, err := c.Store(w.ctx, "up.bin", bytes.NewReader(content))
 	if err != nil {
 		return err
 	}
-	got, rerr := w.srv.Tree.ReadFile("up.bin")
+	got, rerr := w.Server.Tree.ReadFile("up.bin")
 	if rerr != nil || n != int64(len(content)) || !bytes.Equal(got, content) {
 		w.t.Errorf("stored %d bytes: the server has %d, %v", n, len(got), rerr)
 	}
@@ -214,7 +174,7 @@ func (w *world) store(c *Conn) error {
 }
 
 // causes returns the modes and causes of the attempts, as "EPSV DialTimeout".
-func causesOf(attempts []Attempt) []string {
+func causesOf(attempts []ftpnat.Attempt) []string {
 	var list []string
 	for _, a := range attempts {
 		name, _ := a.Cause.MarshalText()
@@ -223,12 +183,23 @@ func causesOf(attempts []Attempt) []string {
 	return list
 }
 
-// verbs returns the commands of all control connections, from the first that
-// belongs to a transfer on.
-func (w *world) verbs() string {
-	var all []string
-	for _, d := range w.srv.Transcript() {
-		all = append(all, strings.Join(d.Verbs(), " "))
+// replyOf returns the reply that err is about; zero where it is about none.
+func replyOf(err error) ftpnat.Reply {
+	var re *ftpnat.ReplyError
+	if errors.As(err, &re) {
+		return re.Reply
 	}
-	return strings.Join(all, " | ")
+	return ftpnat.Reply{}
+}
+
+// refuses reports whether err is a server's refusal of a command.
+func refuses(err error, verb string) bool {
+	var re *ftpnat.ReplyError
+	return errors.As(err, &re) && (re.Command == verb || strings.HasPrefix(re.Command, verb+" "))
+}
+
+// isNegotiate reports whether err is about the data connection.
+func isNegotiate(err error) bool {
+	var ne *ftpnat.NegotiateError
+	return errors.As(err, &ne)
 }

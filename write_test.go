@@ -1,4 +1,4 @@
-package ftpnat
+package ftpnat_test
 
 import (
 	"bytes"
@@ -10,10 +10,12 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
 
+	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 )
 
@@ -29,7 +31,7 @@ func listenLoopback(t testing.TB) net.Listener {
 // has compares a file on the server.
 func (w *world) has(t testing.TB, name, want string) {
 	t.Helper()
-	got, err := w.srv.Tree.ReadFile(name)
+	got, err := w.Server.Tree.ReadFile(name)
 	if err != nil || string(got) != want {
 		t.Errorf("the server has %d bytes as %s, %v; want %d", len(got), name, err, len(want))
 	}
@@ -38,7 +40,7 @@ func (w *world) has(t testing.TB, name, want string) {
 // left fails the test where the server holds a name that nobody asked for.
 func (w *world) left(t testing.TB, dir string, want ...string) {
 	t.Helper()
-	list, err := w.srv.Tree.ReadDir(dir)
+	list, err := w.Server.Tree.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,12 +54,12 @@ func (w *world) left(t testing.TB, dir string, want ...string) {
 }
 
 // everyServer runs f for each kind of server, with one connection.
-func everyServer(t *testing.T, f func(t *testing.T, w *world, fsys *FS)) {
+func everyServer(t *testing.T, f func(t *testing.T, w *world, fsys *ftpnat.FS)) {
 	for _, p := range ftptest.Personalities() {
 		t.Run(p.Name, func(t *testing.T) {
 			s := setup{
 				ftp:    func(srv *ftptest.Server) { srv.Personality = p },
-				dialer: func(d *Dialer) { d.MaxConns = 1 },
+				dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 },
 			}
 			inBubble(t, s, func(t *testing.T, w *world) { f(t, w, w.openFS(t, "")) })
 		})
@@ -65,7 +67,7 @@ func everyServer(t *testing.T, f func(t *testing.T, w *world, fsys *FS)) {
 }
 
 func TestWrite(t *testing.T) {
-	everyServer(t, func(t *testing.T, w *world, fsys *FS) {
+	everyServer(t, func(t *testing.T, w *world, fsys *ftpnat.FS) {
 		check := func(what string, err error) {
 			t.Helper()
 			if err != nil {
@@ -91,7 +93,7 @@ func TestWrite(t *testing.T) {
 		check("Rename", fsys.Rename("new/e", "new/f"))
 		w.left(t, "new", "-a", "f")
 		check("Remove", fsys.Remove("new/f"))
-		if err := fsys.Remove("new"); !errors.Is(err, errNotEmpty) {
+		if err := fsys.Remove("new"); !errors.Is(err, syscall.ENOTEMPTY) {
 			t.Errorf("Remove of a directory with files: %v", err)
 		}
 		check("RemoveAll", fsys.RemoveAll("new"))
@@ -127,8 +129,8 @@ func TestOpenFileFlags(t *testing.T) {
 		{"no", os.O_WRONLY | os.O_APPEND, fs.ErrNotExist},
 		{"no", os.O_WRONLY | os.O_CREATE, nil},
 		{"no2", os.O_WRONLY | os.O_CREATE | os.O_EXCL, nil},
-		{"pub", os.O_WRONLY | os.O_TRUNC, errIsDir},
-		{".", os.O_WRONLY | os.O_CREATE | os.O_TRUNC, errIsDir},
+		{"pub", os.O_WRONLY | os.O_TRUNC, syscall.EISDIR},
+		{".", os.O_WRONLY | os.O_CREATE | os.O_TRUNC, syscall.EISDIR},
 	}
 	inBubble(t, setup{}, func(t *testing.T, w *world) {
 		fsys := w.openFS(t, "")
@@ -148,19 +150,19 @@ func TestOpenFileFlags(t *testing.T) {
 // TestHalfWritten writes two files and reads a third in turns over one
 // connection.
 func TestHalfWritten(t *testing.T) {
-	everyServer(t, func(t *testing.T, w *world, fsys *FS) {
+	everyServer(t, func(t *testing.T, w *world, fsys *ftpnat.FS) {
 		in, err := fsys.Open("pub/file.bin")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer in.Close()
-		var out [2]*File
+		var out [2]*ftpnat.File
 		for i := range out {
 			if out[i], err = fsys.Create(fmt.Sprintf("out%d", i)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		ancient := w.srv.Personality.Name == "Ancient"
+		ancient := w.Server.Personality.Name == "Ancient"
 		if ancient {
 			// It cannot start in the middle, so the reading is done at once.
 			if in, err = open(fsys, content); err != nil {
@@ -192,15 +194,15 @@ func TestHalfWritten(t *testing.T) {
 }
 
 // open returns a file with the data that is on no server.
-func open(_ *FS, data []byte) (fs.File, error) {
+func open(_ *ftpnat.FS, data []byte) (fs.File, error) {
 	return fstest.MapFS{"x": {Data: data}}.Open("x")
 }
 
 // TestCopyWithin copies from and to one server over one connection.
 func TestCopyWithin(t *testing.T) {
-	s := setup{dialer: func(d *Dialer) { d.MaxConns = 1 }}
+	s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }}
 	inBubble(t, s, func(t *testing.T, w *world) {
-		plant(t, w.srv.Tree)
+		plant(t, w.Server.Tree)
 		fsys := w.openFS(t, "")
 		sub, err := fsys.Sub("odd")
 		if err != nil {
@@ -222,7 +224,7 @@ func TestCopyWithin(t *testing.T) {
 
 // TestWriteVerdict has servers that refuse, lie about or lose an upload.
 func TestWriteVerdict(t *testing.T) {
-	var reply *ReplyError
+	var reply *ftpnat.ReplyError
 	tests := []struct {
 		name string
 		step ftptest.Step
@@ -231,7 +233,7 @@ func TestWriteVerdict(t *testing.T) {
 		{"refused", ftptest.Step{On: "STOR", Reply: "553 Not here."}, func(err error) bool { return errors.As(err, &reply) && reply.Reply.Code == 553 }},
 		{"quota at the end", ftptest.Step{On: "STOR", Final: "552 Quota exceeded."}, func(err error) bool { return errors.As(err, &reply) && reply.Reply.Code == 552 }},
 		{"cut at the end", ftptest.Step{On: "STOR", Final: "426 Broken."}, func(err error) bool { return errors.As(err, &reply) && reply.Reply.Code == 426 }},
-		{"another size", ftptest.Step{On: "SIZE", Reply: "213 7"}, func(err error) bool { return errors.Is(err, ErrMismatch) }},
+		{"another size", ftptest.Step{On: "SIZE", Reply: "213 7"}, func(err error) bool { return errors.Is(err, ftpnat.ErrMismatch) }},
 		{"no verdict, right size", ftptest.Step{On: "STOR", Final: ftptest.None, Then: ftptest.Cut}, func(err error) bool { return err == nil }},
 		{"busy once", ftptest.Step{On: "STOR", Nth: 1, Reply: "450 Busy."}, func(err error) bool { return err == nil }},
 		{"250", ftptest.Step{On: "STOR", Final: "250 Stored."}, func(err error) bool { return err == nil }},
@@ -252,7 +254,7 @@ func TestWriteVerdict(t *testing.T) {
 
 // TestUpload uploads to each kind of server, over a file that is there.
 func TestUpload(t *testing.T) {
-	everyServer(t, func(t *testing.T, w *world, fsys *FS) {
+	everyServer(t, func(t *testing.T, w *world, fsys *ftpnat.FS) {
 		for _, data := range [][]byte{content, content[:10], nil} {
 			n, err := fsys.Upload("pub/up.bin", bytes.NewReader(data))
 			if err != nil || n != int64(len(data)) {
@@ -345,12 +347,12 @@ func (f failingAt) ReadAt(p []byte, off int64) (int, error) {
 
 // TestChtimes sets times on every kind of server that can.
 func TestChtimes(t *testing.T) {
-	everyServer(t, func(t *testing.T, w *world, fsys *FS) {
+	everyServer(t, func(t *testing.T, w *world, fsys *ftpnat.FS) {
 		want := time.Date(2019, 3, 4, 5, 6, 7, 0, time.UTC)
 		if err := fsys.Chtimes("empty", time.Time{}, want); err != nil {
 			t.Fatal(err)
 		}
-		if info, err := w.srv.Tree.Stat("empty"); err != nil || !info.ModTime().Equal(want) {
+		if info, err := w.Server.Tree.Stat("empty"); err != nil || !info.ModTime().Equal(want) {
 			t.Errorf("the server has %v, %v", info.ModTime(), err)
 		}
 		if err := fsys.Chtimes("no", time.Time{}, want); !errors.Is(err, fs.ErrNotExist) {
@@ -359,7 +361,7 @@ func TestChtimes(t *testing.T) {
 		if err := fsys.Chmod("empty", 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if info, err := w.srv.Tree.Stat("empty"); err != nil || info.Mode().Perm() != 0o600 {
+		if info, err := w.Server.Tree.Stat("empty"); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("the server has %v, %v", info.Mode(), err)
 		}
 		if err := fsys.Chmod("no", 0o600); !errors.Is(err, fs.ErrNotExist) {
