@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,18 +50,15 @@ func TestDataAddress(t *testing.T) {
 				w.Net.Host("other", other)
 				w.d.Modes = []ftpnat.Mode{ftpnat.PASV}
 				w.d.TrustDataAddr = c.trust
-				var dials []string
-				w.d.DialContext = recordDials(w.d.DialContext, &dials)
+				dialled := recordDials(w.d)
 				conn := w.dial()
 				defer conn.Close()
-				dials = nil // the control connection is no concern here
 				_, err := conn.Retrieve(w.ctx, "pub/file.bin", 0)
 				var ne *ftpnat.NegotiateError
 				if !errors.As(err, &ne) {
 					t.Fatalf("err = %v, want a *NegotiateError", err)
 				}
-				slices.Sort(dials)
-				if dials = slices.Compact(dials); !slices.Equal(dials, c.dials) {
+				if dials := dialled.hosts(); !slices.Equal(dials, c.dials) {
 					t.Errorf("dialled %q, want %q", dials, c.dials)
 				}
 				if c.dials == nil && ne.Attempts[0].Cause != ftpnat.BadAddress {
@@ -158,11 +156,30 @@ func TestOtherAddress(t *testing.T) {
 	})
 }
 
-func recordDials(dial dialFunc, hosts *[]string) dialFunc {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+// dials are the hosts that a Dialer dialled by their address, as it does for
+// data connections.
+type dials struct {
+	mu  sync.Mutex
+	all []string
+}
+
+// recordDials keeps what a Dialer dials.
+func recordDials(d *ftpnat.Dialer) *dials {
+	r, dial := new(dials), d.DialContext
+	d.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if ap, err := netip.ParseAddrPort(addr); err == nil {
-			*hosts = append(*hosts, ap.Addr().String())
+			r.mu.Lock()
+			r.all = append(r.all, ap.Addr().String())
+			r.mu.Unlock()
 		}
 		return dial(ctx, network, addr)
 	}
+	return r
+}
+
+// hosts returns each host once, in order.
+func (r *dials) hosts() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Compact(slices.Sorted(slices.Values(r.all)))
 }

@@ -40,9 +40,9 @@ const (
 	defaultAttemptTimeout = 15 * time.Second
 	defaultRetryFor       = 2 * time.Minute
 	defaultMaxConns       = 4
-	replyLimits           = 4                    // attempts that a reply to the login may take
+	replyLimits           = 4                    // times that patience, for an ordinary reply
 	idleLimit             = time.Minute          // after which a connection of an FS is closed
-	idleQuantum           = 5 * time.Millisecond // after which the connection of an idle file may be lent
+	idleQuantum           = 5 * time.Millisecond // after which a file that is not read lends its connection
 )
 
 // dialFunc is DialContext of a Dialer.
