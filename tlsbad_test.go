@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"math/big"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
+	"github.com/ftpnat/ftpnat/internal/memnet"
 )
 
 // expired returns a certificate that has been no good since 1998. The clock of
@@ -302,7 +304,6 @@ func TestClearData(t *testing.T) {
 		},
 	}
 	inBubble(t, s, func(t *testing.T, w *world) {
-		dialled := recordDials(w.d)
 		c := w.dial()
 		defer c.Close()
 		if err := errors.Join(w.fetch(c), w.store(c)); err != nil {
@@ -311,8 +312,22 @@ func TestClearData(t *testing.T) {
 		if c.Report().TLSVersion == "" {
 			t.Error("the control connection is in clear text")
 		}
-		if dials := dialled.hosts(); !slices.Equal(dials, []string{serverAddr.String()}) {
-			t.Errorf("data connections are said to prove who is there: dialled %q", dials)
-		}
 	})
+	// Where the server's own address does not answer, only the certificate of a
+	// data connection could vouch for the other.
+	s.near = []memnet.Box{memnet.Firewall{Rules: []memnet.Rule{{Direction: memnet.Outbound, Ports: memnet.PortRange{First: 1024, Last: 65535}, To: netip.PrefixFrom(serverAddr, 32), Do: memnet.Drop}}}}
+	for clear, want := range map[bool][]string{true: {serverAddr.String()}, false: {deadAddr.String(), serverAddr.String()}} {
+		inBubble(t, s, func(t *testing.T, w *world) {
+			w.d.ClearData = clear
+			dialled := recordDials(w.d)
+			c := w.dial()
+			defer c.Close()
+			if err := w.fetch(c); err == nil {
+				t.Error("a file was read through the firewall")
+			}
+			if got := dialled.hosts(); !slices.Equal(got, want) {
+				t.Errorf("ClearData %v: dialled %q, want %q", clear, got, want)
+			}
+		})
+	}
 }
