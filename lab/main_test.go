@@ -26,7 +26,9 @@ func TestMain(m *testing.M) {
 	// The command line still has the last word.
 	flag.Set("test.parallel", "10")
 	if unfit = fitness(); unfit != nil {
-		os.Exit(m.Run())
+		code := m.Run()
+		labtest.Skipped(unfit)
+		os.Exit(code)
 	}
 	ctx := context.Background()
 	if left, err := netns.Sweep(ctx); len(left) > 0 || err != nil {
