@@ -1,0 +1,141 @@
+package tree
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+
+	"github.com/ftpnat/ftpnat/internal/listing"
+	"github.com/ftpnat/ftpnat/internal/proto"
+)
+
+// Fetch copies a directory of the server, or one file, into the local directory
+// dst, which it makes if it is missing: what is in a directory, or a file under
+// the last element of its name. A file that is there already is an error that is
+// [fs.ErrExist]. A file is written under a temporary name, and has its own only
+// when it is whole. The first error ends the copy. Nothing that the server says
+// makes Fetch write outside of dst.
+func Fetch(ctx context.Context, src Source, opts Options, dst, name string) error {
+	f := &fetch{workers: newWorkers(ctx, opts), src: src, splitOver: opts.SplitOver, dst: dst, top: name}
+	err := f.wait(f.all(name))
+	for _, r := range f.open {
+		err = r.end(err)
+	}
+	if f.root != nil {
+		f.root.Close()
+	}
+	return err
+}
+
+// fetch is one Fetch.
+type fetch struct {
+	*workers
+	src       Source
+	splitOver int64 // see Options
+	dst       string
+	root      *os.Root // dst
+	top       string   // the directory that is fetched, or that of the file
+
+	open []*ranged // files that may not be done; used by the walk alone until the workers have ended
+}
+
+// all leaves everything that is to be fetched to the workers.
+func (f *fetch) all(name string) error {
+	e := listing.Entry{Type: listing.TypeDir}
+	if name != "." {
+		var err error
+		if e, err = f.src.Stat(f.ctx, name); err != nil {
+			return err
+		}
+	}
+	err := os.MkdirAll(f.dst, 0o777)
+	if err == nil {
+		f.root, err = os.OpenRoot(f.dst)
+	}
+	if err != nil {
+		return err
+	}
+	if e.Type == listing.TypeDir {
+		return f.walk(name)
+	}
+	f.top = path.Dir(name)
+	return f.visit(name, e)
+}
+
+// walk visits what is in a directory, in the order of fs.WalkDir.
+func (f *fetch) walk(dir string) error {
+	entries, err := f.src.ReadDir(f.ctx, dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := f.visit(path.Join(dir, e.Name), e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// visit makes a directory and goes on in it, or leaves a file to a worker.
+func (f *fetch) visit(name string, e listing.Entry) error {
+	to, err := f.local(name)
+	if err != nil {
+		return err
+	}
+	switch e.Type {
+	case listing.TypeDir:
+		if err := f.mkdir(to); err != nil {
+			return f.localError(to, err)
+		}
+		return f.walk(name)
+	case listing.TypeFile:
+		if f.splits(e) {
+			return f.ranges(name, to, e)
+		}
+		return f.do(func() error { return f.file(name, to, e) })
+	case listing.TypeLink:
+		return f.do(func() error { return f.link(name, to, e) })
+	}
+	return &fs.PathError{Op: "fetch", Path: name, Err: proto.Unable("it is neither a file nor a directory nor a link")}
+}
+
+// file fetches a file by what the listing says of it.
+func (f *fetch) file(name, to string, e listing.Entry) error {
+	if e.Size < 0 {
+		return f.whole(name, to, nil)
+	}
+	return f.whole(name, to, &e)
+}
+
+// whole fetches a file in one stream. e is nil if the listing does not describe
+// it.
+func (f *fetch) whole(name, to string, e *listing.Entry) error {
+	in, err := f.src.Open(f.ctx, name, Opening{Entry: e, Steady: true})
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	found := in.Entry()
+	if found.Type == listing.TypeDir {
+		return &fs.PathError{Op: "fetch", Path: name, Err: &proto.FSError{Kind: proto.ErrIsDir, Err: errors.New("it is a link to a directory out of the tree")}}
+	}
+	l, err := f.begin(to, found)
+	if err != nil {
+		return err
+	}
+	return l.end(l.copy(in))
+}
+
+// link makes a symbolic link, or fetches what is behind it.
+func (f *fetch) link(name, to string, e listing.Entry) error {
+	target, ok := inside(f.below(name), e.Target)
+	if !ok {
+		return f.whole(name, to, nil)
+	}
+	if err := f.root.Symlink(target, to); err != nil {
+		return f.localError(to, err)
+	}
+	return nil
+}
