@@ -5,26 +5,30 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/ftpnat/ftpnat/internal/control"
+	"github.com/ftpnat/ftpnat/internal/data"
+	"github.com/ftpnat/ftpnat/internal/pool"
+	"github.com/ftpnat/ftpnat/internal/session"
+	"github.com/ftpnat/ftpnat/internal/transfer"
 )
 
-// Conn is one control connection to a server, logged in. It does one thing at
-// a time: a call during another one, or while a transfer is open, returns
+// Conn is a control connection to a server that is logged in. It does one thing
+// at a time: a call during another one, or while a transfer is open, returns
 // [ErrBusy].
 //
-// The connection behind it may be replaced: by a negotiation that cost it, or
-// because it was found dead. The session's state (login, working directory,
-// options) is then restored.
+// The connection may be replaced, if a negotiation cost it or if it was found
+// dead. The state of the session (login, working directory, options) is then
+// restored.
 type Conn struct {
-	l *link
+	cfg *config
+	c   *session.Conn
+	ctx context.Context // has the hooks of Dial, which are called for Close too
 
 	mu     sync.Mutex
-	op     *operation // under way; nil when the Conn is free
+	op     *operation // in progress; nil if the Conn is free
 	closed bool
 }
 
@@ -34,22 +38,6 @@ type operation struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{}
 	down   *download // nil for calls
-}
-
-// dial opens a session and logs in. A server that says "later" is asked later:
-// one that allows a connection per address still counts the one that was closed
-// a moment ago.
-func dial(ctx context.Context, cfg *config) (*Conn, error) {
-	pace := cfg.pace()
-	for {
-		l, err := connect(ctx, cfg, "")
-		if err == nil {
-			return &Conn{l: l}, nil
-		}
-		if replyOf(err).Code != 421 || !pause(ctx, pace) {
-			return nil, contextual(ctx, err)
-		}
-	}
 }
 
 // acquire takes the connection for one operation.
@@ -68,7 +56,6 @@ func (c *Conn) acquire(ctx context.Context) (*operation, error) {
 	op := &operation{done: make(chan struct{})}
 	op.ctx, op.cancel = context.WithCancelCause(ctx)
 	c.op = op
-	c.l.begin(ctx)
 	return op, nil
 }
 
@@ -81,13 +68,9 @@ func (c *Conn) release(op *operation) {
 	close(op.done)
 }
 
-// result returns err, or why the operation was ended before it.
-func (op *operation) result(err error) error {
-	if err != nil && context.Cause(op.ctx) == ErrClosed {
-		return ErrClosed
-	}
-	return err
-}
+// result returns err in its public form, or ErrClosed if a Close is why the
+// operation ended.
+func (op *operation) result(err error) error { return public(pool.Ended(op.ctx, err)) }
 
 // Do sends one command, its arguments joined by spaces, and returns the final
 // reply to it. A reply whose code is not want is a [*ReplyError]; a want of
@@ -104,8 +87,8 @@ func (c *Conn) Do(ctx context.Context, want int, cmd string, args ...string) (Re
 	case "RETR", "STOR", "APPE", "STOU", "LIST", "NLST", "MLSD", "EPSV", "PASV", "PORT", "EPRT", "REST", "AUTH", "CCC", "QUIT":
 		return Reply{}, fmt.Errorf("ftpnat: %s is not a command for Do: it is part of a transfer or of the session", v)
 	}
-	r, err := c.l.want(op.ctx, want, line)
-	return r, op.result(err)
+	r, err := c.c.Want(op.ctx, want, line)
+	return Reply(r), op.result(err)
 }
 
 // Retrieve returns the content of a file from the byte offset on. The reader
@@ -115,7 +98,7 @@ func (c *Conn) Retrieve(ctx context.Context, path string, offset int64) (io.Read
 	if offset < 0 {
 		return nil, fmt.Errorf("ftpnat: retrieve %s: the offset %d is negative", path, offset)
 	}
-	d, err := c.download(ctx, request{line: "RETR " + path, offset: offset})
+	d, err := c.download(ctx, transfer.Request{Line: "RETR " + path, Offset: offset, Known: -1, Check: "SIZE " + path})
 	if err != nil {
 		return nil, err
 	}
@@ -123,17 +106,17 @@ func (c *Conn) Retrieve(ctx context.Context, path string, offset int64) (io.Read
 }
 
 // download opens a transfer toward us.
-func (c *Conn) download(ctx context.Context, req request) (*download, error) {
+func (c *Conn) download(ctx context.Context, req transfer.Request) (*download, error) {
 	op, err := c.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ch, err := c.l.transfer(op.ctx, req)
+	t, err := c.c.Transfer().Open(op.ctx, req)
 	if err != nil {
 		c.release(op)
 		return nil, op.result(err)
 	}
-	d := &download{c: c, op: op, ch: ch}
+	d := &download{c: c, op: op, t: t}
 	c.mu.Lock()
 	op.down = d
 	closed := c.closed
@@ -152,45 +135,46 @@ type download struct {
 	op *operation
 
 	mu  sync.Mutex
-	ch  *channel
+	t   *transfer.Transfer
 	err error // what Read returns from now on
 }
 
-// Read reads.
+// Read reads from the data connection. It returns io.EOF only for a transfer
+// that is complete.
 func (d *download) Read(p []byte) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.err != nil {
 		return 0, d.err
 	}
-	stop := d.ch.guard(d.op.ctx)
-	n, err := d.ch.Read(p)
+	stop := d.t.Guard(d.op.ctx)
+	n, err := d.t.Read(p)
 	stop()
 	if err != nil {
-		d.err = d.op.result(d.end(err))
+		d.err = d.op.result(d.t.End(d.op.ctx, err))
 		err = d.err
 		d.c.release(d.op)
 	}
 	return n, err
 }
 
-// WriteTo hands the rest of the file to w; the kernel moves the bytes where w
-// is a file. The error is nil at the end that Read calls io.EOF.
+// WriteTo copies the rest of the file to w; the kernel moves the bytes if w is a
+// file. At the end, for which Read returns io.EOF, the error is nil.
 func (d *download) WriteTo(w io.Writer) (int64, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.err != nil {
 		return 0, eofIsNil(d.err)
 	}
-	stop := d.ch.guard(d.op.ctx)
-	n, err, werr := d.ch.writeTo(w)
+	stop := d.t.Guard(d.op.ctx)
+	n, err, werr := d.t.CopyAllTo(w)
 	stop()
 	if werr != nil {
 		// The rest is lost to the caller, and of no use to read.
 		d.err = werr
-		d.ch.abandon(d.op.ctx)
+		d.t.Abandon(d.op.ctx)
 	} else {
-		d.err = d.op.result(d.end(err))
+		d.err = d.op.result(d.t.End(d.op.ctx, err))
 	}
 	d.c.release(d.op)
 	return n, eofIsNil(d.err)
@@ -203,58 +187,6 @@ func eofIsNil(err error) error {
 	return err
 }
 
-// end settles the transfer: err is why no more was read.
-func (d *download) end(err error) error {
-	ctx := d.op.ctx
-	if ctx.Err() != nil {
-		d.ch.closeData()
-		d.c.l.sess.Drop(ctx.Err())
-		return ctx.Err()
-	}
-	r, verr := d.ch.finish(ctx)
-	switch {
-	case verr != nil && err != io.EOF:
-		return err
-	case verr != nil:
-		return verr
-	case !r.completed():
-		return replyError(d.ch.req.line, r)
-	case err == io.EOF && d.ch.unsigned():
-		return d.count(ctx)
-	}
-	return err
-}
-
-// count compares what came with the size of the file where TLS ended without
-// a close_notify. It returns io.EOF when nothing is known to be missing.
-func (d *download) count(ctx context.Context) error {
-	name, ok := strings.CutPrefix(d.ch.req.line, "RETR ")
-	if !ok {
-		return io.EOF
-	}
-	size, err := d.c.l.size(ctx, name)
-	switch got := d.ch.req.offset + d.ch.n; {
-	case err != nil:
-		return fmt.Errorf("%w: %w", ErrNoVerdict, err)
-	case got < size:
-		return fmt.Errorf("%w: %d of %d", ErrShort, got, size)
-	}
-	return io.EOF
-}
-
-// size asks for the size of a file; -1 where the server does not tell.
-func (l *link) size(ctx context.Context, name string) (int64, error) {
-	r, err := l.do(ctx, "SIZE "+name)
-	if err != nil {
-		return 0, err
-	}
-	n, perr := strconv.ParseInt(strings.TrimSpace(r.Text()), 10, 64)
-	if r.Code != 213 || perr != nil {
-		return -1, nil
-	}
-	return n, nil
-}
-
 // Close ends the transfer. Closing before the end of the data is not an error.
 func (d *download) Close() error {
 	if !d.mu.TryLock() {
@@ -265,49 +197,50 @@ func (d *download) Close() error {
 	defer d.mu.Unlock()
 	if d.err == nil {
 		d.err = ErrClosed
-		d.ch.abandon(d.op.ctx)
+		d.t.Abandon(d.op.ctx)
 		d.c.release(d.op)
 	}
 	return nil
 }
 
-// Store stores what r gives as a file, in place of what the file had, and
-// returns the number of bytes. An error means that the file on the server is
-// not to be relied on. The Conn must not be used by r, of which the first 64 KiB
-// are read before the server is asked: what is no larger is sent in one go.
+// Store stores what r provides as a file, replacing any existing file, and
+// returns the number of bytes. If it returns an error, the file on the server is
+// not to be relied on. r must not use the Conn; its first 64 KiB are read before
+// the server is asked, and a file that is no larger is sent in one go.
 func (c *Conn) Store(ctx context.Context, path string, r io.Reader) (int64, error) {
-	return c.upload(ctx, request{line: "STOR " + path}, r)
-}
-
-func (c *Conn) upload(ctx context.Context, req request, r io.Reader) (int64, error) {
 	op, err := c.acquire(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer c.release(op)
-	held, r, err := holdBack(r)
+	req := transfer.Request{Line: "STOR " + path, Known: -1}
+	held, rest, err := holdBack(r)
 	if err != nil {
 		return 0, err
 	}
-	if r == nil {
-		// It can be sent before the server's 150, and again.
-		req.early = true
-		sent, err := c.store(op.ctx, req, bytes.NewReader(held))
-		if !again(err) || op.ctx.Err() != nil {
-			return sent, op.result(err)
-		}
-		req.early = false
-		r = bytes.NewReader(held)
+	req.Whole, req.Body = rest == nil, held
+	t, err := c.c.Transfer().Open(op.ctx, req)
+	if err != nil {
+		return 0, op.result(err)
 	}
-	sent, err := c.store(op.ctx, req, r)
-	return sent, op.result(err)
+	if rest != nil {
+		err = t.Send(op.ctx, rest)
+	} else {
+		err = t.End(op.ctx, nil)
+	}
+	return t.Count(), op.result(err)
 }
 
-// holdBack returns all that r has, if that is no more than can be held back;
-// else what there is to be sent, and a file of the system as such.
+// holdMost is the number of bytes up to which a file is sent as a whole.
+const holdMost = 64 << 10
+
+// holdBack returns all that r has, if that is no more than can be held back, and
+// otherwise what there is to be sent: a file of the system as it is.
 func holdBack(r io.Reader) (held []byte, rest io.Reader, err error) {
-	if file, ok := regular(r); ok && left(file) > holdMost {
-		return nil, r, nil
+	if file, ok := data.Regular(r); ok {
+		if left := file.Left(); left < 0 || left > holdMost {
+			return nil, r, nil
+		}
 	}
 	held = make([]byte, holdMost+1)
 	n, err := io.ReadFull(r, held)
@@ -321,55 +254,19 @@ func holdBack(r io.Reader) (held []byte, rest io.Reader, err error) {
 	return nil, io.MultiReader(bytes.NewReader(held), r), nil
 }
 
-// store makes one transfer of r.
-func (c *Conn) store(ctx context.Context, req request, r io.Reader) (int64, error) {
-	ch, err := c.l.transfer(ctx, req)
-	if err != nil {
-		return 0, err
-	}
-	return ch.send(ctx, r)
-}
-
-// send copies r to the server and returns what became of it.
-func (ch *channel) send(ctx context.Context, r io.Reader) (int64, error) {
-	stop := ch.guard(ctx)
-	err, rerr := ch.readFrom(r)
-	stop()
-	if ctx.Err() != nil {
-		ch.closeData()
-		ch.l.sess.Drop(ctx.Err())
-		return ch.n, ctx.Err()
-	}
-	if rerr != nil {
-		// The file must not look complete: a reset, not an end.
-		cutOff(ch.raw)
-		ch.abandon(ctx)
-		return ch.n, rerr
-	}
-	reply, verr := ch.finish(ctx)
-	switch {
-	case verr == nil && !reply.completed():
-		// Why the server stopped reading is better than that it did.
-		return ch.n, replyError(ch.req.line, reply)
-	case err != nil && (verr == nil || !ch.req.early):
-		return ch.n, err
-	}
-	return ch.n, verr
-}
-
 // Report returns what is known of the path, and what the last transfer on the
 // Conn met on its way. While an operation is under way it has the server's
 // name alone.
 func (c *Conn) Report() *Report {
 	op, err := c.acquire(context.Background())
 	if err != nil {
-		return &Report{Server: c.l.cfg.addr}
+		return &Report{Server: c.cfg.session.Server}
 	}
 	defer c.release(op)
-	return c.l.report()
+	return c.cfg.report(c.c)
 }
 
-// Close ends the session. What is under way on it is cut.
+// Close ends the session. Operations in progress are aborted.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	if c.closed {
@@ -390,7 +287,5 @@ func (c *Conn) Close() error {
 		}
 		<-op.done
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	return c.l.close(ctx)
+	return c.c.Quit(c.ctx)
 }

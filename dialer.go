@@ -8,78 +8,83 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
+
+	"github.com/ftpnat/ftpnat/internal/path"
+	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/proxy"
+	"github.com/ftpnat/ftpnat/internal/session"
+	"github.com/ftpnat/ftpnat/internal/transfer"
 )
 
 // Dialer opens control connections and negotiates data connections. Its zero
-// value works. It is not changed by its methods and, as long as nobody else
-// changes it, safe for concurrent use. A copy shares nothing with it but what
-// its fields point to.
+// value is ready to use. Its methods do not change it, and it is safe for
+// concurrent use unless its fields are changed meanwhile. A copy shares nothing
+// with the original but what its fields point to.
 type Dialer struct {
-	// User and Password are the login. An empty User means anonymous. The
-	// user and password of a URL go before them.
+	// User and Password are the login. An empty User means anonymous. The user
+	// and password of a URL take precedence.
 	User, Password string
 
-	// TLSConfig is the configuration for TLS: RFC 4217. Nil means no TLS for
-	// [Dialer.Dial] and ftp:// URLs, and the system's roots for ftpes:// and
-	// ftps://. Where it is set, AUTH TLS is sent for ftp:// too: a server
-	// that does not take it is an error and never clear text. An empty
-	// ServerName means the host that is dialled. It is not changed.
+	// TLSConfig is the configuration for TLS (RFC 4217). If it is nil,
+	// [Dialer.Dial] and ftp:// URLs do not use TLS, and ftpes:// and ftps://
+	// URLs use the system's roots. If it is set, AUTH TLS is sent for ftp://
+	// too: a server that refuses it is an error, and clear text is never used
+	// instead. An empty ServerName means the host that is dialled. The
+	// configuration is not changed.
 	TLSConfig *tls.Config
-	// ImplicitTLS means TLS from the first byte, as ftps:// does.
+	// ImplicitTLS makes connections use TLS from the first byte, as ftps://
+	// does.
 	ImplicitTLS bool
-	// AuthSSL allows AUTH SSL, the command's name before RFC 4217, where the
-	// server refuses AUTH TLS as unknown. It is TLS all the same.
+	// AuthSSL allows AUTH SSL, the command's name before RFC 4217, if the server
+	// refuses AUTH TLS as unknown. The connection uses TLS all the same.
 	AuthSSL bool
 	// ClearData leaves data connections in clear text beside control
-	// connections under TLS (PROT C: RFC 4217, 9). Without TLS it means
-	// nothing.
+	// connections under TLS (PROT C: RFC 4217, 9). It has no effect without TLS.
 	ClearData bool
 	// ClearCommands ends TLS on control connections after the login, by CCC
 	// (RFC 4217, 5), so that the FTP helper of a NAT can read PORT again, and
-	// anybody on the way can read, and forge, commands and replies. Where the
-	// server refuses, they stay under TLS. Data connections are not
-	// concerned.
+	// anybody on the way can read, and forge, commands and replies. If the
+	// server refuses, control connections stay under TLS. Data connections are
+	// not affected.
 	ClearCommands bool
 
 	// Modes are the modes that may be used, in the order in which they are
 	// tried. Nil means EPSV, PASV, then active (PORT, EPRT).
 	Modes []Mode
 
-	// AttemptTimeout is the patient limit of one attempt to open a data
-	// connection, and of opening the control connection. Zero means 15 s.
-	// Attempts are made with short limits first, a few times the measured
-	// round trip, and again with patience only where silence was why they
-	// failed.
+	// AttemptTimeout is the longest time that one attempt to open a data
+	// connection, or to open the control connection, may take. Zero means 15 s.
+	// Attempts are first made with short limits, a few times the measured round
+	// trip, and those that met silence are repeated with this one.
 	AttemptTimeout time.Duration
 
-	// PublicAddr is advertised in PORT and EPRT when the local address cannot
-	// be reached. The zero value means to ask Mapper, or to learn it from
-	// what the server says; no third party is asked.
+	// PublicAddr is the address for PORT and EPRT when the local address cannot
+	// be reached. If it is the zero Addr, Mapper is asked, or the address is
+	// learnt from what the server says; no third party is asked.
 	PublicAddr netip.Addr
-	// ListenPorts is the inclusive range of local ports for active mode, for
-	// a range that is forwarded to this machine. Zero means any.
+	// ListenPorts is the inclusive range of local ports for active mode, such as
+	// a range that is forwarded to this machine. Zero means any port.
 	ListenPorts [2]uint16
 	// Mapper asks a NAT to map a port to this machine for active mode. Nil
-	// means none.
+	// means that none is asked.
 	Mapper Mapper
 
-	// TrustDataAddr reports whether a data connection may go to, or come
-	// from, another address than the control connection's: advertised is the
-	// address in a 227, or the one that the server came from. Nil means no,
-	// but for one case: a public address in the 227 of a server with a
-	// verified certificate, which proves itself there again. Loopback,
-	// multicast and unspecified addresses are not used even where it says
-	// yes, nor are ports below 1024 of another host.
+	// TrustDataAddr reports whether a data connection may go to, or come from,
+	// an address other than the control connection's: advertised is the address
+	// in a 227, or the one that the server came from. If it is nil, one such
+	// address is used: a public address in the 227 of a server with a verified
+	// certificate, which has to prove itself there again. Loopback, multicast
+	// and unspecified addresses are never used, nor are ports below 1024 of
+	// another host.
 	TrustDataAddr func(control, advertised netip.Addr) bool
 
 	// DialContext opens the control connection and passive data connections.
-	// Nil means a [net.Dialer] with TCP keepalive every 3 s, which outlives
-	// the shortest idle timers of NATs. The same keepalive is set on control
-	// connections of a DialContext that have a SetKeepAliveConfig method, as
-	// [net.TCPConn] has. Data connections that are opened ahead of need are
-	// dialled beside other calls, with contexts that are no caller's.
+	// Nil means a [net.Dialer] with TCP keepalive every 3 s, which outlives the
+	// shortest idle timers of NATs. The same keepalive is set on control
+	// connections that have a SetKeepAliveConfig method, as [net.TCPConn] has.
+	// Data connections that are opened before they are needed are dialled
+	// concurrently with other calls, with contexts that are no caller's.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Listen opens the port for active mode. Nil means [net.ListenConfig].
 	Listen func(ctx context.Context, network, addr string) (net.Listener, error)
@@ -87,39 +92,49 @@ type Dialer struct {
 	// Nil means none. Behind a proxy only passive modes are used.
 	ProxyURL *url.URL
 
-	// Memory keeps what worked, by path. Nil means in this Dialer only.
+	// Memory keeps what worked, by path. If it is nil, the Dialer keeps it for
+	// itself as long as it lives.
 	Memory Memory
 
-	// RetryFor is how long a broken connection or transfer is tried again.
-	// Zero means 2 minutes, negative never.
+	// RetryFor is the time for which a broken connection or transfer is tried
+	// again. Zero means 2 minutes; negative means never.
 	RetryFor time.Duration
-	// MaxConns is the number of control connections that an [FS] may hold.
-	// Zero means 4.
+	// MaxConns is the number of control connections that an [FS] may hold. Zero
+	// means 4.
 	MaxConns int
-	// SplitOver has [FS.Fetch] copy files of at least so many bytes in ranges,
-	// over up to MaxConns connections at once. That pays where one connection
-	// does not fill the path. What came is compared with what the server
-	// tells, and where the ranges overlap; where anything differs the file is
-	// fetched once more in one stream. Zero means never.
+	// SplitOver is the size in bytes from which [FS.Fetch] splits a file into
+	// ranges, which are fetched over up to MaxConns connections at once. It
+	// helps if one connection does not fill the path. The ranges are compared
+	// with one another and with what the server says of the file; if anything
+	// differs, the file is fetched once more as a whole. Zero means never.
 	SplitOver int64
-	// ServerZone is the zone of the times in LIST, which does not tell it.
-	// Nil means UTC. Servers with MLSD and MLST are not concerned, and
-	// [FS.ModTime] asks for the time of one file without a doubt.
+	// ServerZone is the time zone of LIST, which does not tell it. Nil means
+	// UTC. It does not matter for servers with MLSD and MLST, nor for
+	// [FS.ModTime], which asks for the exact time of one file.
 	ServerZone *time.Location
 	// Charset translates the names in an [FS] for servers without UTF-8. Nil
-	// means that names are bytes as the server has them.
+	// means that names are the bytes that the server sends.
 	Charset Charset
+}
+
+// Charset translates between the names of an [FS] and the bytes on the wire, for
+// servers that do not use UTF-8. Both directions must be exact: a name that
+// cannot be translated is an error. Implementations must be safe for concurrent
+// use.
+type Charset interface {
+	Encode(name string) (wire string, err error)
+	Decode(wire string) (name string, err error)
 }
 
 // Mapper asks a NAT for a way in.
 type Mapper interface {
-	// Map asks that connections to a public address and port be passed on to
-	// local. The mapping is released when the data connection is there or
-	// has failed to come.
+	// Map asks the NAT to forward connections from a public address and port to
+	// local. The mapping is released when the data connection is closed or could
+	// not be opened.
 	Map(ctx context.Context, local netip.AddrPort) (Mapping, error)
 }
 
-// Mapping is a public address and port that lead to a local one.
+// Mapping is a public address and port that are forwarded to a local one.
 type Mapping struct {
 	Public  netip.AddrPort
 	Release func() error // may be nil
@@ -134,81 +149,67 @@ const (
 
 // config is a Dialer's filled copy for one server.
 type config struct {
-	Dialer   *Dialer // as the caller made it, for what needs no default
-	user     string
-	password string
-	tls      *tls.Config // nil for none; a clone with ServerName set
-	implicit bool
-	attempt  time.Duration
-	retryFor time.Duration
-	maxConns int
-	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
-	listen   func(ctx context.Context, network, addr string) (net.Listener, error)
-	memory   Memory
-	addr     string // host:port
+	session  *session.Config
+	dialer   *Dialer // as the caller made it, for what needs no default
 	host     string
-
-	oneByOne bool          // nothing is sent ahead: for a probe
-	crashed  *atomic.Int32 // logins in one go that were lost
-	narrow   *atomic.Bool  // many commands at a time were not kept apart
-	queue    *queueing
+	maxConns int
 }
 
-// fill returns the Dialer's settings for the server addr with defaults put in.
+// fill returns the settings for the server addr with the defaults filled in.
 func (d *Dialer) fill(addr string) (*config, error) {
-	c := &config{
-		Dialer:   d,
-		user:     d.User,
-		password: d.Password,
-		implicit: d.ImplicitTLS,
-		attempt:  d.AttemptTimeout,
-		retryFor: d.RetryFor,
-		maxConns: d.MaxConns,
-		dial:     d.DialContext,
-		listen:   d.Listen,
-		memory:   d.Memory,
-		crashed:  new(atomic.Int32),
-		narrow:   new(atomic.Bool),
-		queue:    new(queueing),
-	}
-	if c.attempt <= 0 {
-		c.attempt = defaultAttemptTimeout
-	}
-	if c.retryFor == 0 {
-		c.retryFor = defaultRetryFor
-	}
-	if c.maxConns <= 0 {
-		c.maxConns = defaultMaxConns
-	}
-	if c.user == "" {
-		c.user = "anonymous"
-		if c.password == "" {
-			c.password = "anonymous@"
-		}
-	}
-	if c.dial == nil {
-		c.dial = keepaliveDialer().DialContext
-	}
-	if c.listen == nil {
-		c.listen = new(net.ListenConfig).Listen
-	}
-	if c.memory == nil {
-		c.memory = memoryOf(d)
-	}
 	if err := d.check(); err != nil {
 		return nil, err
 	}
-	if err := c.setServer(addr); err != nil {
+	c := &config{dialer: d, maxConns: d.MaxConns}
+	if c.maxConns <= 0 {
+		c.maxConns = defaultMaxConns
+	}
+	server, err := c.setServer(addr)
+	if err != nil {
 		return nil, err
 	}
-	if d.ProxyURL != nil {
-		dial, err := proxyDial(d.ProxyURL, keptAlive(c.dial))
-		if err != nil {
-			return nil, err
-		}
-		c.dial = dial
+	dial, err := d.dialFunc()
+	if err != nil {
+		return nil, err
 	}
+	s := &session.Config{
+		Server:    server,
+		User:      d.User,
+		Password:  d.Password,
+		TLS:       session.Security{Implicit: d.ImplicitTLS, AuthSSL: d.AuthSSL, ClearData: d.ClearData, ClearCommands: d.ClearCommands},
+		KeepNames: d.Charset != nil,
+		Dial:      func(ctx context.Context) (net.Conn, error) { return keptAlive(dial)(ctx, "tcp", server) },
+		Attempt:   d.attemptTimeout(),
+		RetryFor:  d.retryFor(),
+		Transfer:  d.transferConfig(server, c.host, dial),
+		Path:      d.pathConfig(),
+		Shared:    new(session.Shared),
+	}
+	if s.User == "" {
+		s.User = "anonymous"
+		if s.Password == "" {
+			s.Password = "anonymous@"
+		}
+	}
+	c.session = s
+	c.setTLS(d.TLSConfig != nil || d.ImplicitTLS)
 	return c, nil
+}
+
+// attemptTimeout returns the limit of one attempt.
+func (d *Dialer) attemptTimeout() time.Duration {
+	if d.AttemptTimeout <= 0 {
+		return defaultAttemptTimeout
+	}
+	return d.AttemptTimeout
+}
+
+// retryFor returns for how long something is tried again.
+func (d *Dialer) retryFor() time.Duration {
+	if d.RetryFor == 0 {
+		return defaultRetryFor
+	}
+	return d.RetryFor
 }
 
 // check finds settings that cannot be meant.
@@ -230,40 +231,99 @@ func (d *Dialer) check() error {
 	return nil
 }
 
-// setServer sets what depends on the server's name.
-func (c *config) setServer(addr string) error {
-	port := "21"
-	if c.implicit {
-		port = "990"
+// dialFunc returns what opens connections, through the proxy if there is one.
+func (d *Dialer) dialFunc() (proxy.DialFunc, error) {
+	dial := d.DialContext
+	if dial == nil {
+		dial = (&net.Dialer{KeepAliveConfig: keepalive}).DialContext
 	}
-	c.addr = addr
-	if !hasPort(addr) {
-		c.addr = net.JoinHostPort(strings.Trim(addr, "[]"), port)
+	if d.ProxyURL == nil {
+		return dial, nil
 	}
-	host, _, err := net.SplitHostPort(c.addr)
+	return proxy.Dialer(d.ProxyURL, keptAlive(dial))
+}
+
+// transferConfig returns the settings of data connections.
+func (d *Dialer) transferConfig(server, host string, dial proxy.DialFunc) transfer.Config {
+	t := transfer.Config{
+		Server: server, Host: host, Attempt: d.attemptTimeout(),
+		Dial: dial, Listen: d.Listen, Ports: d.ListenPorts,
+	}
+	if t.Listen == nil {
+		t.Listen = new(net.ListenConfig).Listen
+	}
+	if m := d.Mapper; m != nil && !d.PublicAddr.IsValid() {
+		t.Map = func(ctx context.Context, local netip.AddrPort) (netip.AddrPort, func() error, error) {
+			mapping, err := m.Map(ctx, local)
+			return mapping.Public, mapping.Release, err
+		}
+	}
+	return t
+}
+
+// pathConfig returns what the caller has settled of the way to the server.
+func (d *Dialer) pathConfig() path.Config {
+	memory := d.Memory
+	if memory == nil {
+		memory = memoryOf(d)
+	}
+	return path.Config{
+		Modes:      modes[proto.Mode](d.Modes),
+		Proxy:      d.ProxyURL != nil,
+		Mapped:     d.Mapper != nil,
+		PublicAddr: d.PublicAddr.Unmap(),
+		Trust:      d.TrustDataAddr,
+		Memory:     inner{memory},
+	}
+}
+
+// setServer sets the host of an address, and returns it as host:port.
+func (c *config) setServer(addr string) (string, error) {
+	server := addr
+	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
+		port = "21"
+		if c.dialer.ImplicitTLS {
+			port = "990"
+		}
+		server = net.JoinHostPort(strings.Trim(addr, "[]"), port)
+	}
+	host, _, err := net.SplitHostPort(server)
 	if err != nil {
-		return fmt.Errorf("ftpnat: server address %q: %w", addr, err)
+		return "", fmt.Errorf("ftpnat: server address %q: %w", addr, err)
 	}
 	if host == "" {
-		return fmt.Errorf("ftpnat: server address %q has no host", addr)
+		return "", fmt.Errorf("ftpnat: server address %q has no host", addr)
 	}
 	if _, err := netip.ParseAddr(host); err != nil && strings.Contains(host, ":") {
-		return fmt.Errorf("ftpnat: server address %q is neither host:port nor an IPv6 address", addr)
+		return "", fmt.Errorf("ftpnat: server address %q is neither host:port nor an IPv6 address", addr)
 	}
 	c.host = host
-	if c.Dialer.TLSConfig != nil || c.implicit {
-		c.setTLS()
+	return server, nil
+}
+
+// setTLS puts TLS into the settings if it is wanted: a clone of the caller's
+// configuration with a ServerName, without which nothing is verified and nothing
+// resumes.
+func (c *config) setTLS(want bool) {
+	s := c.session
+	s.Path.Server = s.Server
+	if !want {
+		return
 	}
-	return nil
+	s.Path.Server += "+tls"
+	base := c.dialer.TLSConfig
+	if base == nil {
+		base = new(tls.Config)
+	}
+	s.TLS.Config = base.Clone()
+	if s.TLS.Config.ServerName == "" {
+		s.TLS.Config.ServerName = c.host
+	}
+	s.Path.Verified = !base.InsecureSkipVerify && !c.dialer.ClearData
 }
 
-func hasPort(addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	return err == nil && port != ""
-}
-
-// keepalive is that of our own sockets. NATs are known to forget a connection that
-// is idle for 5 s and more; with net.Dialer.KeepAlive alone the system's
+// keepalive is that of our own sockets. NATs are known to forget a connection
+// that is idle for 5 s and more; with net.Dialer.KeepAlive alone the system's
 // interval of 15 s stays in force.
 var keepalive = net.KeepAliveConfig{
 	Enable:   true,
@@ -272,10 +332,8 @@ var keepalive = net.KeepAliveConfig{
 	Count:    20,
 }
 
-func keepaliveDialer() *net.Dialer { return &net.Dialer{KeepAliveConfig: keepalive} }
-
-// keptAlive is dial with that keepalive on the connections that have one.
-func keptAlive(dial dialFunc) dialFunc {
+// keptAlive returns dial with that keepalive on the connections that have one.
+func keptAlive(dial proxy.DialFunc) proxy.DialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		nc, err := dial(ctx, network, addr)
 		if err != nil {
@@ -290,18 +348,26 @@ func keptAlive(dial dialFunc) dialFunc {
 	}
 }
 
-// Dial opens a control connection to addr (host, or host:port; 21 is the
-// default port, 990 with implicit TLS) and logs in. Where there is no TLS to wait
-// for, the login does not wait for the server's greeting; one that does not take
-// that is asked again, one command at a time. A server that answers 421
-// (too many connections) is tried again for RetryFor. The context governs the
-// call and not the connection.
+// Dial opens a control connection to addr (host, or host:port; the default port
+// is 21, or 990 with implicit TLS) and logs in. Without TLS the login does not
+// wait for the server's greeting; a server that does not take that is asked
+// again, one command at a time. A server that answers 421 (too many connections)
+// is tried again for RetryFor. The context governs the call and not the
+// connection.
 func (d *Dialer) Dial(ctx context.Context, addr string) (*Conn, error) {
 	cfg, err := d.fill(addr)
 	if err != nil {
 		return nil, err
 	}
 	return dial(ctx, cfg)
+}
+
+func dial(ctx context.Context, cfg *config) (*Conn, error) {
+	c, err := session.Dial(ctx, cfg.session)
+	if err != nil {
+		return nil, public(err)
+	}
+	return &Conn{cfg: cfg, c: c, ctx: context.WithoutCancel(ctx)}, nil
 }
 
 // Open connects to the server that rawURL names, logs in, and returns the
@@ -323,12 +389,12 @@ func (d *Dialer) Open(ctx context.Context, rawURL string) (*FS, error) {
 func (d *Dialer) parseURL(rawURL string) (*config, string, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		return nil, "", fmt.Errorf("ftpnat: the URL cannot be read: %w", unreadable(err))
+		return nil, "", fmt.Errorf("ftpnat: the URL cannot be read: %w", proxy.Unreadable(err))
 	}
-	port, implicit, wantTLS := "21", false, false
+	port, implicit, wantTLS := "21", d.ImplicitTLS, d.TLSConfig != nil
 	switch strings.ToLower(u.Scheme) {
 	case "ftp":
-		if d.ImplicitTLS {
+		if implicit {
 			port = "990"
 		}
 	case "ftpes":
@@ -336,10 +402,10 @@ func (d *Dialer) parseURL(rawURL string) (*config, string, error) {
 	case "ftps":
 		port, implicit = "990", true
 	default:
-		return nil, "", fmt.Errorf("ftpnat: the URL %s has the scheme %q: ftp, ftpes and ftps are known", shown(u), u.Scheme)
+		return nil, "", fmt.Errorf("ftpnat: the URL %s has the scheme %q: ftp, ftpes and ftps are known", proxy.Shown(u), u.Scheme)
 	}
 	if u.Hostname() == "" {
-		return nil, "", fmt.Errorf("ftpnat: the URL %s has no host", shown(u))
+		return nil, "", fmt.Errorf("ftpnat: the URL %s has no host", proxy.Shown(u))
 	}
 	if p := u.Port(); p != "" {
 		port = p
@@ -348,19 +414,10 @@ func (d *Dialer) parseURL(rawURL string) (*config, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	if implicit {
-		cfg.implicit = true
-	}
-	if (wantTLS || implicit) && cfg.tls == nil {
-		cfg.setTLS()
-	}
+	cfg.session.TLS.Implicit = implicit
+	cfg.setTLS(wantTLS || implicit)
 	if u.User != nil {
-		cfg.user = u.User.Username()
-		password, set := u.User.Password()
-		if !set && (d.User == "" || d.User == cfg.user) {
-			password = d.Password
-		}
-		cfg.password = password
+		cfg.setUser(u.User)
 	}
 	dir := strings.TrimPrefix(u.EscapedPath(), "/")
 	dir, _, _ = strings.Cut(dir, ";type=")
@@ -370,3 +427,29 @@ func (d *Dialer) parseURL(rawURL string) (*config, string, error) {
 	}
 	return cfg, dir, nil
 }
+
+// setUser sets the login of a URL. A user without a password has the Dialer's,
+// unless that is another user's.
+func (c *config) setUser(info *url.Userinfo) {
+	s, d := c.session, c.dialer
+	s.User = info.Username()
+	password, set := info.Password()
+	if !set && (d.User == "" || d.User == s.User) {
+		password = d.Password
+	}
+	s.Password = password
+}
+
+// ProxyFromEnvironment returns the proxy that the environment names for the
+// server addr (host, or host:port; the default port is 21), for
+// [Dialer.ProxyURL], or nil if it names none. Nothing else in this package reads
+// the environment.
+//
+// The proxy is in FTP_PROXY, or else in ALL_PROXY: socks5://host:port, or
+// http://host:port for CONNECT, which is also meant if there is no scheme.
+// NO_PROXY lists servers that are reached without a proxy, separated by commas:
+// an address, a network (192.0.2.0/24), a domain with all that is in it
+// (example.com), only what is in it (.example.com), each with or without a port;
+// * means all servers. The names may be in lower case. Loopback addresses and
+// localhost have no proxy.
+func ProxyFromEnvironment(addr string) (*url.URL, error) { return proxy.FromEnvironment(addr) }

@@ -54,7 +54,7 @@ func TestParseURL(t *testing.T) {
 			}
 			continue
 		}
-		got := result{cfg.addr, cfg.user, cfg.password, dir, cfg.tls != nil, cfg.implicit}
+		got := result{cfg.session.Server, cfg.session.User, cfg.session.Password, dir, cfg.session.TLS.Config != nil, cfg.session.TLS.Implicit}
 		if got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.url, got, c.want)
 		}

@@ -166,8 +166,8 @@ func ExampleWithTrace() {
 	// > PASS ****
 	// > TYPE I
 	// > OPTS UTF8 ON
-	// > EPSV
 	// > FEAT
+	// > EPSV
 	// * EPSV: the server refused
 	// > PASV
 	// > RETR report.csv

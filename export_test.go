@@ -1,5 +1,7 @@
 package ftpnat
 
+import "context"
+
 // What the tests of package ftpnat_test reach beyond the public names.
 
 // MemoryOf returns the memory of a Dialer that was given none.
@@ -10,4 +12,4 @@ func MemoryOf(d *Dialer) *MemoryMap { return memoryOf(d) }
 func (r *Report) Conclude() { r.conclude() }
 
 // Drop ends the control connection, as if it had been found broken.
-func (c *Conn) Drop(err error) { c.l.sess.Drop(err) }
+func (c *Conn) Drop(err error) { c.c.Drop(context.Background(), err) }

@@ -6,51 +6,55 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"reflect"
 	"sync/atomic"
-	"syscall"
 
+	"github.com/ftpnat/ftpnat/internal/data"
 	"github.com/ftpnat/ftpnat/internal/listing"
+	"github.com/ftpnat/ftpnat/internal/pool"
+	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/remote"
+	"github.com/ftpnat/ftpnat/internal/stream"
 )
 
-// File is an open file or directory of an [FS]. A file is open for reading or
-// for writing.
+// File is an open file or directory of an [FS]. A file is open either for
+// reading or for writing.
 //
-// Reading: io.EOF comes only when the server has said that the file is
+// Reading: io.EOF is returned only if the server has said that the file is
 // complete and the number of bytes is right. A connection that breaks is
-// replaced and the transfer resumed (REST), when the file is still the same;
-// else the error is [ErrChanged].
+// replaced and the transfer resumed by REST if the file is still the same;
+// otherwise the error is [ErrChanged].
 //
-// Writing: Close reports what the server says of the file, and checks its
-// size. An error of Close means that the file is not to be relied on.
+// Writing: Close returns what the server says of the file, and checks its size.
+// If Close returns an error, the file is not to be relied on.
 //
-// ReadAt may be called at any time by several goroutines. The other methods
-// are for one goroutine at a time, but Close, which ends what is under way.
+// ReadAt may be called at any time by several goroutines. The other methods are
+// for one goroutine at a time, except for Close, which aborts operations in
+// progress.
 type File struct {
 	fs     *FS
 	name   string
-	at     string // in the pool's directory
+	at     string // path in the client's directory
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	found   listing.Entry // reading: by Open
-	glanced bool          // found is a size and no more, of what is likely a file
-	size    atomic.Int64  // reading: by the latest that is known; -1 when it is not
+	found listing.Entry // reading: the entry that Open found
+	quick bool          // whether found is only a size and a time
+	size  atomic.Int64  // reading: the latest size that is known, in bytes; -1 if none is
 
-	use    turn     // guards what follows
-	info   fileInfo // reading: found, or what was asked for since
-	asked  bool     // info is not what Open glanced at
-	list   []listing.Entry
-	listed bool  // list is what is in the directory
-	off    int64 // of the next Read, or of the next entry
-	in     stream
-	out    *sink // writing
+	use    ioLock          // guards what follows
+	info   fileInfo        // reading: found, or what was asked for since
+	asked  bool            // whether info is more than what Open found
+	list   []listing.Entry // of a directory
+	listed bool            // whether list is there
+	off    int64           // of the next Read, in bytes, or of the next entry
+	in     *stream.Reader  // reading
+	out    *stream.Writer  // writing
 	closed bool
 
-	useAt turn // guards random
+	useAt ioLock // guards random
 	// random is the stream of ReadAt, apart from that of Read, so that mixed
 	// use does not break off one for the other.
-	random stream
+	random *stream.Reader
 }
 
 var _ interface {
@@ -65,11 +69,22 @@ var _ interface {
 // open makes the file ready for use.
 func (f *File) open(at string) {
 	f.at = at
-	f.ctx, f.cancel = f.fs.p.join(f.fs.ctx)
-	f.use, f.useAt = newTurn(), newTurn()
-	f.in.f, f.random.f = f, f
-	f.in.end, f.random.end = -1, -1
+	f.ctx, f.cancel = f.fs.c.Pool.Within(f.fs.ctx)
+	f.use, f.useAt = newIOLock(), newIOLock()
 	f.size.Store(f.found.Size)
+}
+
+// source returns what is known of the file for those who read it.
+func (f *File) source() stream.Source {
+	return stream.Source{Name: f.name, Path: f.at, Entry: f.found, Asked: f.quick, Size: &f.size}
+}
+
+// reader returns the stream of Read.
+func (f *File) reader() *stream.Reader {
+	if f.in == nil {
+		f.in = f.fs.c.Reader(f.source())
+	}
+	return f.in
 }
 
 // fail makes an error of what went wrong; io.EOF stays bare.
@@ -77,11 +92,11 @@ func (f *File) fail(op string, err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
-	err = ended(f.ctx, err)
+	err = pool.Ended(f.ctx, err)
 	if cause := context.Cause(f.ctx); cause == fs.ErrClosed {
 		err = cause
 	}
-	return &fs.PathError{Op: op, Path: f.name, Err: err}
+	return &fs.PathError{Op: op, Path: f.name, Err: public(err)}
 }
 
 // Name returns the name that the file was opened with.
@@ -89,21 +104,21 @@ func (f *File) Name() string { return f.name }
 
 // begin locks the file for an operation.
 func (f *File) begin(op string, reading bool) error {
-	f.use.take()
+	f.use.lock()
 	err := error(nil)
 	switch {
 	case f.closed:
 		err = fs.ErrClosed
 	case f.isDir():
-		err = &kindError{kind: errIsDir}
+		err = &proto.FSError{Kind: proto.ErrIsDir}
 	case reading && f.out != nil:
-		err = unable("the file is open for writing")
+		err = proto.Unable("the file is open for writing")
 	case !reading && f.out == nil:
-		err = unable("the file is open for reading")
+		err = proto.Unable("the file is open for reading")
 	default:
 		return nil
 	}
-	f.use.give()
+	f.use.unlock()
 	return &fs.PathError{Op: op, Path: f.name, Err: err}
 }
 
@@ -113,13 +128,13 @@ func (f *File) isDir() bool { return f.out == nil && f.info.IsDir() }
 // server is asked for the rest. For a file that is open for writing it is the
 // number of bytes so far.
 func (f *File) Stat() (fs.FileInfo, error) {
-	f.use.take()
-	defer f.use.give()
+	f.use.lock()
+	defer f.use.unlock()
 	if f.closed {
 		return nil, &fs.PathError{Op: "stat", Path: f.name, Err: fs.ErrClosed}
 	}
 	if f.out != nil {
-		return fileInfo{listing.Entry{Name: baseName(f.name), Type: listing.TypeFile, Size: f.out.size()}}, nil
+		return fileInfo{listing.Entry{Name: remote.BaseName(f.name), Type: listing.TypeFile, Size: f.out.Size()}}, nil
 	}
 	if err := f.complete(); err != nil {
 		return nil, f.fail("stat", err)
@@ -129,19 +144,19 @@ func (f *File) Stat() (fs.FileInfo, error) {
 
 // complete looks up what Open has left open.
 func (f *File) complete() error {
-	if !f.glanced || f.asked {
+	if !f.quick || f.asked {
 		return nil
 	}
 	var e listing.Entry
-	err := f.look("stat", func(ctx context.Context, ls *lease, at string) (err error) {
-		e, err = ls.stat(ctx, at, true)
-		if !errors.Is(err, errMissing) {
+	err := f.look("stat", func(ctx context.Context, s *remote.Session, at string) (err error) {
+		e, err = s.Stat(ctx, at, true)
+		if !errors.Is(err, proto.ErrMissing) {
 			return err
 		}
 		// The listing has it under another name, with other cases, or hides
 		// it; or it is gone.
 		e = f.found
-		return ls.touched(ctx, at, &e)
+		return s.ModTime(ctx, at, &e)
 	})
 	if err != nil {
 		return err
@@ -152,7 +167,7 @@ func (f *File) complete() error {
 }
 
 // look asks the server about the file, without the name in the error.
-func (f *File) look(op string, fn func(ctx context.Context, ls *lease, at string) error) error {
+func (f *File) look(op string, fn func(ctx context.Context, s *remote.Session, at string) error) error {
 	err := f.fs.WithContext(f.ctx).ask(op, f.name, fn)
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
@@ -166,11 +181,11 @@ func (f *File) Read(p []byte) (int, error) {
 	if err := f.begin("read", true); err != nil {
 		return 0, err
 	}
-	defer f.use.give()
+	defer f.use.unlock()
 	if len(p) == 0 {
 		return 0, nil
 	}
-	n, err := f.in.read(f.ctx, p, f.off)
+	n, err := f.reader().Read(f.ctx, p, f.off)
 	f.off += int64(n)
 	return n, f.fail("read", err)
 }
@@ -181,15 +196,18 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	if err := f.begin("read", true); err != nil {
 		return 0, err
 	}
-	f.use.give()
+	f.use.unlock()
 	if off < 0 {
 		return 0, &fs.PathError{Op: "read", Path: f.name, Err: fs.ErrInvalid}
 	}
-	f.useAt.take()
-	defer f.useAt.give()
+	f.useAt.lock()
+	defer f.useAt.unlock()
+	if f.random == nil {
+		f.random = f.fs.c.Reader(f.source())
+	}
 	n := 0
 	for n < len(p) {
-		m, err := f.random.read(f.ctx, p[n:], off+int64(n))
+		m, err := f.random.Read(f.ctx, p[n:], off+int64(n))
 		n += m
 		if err != nil {
 			return n, f.fail("read", err)
@@ -200,8 +218,8 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 
 // Seek sets where Read goes on. It costs nothing by itself.
 func (f *File) Seek(offset int64, whence int) (int64, error) {
-	f.use.take()
-	defer f.use.give()
+	f.use.lock()
+	defer f.use.unlock()
 	off, err := f.seek(offset, whence)
 	if err != nil {
 		return 0, &fs.PathError{Op: "seek", Path: f.name, Err: err}
@@ -214,10 +232,10 @@ func (f *File) seek(offset int64, whence int) (int64, error) {
 		return 0, fs.ErrClosed
 	}
 	if f.out != nil {
-		if here := f.out.size(); whence == io.SeekCurrent && offset == 0 || whence == io.SeekStart && offset == here {
+		if here := f.out.Size(); whence == io.SeekCurrent && offset == 0 || whence == io.SeekStart && offset == here {
 			return here, nil
 		}
-		return 0, unable("FTP writes files from one end to the other")
+		return 0, proto.Unable("FTP writes files from one end to the other")
 	}
 	if f.isDir() {
 		if offset != 0 || whence != io.SeekStart {
@@ -233,7 +251,7 @@ func (f *File) seek(offset int64, whence int) (int64, error) {
 	case io.SeekEnd:
 		size := f.size.Load()
 		if size < 0 {
-			return 0, unable("the server does not tell the size")
+			return 0, proto.Unable("the server does not tell the size")
 		}
 		offset += size
 	default:
@@ -252,65 +270,24 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 	if err := f.begin("read", true); err != nil {
 		return 0, err
 	}
-	if file, ok := w.(*os.File); ok && isRegular(file) {
-		defer f.use.give()
-		n, err := f.toSystem(file)
+	_, regular := data.Regular(w)
+	if file, ok := w.(*os.File); ok && regular {
+		defer f.use.unlock()
+		n, err := f.reader().CopyTo(f.ctx, file, f.off)
+		f.off += n
 		return n, f.fail("read", err)
 	}
-	f.use.give()
-	buf := bulk.Get().(*[]byte)
-	defer bulk.Put(buf)
+	f.use.unlock()
+	buf := data.Buffer()
+	defer data.Recycle(buf)
 	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{f}, *buf)
-}
-
-// systemFile is an *os.File, or what that becomes in io.Copy, which hides its
-// WriteTo.
-type systemFile interface {
-	fs.File
-	io.Seeker
-	syscall.Conn
-}
-
-// regular returns the file of the system that v is. Pipes and the like are
-// none: who is at their other end may wait for this FS.
-func regular(v any) (systemFile, bool) {
-	file, ok := v.(systemFile)
-	if !ok {
-		return nil, false
-	}
-	if _, plain := v.(*os.File); !plain && reflect.TypeOf(v).PkgPath() != "os" {
-		// A file inside something that may have a Read of its own.
-		return nil, false
-	}
-	return file, isRegular(file)
-}
-
-func isRegular(file fs.File) bool {
-	info, err := file.Stat()
-	return err == nil && info.Mode().IsRegular()
-}
-
-// toSystem copies to a file of the system on the kernel's own path.
-func (f *File) toSystem(file *os.File) (n int64, err error) {
-	buf := bulk.Get().(*[]byte)
-	defer bulk.Put(buf)
-	for {
-		m, err := f.in.copyTo(f.ctx, file, *buf, f.off)
-		n, f.off = n+m, f.off+m
-		switch {
-		case err == io.EOF:
-			return n, nil
-		case err != nil:
-			return n, err
-		}
-	}
 }
 
 // ReadDir returns the next n entries of a directory, or all that are left
 // where n is not above zero, as [fs.ReadDirFile] has it.
 func (f *File) ReadDir(n int) ([]fs.DirEntry, error) {
-	f.use.take()
-	defer f.use.give()
+	f.use.lock()
+	defer f.use.unlock()
 	if f.closed {
 		return nil, &fs.PathError{Op: "readdir", Path: f.name, Err: fs.ErrClosed}
 	}
@@ -325,7 +302,7 @@ func (f *File) ReadDir(n int) ([]fs.DirEntry, error) {
 		rest = rest[:min(n, len(rest))]
 	}
 	f.off += int64(len(rest))
-	return f.fs.entries(f.name, rest), nil
+	return (&place{fs: f.fs, dir: f.name}).entries(rest), nil
 }
 
 // enter sees to the list of a directory. Open has it but where the server
@@ -335,13 +312,13 @@ func (f *File) enter() error {
 		return err
 	}
 	if !f.isDir() {
-		return &kindError{kind: errNotDir}
+		return &proto.FSError{Kind: proto.ErrNotDir}
 	}
 	if f.listed {
 		return nil
 	}
-	return f.look("readdir", func(ctx context.Context, ls *lease, at string) (err error) {
-		f.list, err = ls.list(ctx, at)
+	return f.look("readdir", func(ctx context.Context, s *remote.Session, at string) (err error) {
+		f.list, err = s.List(ctx, at)
 		f.listed = err == nil
 		return err
 	})
@@ -353,8 +330,8 @@ func (f *File) Write(p []byte) (int, error) {
 	if err := f.begin("write", false); err != nil {
 		return 0, err
 	}
-	defer f.use.give()
-	n, err := f.out.write(f.ctx, p)
+	defer f.use.unlock()
+	n, err := f.out.Write(f.ctx, p)
 	return n, f.fail("write", err)
 }
 
@@ -364,44 +341,88 @@ func (f *File) ReadFrom(r io.Reader) (int64, error) {
 	if err := f.begin("write", false); err != nil {
 		return 0, err
 	}
-	if _, ok := regular(r); ok {
-		defer f.use.give()
-		n, err := f.out.readFrom(f.ctx, r)
+	if _, ok := data.Regular(r); ok {
+		defer f.use.unlock()
+		n, err := f.out.ReadFrom(f.ctx, r)
+		var source *stream.SourceError
+		if errors.As(err, &source) {
+			err = source.Err
+		}
 		return n, f.fail("write", err)
 	}
-	f.use.give()
-	buf := bulk.Get().(*[]byte)
-	defer bulk.Put(buf)
+	f.use.unlock()
+	if file, ok := r.(*File); ok {
+		r = gatherer{file}
+	}
+	buf := data.Buffer()
+	defer data.Recycle(buf)
 	return io.CopyBuffer(struct{ io.Writer }{f}, struct{ io.Reader }{r}, *buf)
+}
+
+// gatherer is a reader that fills its buffers, for a file that may share its
+// connection with the one that is written: each change between the two costs
+// round trips.
+type gatherer struct{ r io.Reader }
+
+// Read reads until p is full or there is no more.
+func (g gatherer) Read(p []byte) (int, error) {
+	n, err := io.ReadFull(g.r, p)
+	if err == io.ErrUnexpectedEOF {
+		err = nil // the next Read has the end
+	}
+	return n, err
 }
 
 // Close ends the use of the file. Of a file that was read it returns no error,
 // whether all of it was read or not. Of a file that was written it returns nil
 // only when the server said that it has the file and its size is right.
 func (f *File) Close() error {
-	if !f.use.tryTake() {
+	if !f.use.tryLock() {
 		// Something is under way.
 		f.cancel(fs.ErrClosed)
-		f.use.take()
+		f.use.lock()
 	}
-	defer f.use.give()
+	defer f.use.unlock()
 	if f.closed {
 		return &fs.PathError{Op: "close", Path: f.name, Err: fs.ErrClosed}
 	}
 	f.closed = true
 	defer f.cancel(fs.ErrClosed)
 	if f.out != nil {
-		return f.fail("close", f.out.close(f.ctx))
+		return f.fail("close", f.out.Close(f.ctx))
 	}
 	if f.isDir() {
 		return nil
 	}
-	f.in.stop(f.ctx)
-	if !f.useAt.tryTake() {
-		f.cancel(fs.ErrClosed)
-		f.useAt.take()
+	if f.in != nil {
+		f.in.Stop(f.ctx)
 	}
-	defer f.useAt.give()
-	f.random.stop(f.ctx)
+	if !f.useAt.tryLock() {
+		f.cancel(fs.ErrClosed)
+		f.useAt.lock()
+	}
+	defer f.useAt.unlock()
+	if f.random != nil {
+		f.random.Stop(f.ctx)
+	}
 	return nil
+}
+
+// ioLock is a lock that may be held during I/O.
+type ioLock chan struct{}
+
+func newIOLock() ioLock { return make(ioLock, 1) }
+
+func (l ioLock) lock() { l <- struct{}{} }
+
+func (l ioLock) unlock() { <-l }
+
+// tryLock takes the lock if nobody has it.
+func (l ioLock) tryLock() bool {
+	select {
+	case l <- struct{}{}:
+		return true
+	default:
+		return false
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/ftpnat/ftpnat/internal/control"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/memnet"
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 // TestStory2006 has the text that a person gets who meets what made this
@@ -180,7 +181,7 @@ func TestForget(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got, want := w.Verbs(), "USER PASS TYPE OPTS EPSV FEAT RETR EPSV PASV RETR PASV RETR NOOP"; got != want {
+		if got, want := w.Verbs(), "USER PASS TYPE OPTS FEAT EPSV RETR EPSV PASV RETR PASV RETR NOOP"; got != want {
 			t.Errorf("commands %q, want %q", got, want)
 		}
 	})
@@ -239,7 +240,7 @@ func TestHostileServer(t *testing.T) {
 		{"an endless line in the greeting", ftptest.Step{On: ftptest.Greeting, Endless: "220 aaaaaaaaaaaaaaaaaaaaaaaa"}, "a line of more than", new(*control.ProtocolError)},
 		{"endless empty lines", ftptest.Step{On: ftptest.Greeting, Endless: "\r\n"}, "empty lines", new(*control.ProtocolError)},
 		{"HTTP", ftptest.Step{On: ftptest.Greeting, Raw: "HTTP/1.1 400 Bad Request\r\n\r\n"}, "without a reply code", new(*control.ProtocolError)},
-		{"closed at once", ftptest.Step{On: ftptest.Greeting, Raw: "2", Then: ftptest.Cut}, "closed by the other end", new(*control.LostError)},
+		{"closed at once", ftptest.Step{On: ftptest.Greeting, Raw: "2", Then: ftptest.Cut}, "closed by the other end", new(*proto.LostError)},
 		{"endless reply to RETR", ftptest.Step{On: "RETR", Endless: "150-again\r\n"}, "", nil},
 		{"silence at RETR", ftptest.Step{On: "RETR", Then: ftptest.Silence}, "no reply", new(*ftpnat.NegotiateError)},
 	}

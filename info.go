@@ -1,28 +1,32 @@
 package ftpnat
 
 import (
+	"context"
+	"errors"
 	"io/fs"
 	"time"
 
 	"github.com/ftpnat/ftpnat/internal/listing"
+	"github.com/ftpnat/ftpnat/internal/remote"
+	"github.com/ftpnat/ftpnat/internal/walk"
 )
 
-// Facts is what a server tells of a file beyond [fs.FileInfo]; fields are empty
-// where it does not. The Sys method of the FileInfo of an [FS] returns a
+// Facts is what a server tells of a file beyond [fs.FileInfo]; fields that it
+// does not tell are empty. The Sys method of the FileInfo of an [FS] returns a
 // *Facts.
 type Facts struct {
 	Owner, Group string
-	Target       string // of a symbolic link
+	Target       string // target of a symbolic link
 	Unique       string // the same for two names of one file: RFC 3659, 7.5.2
 	Perm         string // what the login may do: RFC 3659, 7.5.5
 	MediaType    string
-	// Precision is that of ModTime: a day, minute, second or nanosecond; zero
-	// where there is no time.
+	// Precision is the unit to which ModTime is exact: a day, minute, second or
+	// nanosecond; zero if there is no time.
 	Precision time.Duration
-	// Zoned reports that the server told the zone of ModTime; else it is
-	// Dialer.ServerZone.
+	// Zoned reports whether the server told the zone of ModTime. Otherwise it
+	// is Dialer.ServerZone.
 	Zoned bool
-	// Mode reports that the server told the permission bits.
+	// Mode reports whether the server told the permission bits.
 	Mode bool
 }
 
@@ -99,8 +103,43 @@ type dirEntry struct {
 // place is a directory of an FS.
 type place struct {
 	fs    *FS
-	dir   string // in fs
-	rough *rough // not nil where the server can tell more of what is in it
+	dir   string    // name in fs
+	rough *walk.Dir // nil if the server can tell no more of what is in it
+}
+
+// entries returns the entries of a listing.
+func (p *place) entries(list []listing.Entry) []fs.DirEntry {
+	all := make([]dirEntry, len(list))
+	entries := make([]fs.DirEntry, len(list))
+	for i := range list {
+		all[i] = dirEntry{e: &list[i], in: p}
+		entries[i] = &all[i]
+	}
+	return entries
+}
+
+// name returns the name of an entry in the FS.
+func (p *place) name(entry string) string {
+	if p.dir == "." {
+		return entry
+	}
+	return p.dir + "/" + entry
+}
+
+// info returns all that the server can tell of an entry.
+func (p *place) info(entry string) (fs.FileInfo, error) {
+	name := p.name(entry)
+	e, err := p.fs.c.walk.Exact(p.fs.ctx, p.rough, entry, func(fn func(context.Context, walk.Session) error) error {
+		return p.fs.ask("lstat", name, func(ctx context.Context, s *remote.Session, _ string) error { return fn(ctx, s) })
+	})
+	var pe *fs.PathError
+	switch {
+	case errors.As(err, &pe):
+		return nil, pe
+	case err != nil:
+		return nil, &fs.PathError{Op: "lstat", Path: name, Err: public(err)}
+	}
+	return fileInfo{e}, nil
 }
 
 // Name returns the last element of the name.
@@ -117,16 +156,12 @@ func (d *dirEntry) Type() fs.FileMode { return typeBits(d.e.Type) }
 // server knows, for all entries of the directory at once.
 func (d *dirEntry) Info() (fs.FileInfo, error) {
 	if d.in.rough != nil {
-		return d.in.rough.info(d.in.fs, d.in.dir, d.e.Name)
+		return d.in.info(d.e.Name)
 	}
 	if d.e.Type != listing.TypeFile || d.e.Size >= 0 {
 		return fileInfo{*d.e}, nil
 	}
-	name := d.e.Name
-	if d.in.dir != "." {
-		name = d.in.dir + "/" + name
-	}
-	return d.in.fs.Lstat(name)
+	return d.in.fs.Lstat(d.in.name(d.e.Name))
 }
 
 // String is for people.

@@ -9,59 +9,35 @@ import (
 	"sync"
 	"time"
 	"weak"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
-// Path is what a [Memory] is kept by: the way from a local network to a server.
+// Path is the key of a [Memory]: the way from a local network to a server.
 type Path struct {
-	Server  string       // host:port as it was dialled, and "+tls" where that is in use
+	Server  string       // host:port as it was dialled, and "+tls" if TLS is in use
 	Network netip.Prefix // of the local address: /24 for IPv4, /64 for IPv6
 }
 
 // Lesson is what is known of a path.
 type Lesson struct {
-	Mode   Mode       `json:"mode,omitzero"`   // opened the last data connection; zero when none did
-	Source string     `json:"addr,omitzero"`   // which address it used: peer, advertised, local, public
-	Public netip.Addr `json:"public,omitzero"` // under which the server sees us, where it let that slip
-	Avoid  []Mode     `json:"avoid,omitempty"` // were refused, or cost the control connection
-	Seen   time.Time  `json:"seen,omitzero"`   // when this was learnt
+	Mode   Mode       `json:"mode,omitzero"`   // mode of the last data connection; zero if there was none
+	Source string     `json:"addr,omitzero"`   // kind of its address: peer, advertised, local, public
+	Public netip.Addr `json:"public,omitzero"` // our address as the server sees it, if it told
+	Avoid  []Mode     `json:"avoid,omitempty"` // modes that were refused or cost the control connection
+	Seen   time.Time  `json:"seen,omitzero"`   // time of the last change
 
-	// What may be sent before what came earlier was answered. A No is doubted
-	// after a day.
-	Flight Finding `json:"flight,omitzero"` // the login, in one go
+	// The shortcuts that the path takes: commands that are sent before earlier
+	// ones were answered. A No expires after 24 hours.
+	Flight Finding `json:"flight,omitzero"` // the login in one go
 	Queue  Finding `json:"queue,omitzero"`  // a command behind the one that transfers
-	Ahead  Finding `json:"ahead,omitzero"`  // EPSV, PASV, PORT or EPRT, with the answer not awaited
-	Walk   Finding `json:"walk,omitzero"`   // STAT of many directories, in one go
-}
-
-// relentAfter is how long it is remembered that something did not work which is
-// only slower without: two broken connections may have been the reason.
-const relentAfter = 24 * time.Hour
-
-// relent forgets what is not to be sent ahead when that was learnt long ago.
-func (l *Lesson) relent() {
-	if time.Since(l.Seen) < relentAfter {
-		return
-	}
-	for _, f := range []*Finding{&l.Flight, &l.Queue, &l.Ahead, &l.Walk} {
-		if *f == No {
-			*f = Unknown
-		}
-	}
-}
-
-// failed takes in that something did not work: once is enough where it never has,
-// twice in a row where it has. One may be chance.
-func (f *Finding) failed() {
-	if *f == Yes {
-		*f = Unknown
-	} else {
-		*f = No
-	}
+	Ahead  Finding `json:"ahead,omitzero"`  // a passive connection opened before it is needed
+	Walk   Finding `json:"walk,omitzero"`   // STAT of many directories in one go
 }
 
 // Memory keeps what worked, so that the next transfer on the same path begins
-// with it. Implementations must be safe for concurrent use. What a Memory
-// holds is advice: a lesson that is wrong costs time and is forgotten.
+// with it. Implementations must be safe for concurrent use. A Memory holds
+// advice: a lesson that is wrong costs time and is forgotten.
 type Memory interface {
 	Recall(Path) (Lesson, bool)
 	Learn(Path, Lesson)
@@ -176,4 +152,36 @@ func (m *MemoryMap) UnmarshalJSON(data []byte) error {
 		m.Learn(Path{e.Server, e.Network}, e.Lesson)
 	}
 	return nil
+}
+
+// inner is a Memory as the inner packages use it.
+type inner struct{ m Memory }
+
+// Recall returns the lesson of a path.
+func (in inner) Recall(k proto.Key) (proto.Lesson, bool) {
+	l, ok := in.m.Recall(Path(k))
+	return proto.Lesson{
+		Mode: proto.Mode(l.Mode), Source: l.Source, Public: l.Public, Avoid: modes[proto.Mode](l.Avoid), Seen: l.Seen,
+		Flight: proto.Finding(l.Flight), Queue: proto.Finding(l.Queue), Ahead: proto.Finding(l.Ahead), Walk: proto.Finding(l.Walk),
+	}, ok
+}
+
+// Learn sets the lesson of a path.
+func (in inner) Learn(k proto.Key, l proto.Lesson) {
+	in.m.Learn(Path(k), Lesson{
+		Mode: Mode(l.Mode), Source: l.Source, Public: l.Public, Avoid: modes[Mode](l.Avoid), Seen: l.Seen,
+		Flight: Finding(l.Flight), Queue: Finding(l.Queue), Ahead: Finding(l.Ahead), Walk: Finding(l.Walk),
+	})
+}
+
+// Forget removes the lesson of a path.
+func (in inner) Forget(k proto.Key) { in.m.Forget(Path(k)) }
+
+// modes converts between the two types of a mode.
+func modes[To, From ~uint8](list []From) []To {
+	var to []To
+	for _, m := range list {
+		to = append(to, To(m))
+	}
+	return to
 }

@@ -3,7 +3,6 @@ package ftpnat
 import (
 	"runtime"
 	"testing"
-	"time"
 )
 
 var globalDialer Dialer
@@ -33,15 +32,4 @@ func TestMemoryOf(t *testing.T) {
 		runtime.Gosched()
 	}
 	t.Errorf("%d memories are kept", count())
-}
-
-// TestRelent doubts after a day what was only slower, and keeps the rest.
-func TestRelent(t *testing.T) {
-	for age, want := range map[time.Duration]Finding{time.Hour: No, 25 * time.Hour: Unknown} {
-		l := Lesson{Mode: PASV, Avoid: []Mode{EPSV}, Seen: time.Now().Add(-age), Flight: No, Queue: Yes, Ahead: No}
-		l.relent()
-		if l.Flight != want || l.Ahead != want || l.Queue != Yes || l.Mode != PASV || len(l.Avoid) != 1 {
-			t.Errorf("after %v: %+v", age, l)
-		}
-	}
 }

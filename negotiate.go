@@ -1,344 +1,274 @@
 package ftpnat
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"slices"
+	"net/netip"
 	"strings"
 	"time"
 
-	"github.com/ftpnat/ftpnat/internal/control"
-	"github.com/ftpnat/ftpnat/internal/plan"
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
-// request is a command that needs a data connection.
-type request struct {
-	line   string   // the command, such as "RETR name"
-	offset int64    // for REST, in bytes
-	tail   []string // may be sent with it, for after the transfer
-	early  bool     // the data may be sent before the 150: it can be sent again
-	mends  bool     // who asks goes on where a transfer breaks
-}
-
-func (r request) verb() string { return control.Verb(r.line) }
-
-// upload reports whether we are the one that sends.
-func (r request) upload() bool {
-	switch r.verb() {
-	case "STOR", "APPE", "STOU":
-		return true
-	}
-	return false
-}
-
-// transfer opens a data connection and has the server begin to use it for
-// req. It goes through the plan until a step works: first quickly over all
-// steps, then with patience over those that met silence. Whatever a step does
-// to the control connection, the next one finds one in the same state.
-//
-// An error that is no *NegotiateError is about req itself or the context: the
-// server's refusal of a file is a *ReplyError.
-func (l *link) transfer(ctx context.Context, req request) (*channel, error) {
-	if err := control.CheckCommand(req.line); err != nil {
-		return nil, err
-	}
-	if err := l.ready(ctx); err != nil {
-		return nil, err
-	}
-	l.recall()
-	l.attempts, l.plainly, l.forgotten, l.futile = nil, false, false, plan.Step{}
-	defer func() { l.plainly, l.current = false, plan.Step{} }()
-	quick := plan.Quick(l.roundTrip(), l.cfg.attempt)
-	steps := l.plan()
-	tried := l.confirm()
-	if len(tried) > 0 {
-		steps = slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool { return slices.Contains(tried, s) })
-	}
-	ch, silent, err := l.pass(ctx, req, steps, quick, false)
-	silent = append(silent, tried...)
-	patient := plan.Patient(quick, len(silent), l.cfg.attempt)
-	if ch == nil && err == nil && len(silent) > 0 && patient != quick {
-		ch, _, err = l.pass(ctx, req, silent, patient, true)
-	}
-	if ch == nil && err == nil {
-		err = l.failed(nil)
-	}
-	return ch, err
-}
-
-// confirm counts what was seen at the login as an attempt. It returns the step
-// if that met silence: once with little patience is enough.
-func (l *link) confirm() (tried []plan.Step) {
-	a := l.suspect
-	if a == nil {
-		return nil
-	}
-	l.suspect = nil
-	l.attempts = append(l.attempts, *a)
-	call(l.trace.Attempt, *a)
-	if a.Cause.silent() {
-		tried = append(tried, plan.Step{Mode: plan.Mode(a.Mode), Source: plan.Peer})
-	}
-	return tried
-}
-
-func (l *link) failed(err error) error {
-	return &NegotiateError{Server: l.cfg.addr, Attempts: l.attempts, Err: err}
-}
-
-// roundTrip returns the measured round trip of the control connection.
-func (l *link) roundTrip() time.Duration {
-	if conn := l.sess.Live(); conn != nil {
-		l.rtt = conn.RTT()
-	}
-	return l.rtt
-}
-
-// idleDoubt is how long a control connection may have been idle and not be
-// doubted. NATs are known to forget one after 5 s.
-const idleDoubt = 4 * time.Second
-
-// idle returns for how long nothing came on the control connection.
-func (l *link) idle() time.Duration {
-	if conn := l.sess.Live(); conn != nil {
-		return conn.Idle()
-	}
-	return 0
-}
-
-// pass tries the steps in order until one works. It returns those that met
-// silence, and after them those that were left out because of it; the last
-// pass leaves none out.
-func (l *link) pass(ctx context.Context, req request, steps []plan.Step, t plan.Timers, last bool) (ch *channel, silent []plan.Step, err error) {
-	c := course{steps: steps, last: last}
-	stale := false
-	for len(c.steps) > 0 {
-		step := c.steps[0]
-		l.current = step
-		if err := l.readyFor(ctx, step); err != nil {
-			return nil, nil, l.gaveUp(ctx, err)
-		}
-		idle := l.idle()
-		ch, a, err := l.attempt(ctx, req, step, t)
-		switch {
-		case err != nil:
-			return nil, nil, err
-		case a.Cause == NoAddress && a.Err == errSameAddress:
-			// The step would repeat another one: nothing was tried.
-			c.steps = c.steps[1:]
-			continue
-		case l.excused(a):
-			continue
-		}
-		l.attempts = append(l.attempts, a)
-		call(l.trace.Attempt, a)
-		if a.Cause == OK {
-			l.worked(step)
-			return ch, nil, nil
-		}
-		if a.Cause.lethal() && idle > idleDoubt && !stale {
-			// More likely a NAT had forgotten the connection, or the server
-			// had: the mode is not to blame before it failed on a fresh one.
-			stale = true
-			continue
-		}
-		l.unlearn(step, a.Cause.lethal() || a.Cause == Refused)
-		if a.Cause == TLSReuseRequired || a.Cause == TLSFailed {
-			// The path is not at fault: no other mode does better.
-			return nil, nil, l.failed(nil)
-		}
-		c.failed(a.Cause)
-	}
-	return nil, append(c.silent, c.left...), nil
-}
-
-// course is what is ahead of a pass, as the failures on its way change it.
-type course struct {
-	steps  []plan.Step // still to be tried; the first is the one under way
-	silent []plan.Step // that met silence
-	left   []plan.Step // left out because of that
-	last   bool        // leave none out
-	badIP  bool        // the server has found the data connection's address wrong
-}
-
-// failed goes on to the next step, in the light of why the one under way failed.
-func (c *course) failed(cause Cause) {
-	step, next := c.steps[0], c.steps[1:]
-	if cause.silent() {
-		c.silent = append(c.silent, step)
-	}
-	switch {
-	case cause == BadIP && !c.badIP:
-		// One of several addresses of a NAT may be the right one.
-		c.badIP, next = true, c.steps
-	case cause == BadIP:
-		// The same mode twice, and the same answer: that is how this
-		// network leaves. Coming in may be another matter.
-		next = slices.DeleteFunc(slices.Clone(next), func(s plan.Step) bool { return s.Mode.Passive() })
-	case cause == ControlReset:
-		// Perhaps for its address alone: the others come last.
-		same, rest := splitMode(next, step.Mode)
-		next = slices.Concat(rest, same)
-	case cause == ControlSilent && !c.last:
-		// The same again would cost as much and hardly do better.
-		same, rest := splitMode(next, step.Mode)
-		next, c.left = rest, append(c.left, same...)
-	}
-	c.steps = next
-}
-
-// shortcut is what an attempt did before it was known to be right.
-type shortcut uint8
+// Mode is a command that opens a data connection.
+type Mode uint8
 
 const (
-	none   shortcut = iota
-	opened          // the data connection was opened ahead of need
-	hasty           // commands were sent before the one that transfers was answered
+	// EPSV is extended passive mode: RFC 2428, 3. The client dials a port of
+	// the server.
+	EPSV = Mode(proto.EPSV)
+	// PASV is passive mode: RFC 959, 4.1.2. The server names a port and an
+	// address for the client to dial; only the port is used by default.
+	PASV = Mode(proto.PASV)
+	// PORT is active mode: RFC 959, 4.1.2. The server dials an IPv4 address
+	// and port of the client.
+	PORT = Mode(proto.PORT)
+	// EPRT is extended active mode: RFC 2428, 2. It is PORT for IPv6 too.
+	EPRT = Mode(proto.EPRT)
 )
 
-// excused reports whether the attempt is to be made once more without
-// shortcuts: what was tried too early proves nothing of the mode.
-func (l *link) excused(a Attempt) bool {
-	if l.plainly || !l.shortcut.excuses(a) {
-		if l.forgets(a) {
-			return true
+// String returns the command's name.
+func (m Mode) String() string { return proto.Mode(m).String() }
+
+// MarshalText returns the command's name.
+func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads a command's name.
+func (m *Mode) UnmarshalText(text []byte) error {
+	for _, k := range []Mode{EPSV, PASV, PORT, EPRT} {
+		if string(text) == k.String() {
+			*m = k
+			return nil
 		}
-		if a.Cause != OK {
-			l.futile = plan.Step{} // so is the plain way
-		}
-		return false
 	}
-	l.note("%v: once more, one command at a time: %v", a.Mode, a.Err)
+	return fmt.Errorf("ftpnat: %q is not a mode: EPSV, PASV, PORT, EPRT are", text)
+}
+
+func (m Mode) passive() bool { return proto.Mode(m).Passive() }
+
+// Cause is the reason why an attempt to open a data connection failed. Its
+// String is what happened, and its Advice what a person can do about it.
+type Cause uint8
+
+const (
+	// OK is the cause of no failure: the attempt succeeded.
+	OK Cause = iota
+	// ControlReset: the control connection was reset or closed.
+	ControlReset
+	// ControlSilent: a command on the control connection got no reply.
+	ControlSilent
+	// Refused: the server answered the mode's command with a negative reply.
+	Refused
+	// BadAddress: the address that the server gave cannot be used.
+	BadAddress
+	// DialRefused: nobody listens where the server said it does, or a
+	// firewall says so.
+	DialRefused
+	// DialTimeout: the data connection was not answered.
+	DialTimeout
+	// DialFailed: the data connection failed in another way.
+	DialFailed
+	// AcceptTimeout: the server took the address and did not connect to it.
+	AcceptTimeout
+	// DataRefused: the server said that it could not open the data connection.
+	DataRefused
+	// BadIP: the server saw the data connection come from another address
+	// than the control connection.
+	BadIP
+	// TLSReuseRequired: the server wants the data connection to resume the
+	// TLS session of the control connection, and it did not.
+	TLSReuseRequired
+	// TLSFailed: the TLS handshake on the data connection failed.
+	TLSFailed
+	// OtherAddress: somebody connected from an address that is not the
+	// server's, and was turned away.
+	OtherAddress
+	// ListenFailed: no port could be opened for the server to connect to.
+	ListenFailed
+	// NoAddress: no address is known that the server could connect to.
+	NoAddress
+	// ProxyRefused: the proxy answered that it did not open the connection.
+	ProxyRefused
+)
+
+var causes = [...]struct{ name, happened, advice string }{
+	OK:               {"OK", "it works", ""},
+	ControlReset:     {"ControlReset", "the control connection was cut", "Something on the way, or the server itself, cuts the connection as soon as it sees this command. Let ftpnat use the other modes (leave Dialer.Modes empty)."},
+	ControlSilent:    {"ControlSilent", "no reply", "Something on the way swallows this command, or the server hangs. Let ftpnat use the other modes (leave Dialer.Modes empty)."},
+	Refused:          {"Refused", "the server refused", "The server does not allow this mode. If no other mode works either, its administrator has to allow passive mode."},
+	BadAddress:       {"BadAddress", "the server gave no usable address", "The server's passive mode is misconfigured: its administrator has to set the address and ports that it announces."},
+	DialRefused:      {"DialRefused", "connection refused", "The ports that the server opens for passive mode are closed on the way: its administrator has to open (and, behind a NAT, forward) the server's passive port range."},
+	DialTimeout:      {"DialTimeout", "no answer", "A firewall drops connections to the ports that the server opens for passive mode: its administrator has to open (and, behind a NAT, forward) the server's passive port range; or a firewall on this side has to allow outgoing connections to ports above 1023."},
+	DialFailed:       {"DialFailed", "connection failed", "The network does not lead to the address that the server gave for the data connection."},
+	AcceptTimeout:    {"AcceptTimeout", "the server did not connect", "The server cannot connect back to this machine: a NAT or a firewall on this side is in the way. Forward a range of ports to this machine and set Dialer.PublicAddr and Dialer.ListenPorts, or set Dialer.Mapper to ask the router for it."},
+	DataRefused:      {"DataRefused", "the server could not open the data connection", "The server tried and could not connect: a firewall on either side is in the way of the data connection."},
+	BadIP:            {"BadIP", "the server saw another address", "The data connection leaves your network from another address than the control connection (several uplinks, a pool of NAT addresses, or a proxy for one of the two): both have to take the same way, or the server has to allow it (vsftpd: pasv_promiscuous=YES)."},
+	TLSReuseRequired: {"TLSReuseRequired", "the server requires TLS session reuse", "The server wants the data connection to resume the control connection's TLS session and did not take the one that was offered: allow TLS 1.3 on the server, or switch the requirement off there (vsftpd: require_ssl_reuse=NO; ProFTPD: TLSOptions NoSessionReuseRequired)."},
+	TLSFailed:        {"TLSFailed", "TLS handshake failed", "The data connection opened but could not be secured; the network is not at fault. The error beside it names the reason."},
+	OtherAddress:     {"OtherAddress", "the connection came from another address than the server's", "Somebody connected from an address that is not the one of the control connection, and was turned away. If that is the server, which may have several addresses, let Dialer.TrustDataAddr allow it; or use passive mode."},
+	ListenFailed:     {"ListenFailed", "no port to listen on", "No local port could be opened for active mode: Dialer.ListenPorts may all be in use, or the system forbids it."},
+	NoAddress:        {"NoAddress", "no public address is known", "This machine's address means nothing to the server and its public address is not known: set Dialer.PublicAddr (with Dialer.ListenPorts forwarded to this machine), or Dialer.Mapper."},
+	ProxyRefused:     {"ProxyRefused", "the proxy did not connect", "The proxy did not open the data connection. Where it says that it may not, its administrator has to allow connections (CONNECT) to the server's passive ports, which are above 1023; where it tried and failed, the server's administrator has to open these ports."},
+}
+
+// String returns what happened, in a few words.
+func (c Cause) String() string {
+	if int(c) >= len(causes) {
+		return fmt.Sprintf("cause %d", uint8(c))
+	}
+	return causes[c].happened
+}
+
+// Advice returns what a person can do about it, in one or two sentences; it is
+// empty for OK.
+func (c Cause) Advice() string {
+	if int(c) >= len(causes) {
+		return ""
+	}
+	return causes[c].advice
+}
+
+// MarshalText returns the constant's name, such as DialTimeout.
+func (c Cause) MarshalText() ([]byte, error) {
+	if int(c) >= len(causes) {
+		return nil, fmt.Errorf("ftpnat: %d is not a cause", uint8(c))
+	}
+	return []byte(causes[c].name), nil
+}
+
+// silent reports whether a longer wait could have changed the outcome.
+func (c Cause) silent() bool { return proto.Cause(c).Silent() }
+
+// lethal reports whether the control connection did not survive.
+func (c Cause) lethal() bool { return proto.Cause(c).Lethal() }
+
+// Attempt is one try to open a data connection.
+type Attempt struct {
+	Mode       Mode
+	Advertised netip.AddrPort // in the server's 227, or in our PORT or EPRT; a 229 has only a port
+	Used       netip.AddrPort // the address dialled, or the one that the server came from
+	Reply      Reply          // the reply that decided it; zero if there was none
+	Start      time.Time
+	Elapsed    time.Duration
+	Cause      Cause // OK if it worked
+	Err        error // nil if it worked
+}
+
+// attemptOf returns the public form of an attempt.
+func attemptOf(a proto.Attempt) Attempt {
+	return Attempt{
+		Mode: Mode(a.Mode), Advertised: a.Advertised, Used: a.Used, Reply: Reply(a.Reply),
+		Start: a.Start, Elapsed: a.Elapsed, Cause: Cause(a.Cause), Err: a.Err,
+	}
+}
+
+// String returns the attempt on one line: the mode, the addresses, what
+// happened and after how long.
+func (a Attempt) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-4s", a.Mode)
+	if where := a.where(); where != "" {
+		b.WriteByte(' ')
+		b.WriteString(where)
+	}
+	fmt.Fprintf(&b, ": %s, after %s", a.what(), roundTime(a.Elapsed))
+	return b.String()
+}
+
+func (a Attempt) where() string {
+	var parts []string
 	switch {
-	case l.shortcut == hasty && !l.current.Mode.Passive():
-		l.summoned(false)
-	case l.behind:
-		l.queued(false)
+	case a.Advertised.Port() == 0:
+	case a.Mode == EPSV && a.Advertised.Addr() == a.Used.Addr():
+		// The 229 names a port alone.
+	case a.Advertised != a.Used || !a.Mode.passive():
+		parts = append(parts, "advertised "+a.Advertised.String())
 	}
-	l.plainly = true
-	if !l.current.Mode.Passive() && l.shortcut == hasty {
-		l.futile = l.current
+	if a.Used.IsValid() {
+		verb := "dialled "
+		if !a.Mode.passive() {
+			verb = "accepted "
+		}
+		parts = append(parts, verb+a.Used.String())
 	}
-	return true
+	return strings.Join(parts, ", ")
 }
 
-// worked takes in a step that opened a data connection, and what that tells of
-// what was sent ahead of need.
-func (l *link) worked(step plan.Step) {
-	l.learn(step)
+func (a Attempt) what() string {
+	if a.Cause == OK {
+		return a.Cause.String()
+	}
+	what := a.Cause.String()
+	if a.Cause == OtherAddress {
+		return what + " (" + a.Err.Error() + ")"
+	}
+	if a.Reply.Code >= 400 {
+		return what + " (" + a.Reply.String() + ")"
+	}
+	if a.Err != nil && (a.Cause == DialFailed || a.Cause == TLSFailed || a.Cause == ProxyRefused || a.Cause == ListenFailed || a.Cause == BadAddress || a.Cause == NoAddress) {
+		return what + " (" + a.Err.Error() + ")"
+	}
+	return what
+}
+
+// roundTime keeps two digits or so of a duration: nobody reads the rest.
+func roundTime(d time.Duration) time.Duration {
 	switch {
-	case l.futile == step:
-		l.overlooked()
-	case l.shortcut == hasty && !step.Mode.Passive():
-		l.reached()
+	case d >= 10*time.Second:
+		return d.Round(time.Second)
+	case d >= time.Second:
+		return d.Round(100 * time.Millisecond)
+	case d >= time.Millisecond:
+		return d.Round(time.Millisecond)
 	}
+	return d.Round(time.Microsecond)
 }
 
-// forgets reports whether the attempt is to be made once more as the server did
-// not know of the data connection that it had agreed to. The end of the last
-// one may have come late and taken it along.
-func (l *link) forgets(a Attempt) bool {
-	if l.forgotten || a.Cause != DataRefused || !saysNoData("", strings.ToLower(a.Reply.Text())) {
-		return false
+// NegotiateError is returned if no data connection could be opened. It has each
+// attempt, in order, and why it failed.
+type NegotiateError struct {
+	Server   string // host:port of the control connection
+	Attempts []Attempt
+	Err      error // why it ended before all modes were tried; nil if all were
+}
+
+// Error returns a line for each attempt, and the advice.
+func (e *NegotiateError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "ftpnat: no data connection with %s:", e.Server)
+	for _, a := range e.Attempts {
+		b.WriteString("\n  " + a.String())
 	}
-	l.note("%v: once more: %v", a.Mode, a.Err)
-	l.forgotten = true
-	return true
+	if e.Err != nil {
+		b.WriteString("\n  then: " + e.Err.Error())
+	}
+	for _, s := range e.Advice() {
+		b.WriteString("\n  * " + s)
+	}
+	return b.String()
 }
 
-// excuses reports whether a failure may be that of the shortcut, and not of the
-// mode. Silence on the control connection is none of a data connection's.
-// What took long took none for the shortcut either, and a server that wants a
-// session resumed says so for itself.
-func (s shortcut) excuses(a Attempt) bool {
-	return a.Cause != OK && a.Cause != TLSReuseRequired && (s == hasty || s == opened && a.Cause != ControlSilent && a.Elapsed < aheadFor)
-}
-
-// splitMode tells the steps of a mode from the others.
-func splitMode(steps []plan.Step, m plan.Mode) (same, rest []plan.Step) {
-	for _, s := range steps {
-		if s.Mode == m {
-			same = append(same, s)
-		} else {
-			rest = append(rest, s)
+// Unwrap returns the error of each attempt and Err, for errors.Is and
+// errors.As.
+func (e *NegotiateError) Unwrap() []error {
+	var errs []error
+	for _, a := range e.Attempts {
+		if a.Err != nil {
+			errs = append(errs, a.Err)
 		}
 	}
-	return same, rest
+	if e.Err != nil {
+		errs = append(errs, e.Err)
+	}
+	return errs
 }
 
-// gaveUp says that there is no control connection to go on with.
-func (l *link) gaveUp(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if len(l.attempts) == 0 {
-		return err
-	}
-	return l.failed(fmt.Errorf("the control connection could not be opened again: %w", opaque(err)))
-}
-
-// fault is why an attempt failed.
-type fault struct {
-	cause Cause
-	reply Reply
-	err   error
-}
-
-func (f *fault) Error() string { return f.err.Error() }
-func (f *fault) Unwrap() error { return f.err }
-
-// errSameAddress says that a public address is the local one, or that there
-// is none.
-var errSameAddress = errors.New("the address was tried before")
-
-// attempt takes one step. A failure of the step is in the Attempt; an error
-// ends the whole negotiation.
-func (l *link) attempt(ctx context.Context, req request, step plan.Step, t plan.Timers) (*channel, Attempt, error) {
-	a := Attempt{Mode: Mode(step.Mode), Start: time.Now()}
-	l.shortcut, l.behind = none, false
-	var ch *channel
-	var err error
-	if step.Mode.Passive() {
-		ch, err = l.passive(ctx, req, step, t, &a)
-	} else {
-		ch, err = l.active(ctx, req, step, t, &a)
-	}
-	if err == nil {
-		err = ch.begin(ctx)
-	}
-	a.Elapsed = time.Since(a.Start)
-	if err == nil {
-		return ch, a, nil
-	}
-	if ch != nil {
-		ch.discard()
-	}
-	if ctx.Err() != nil {
-		// A reply may be outstanding that nobody waits for any more.
-		l.sess.Drop(ctx.Err())
-		return nil, a, ctx.Err()
-	}
-	var f *fault
-	if !errors.As(err, &f) {
-		if step.Mode.Passive() && a.Used.IsValid() {
-			// The server refuses the file and not the way to it.
-			l.learn(step)
+// Timeout reports whether every attempt met silence, so that patience or another
+// path may help and another setting cannot.
+func (e *NegotiateError) Timeout() bool {
+	for _, a := range e.Attempts {
+		if !a.Cause.silent() {
+			return false
 		}
-		return nil, a, err
 	}
-	a.Cause, a.Err = f.cause, opaque(f.err)
-	if f.reply.Code != 0 {
-		a.Reply = f.reply
-	}
-	return nil, a, nil
-}
-
-// opaque keeps what an error says but is no *ReplyError to errors.As: those are
-// the server's word on what the caller asked for, and a refused PORT is not.
-func opaque(err error) error {
-	if replyOf(err).Code != 0 {
-		return errors.New(err.Error())
-	}
-	return err
+	return len(e.Attempts) > 0
 }

@@ -2,7 +2,7 @@ package ftpnat
 
 import (
 	"cmp"
-	"crypto/tls"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,26 +12,23 @@ import (
 	"time"
 
 	"github.com/ftpnat/ftpnat/internal/plan"
+	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/session"
 )
 
-// Finding is the answer to a question about a path. Its zero value says that
-// nobody looked, or that what was seen does not tell.
+// Finding is the answer to a question about a path. Its zero value means that
+// nobody looked, or that the answer could not be seen.
 type Finding uint8
 
 const (
 	// Unknown is no answer.
-	Unknown Finding = iota
-	// No and Yes are answers.
-	No
-	Yes
+	Unknown = Finding(proto.Unknown)
+	// No and Yes are the answers.
+	No  = Finding(proto.No)
+	Yes = Finding(proto.Yes)
 )
 
-func found(yes bool) Finding {
-	if yes {
-		return Yes
-	}
-	return No
-}
+func found(yes bool) Finding { return Finding(proto.Found(yes)) }
 
 // String returns unknown, no or yes.
 func (f Finding) String() string {
@@ -60,70 +57,74 @@ func (f *Finding) UnmarshalText(text []byte) error {
 	return fmt.Errorf("ftpnat: %q is not a finding: unknown, no, yes are", text)
 }
 
-// Report is what is known of the path to a server. It is plain data; fields
-// that are empty were not looked for or could not be found out. Written as
-// JSON its durations are strings, such as "50ms", and the advice is in it.
+// Report is what is known of the path to a server. It is plain data; empty
+// fields were not looked for or could not be found out. As JSON its durations
+// are strings, such as "50ms", and it includes the advice.
 type Report struct {
 	Server   string            `json:"server"`
 	Greeting string            `json:"greeting,omitzero"`
-	Features map[string]string `json:"features,omitzero"` // of FEAT, by command
+	Features map[string]string `json:"features,omitzero"` // features of FEAT, by command
 
 	Local  netip.Addr `json:"local,omitzero"`  // our end of the control connection
-	Remote netip.Addr `json:"remote,omitzero"` // its other end; behind a proxy nobody knows it
+	Remote netip.Addr `json:"remote,omitzero"` // the server's end; unknown behind a proxy
 	Seen   netip.Addr `json:"seen,omitzero"`   // our address as the server sees it
 	Public netip.Addr `json:"public,omitzero"` // Dialer.PublicAddr
-	Proxy  bool       `json:"proxy,omitzero"`  // all connections go through Dialer.ProxyURL
+	Proxy  bool       `json:"proxy,omitzero"`  // whether Dialer.ProxyURL is in use
 
-	// NAT tells whether there is a NAT between us and the public network.
+	// NAT reports whether there is a NAT between us and the public network.
 	NAT Finding `json:"nat,omitzero"`
-	// Helper tells whether that NAT has an FTP helper: one that lets the
+	// Helper reports whether that NAT has an FTP helper: one that lets the
 	// server in because it has read PORT or EPRT with our private address.
 	Helper Finding `json:"helper,omitzero"`
-	// ServerNAT tells whether the server names a private address in its 227
-	// where its own is public. No does not rule out a NAT that is set up
+	// ServerNAT reports whether the server names a private address in its 227
+	// although its own is public. No does not rule out a NAT that is set up
 	// well: that is as good as none.
 	ServerNAT Finding `json:"server_nat,omitzero"`
-	// DataAddr is the address in the server's 227, where it is not Remote.
+	// DataAddr is the address in the server's 227 if it is not Remote.
 	DataAddr netip.Addr `json:"data_addr,omitzero"`
 
 	TLS        bool    `json:"tls"`
-	TLSVersion string  `json:"tls_version,omitzero"` // of the control connection, such as "TLS 1.3"
-	TLSResumed Finding `json:"tls_resumed,omitzero"` // by the last data connection
+	TLSVersion string  `json:"tls_version,omitzero"` // version on the control connection, such as "TLS 1.3"
+	TLSResumed Finding `json:"tls_resumed,omitzero"` // whether the last data connection resumed the session
 
-	RTT       time.Duration `json:"rtt,omitzero"` // of the control connection
-	Reconnect int           `json:"reconnects"`   // control connections that had to be replaced
+	RTT       time.Duration `json:"rtt,omitzero"` // round trip of the control connection
+	Reconnect int           `json:"reconnects"`   // number of control connections that were replaced
 
-	Mode     Mode      `json:"mode,omitzero"`   // that works; zero when none does or none was tried
-	Works    []Mode    `json:"works,omitempty"` // all that were seen to work
-	Fatal    []Mode    `json:"fatal,omitempty"` // whose command costs the control connection
+	Mode     Mode      `json:"mode,omitzero"`   // mode that works; zero if none does or none was tried
+	Works    []Mode    `json:"works,omitempty"` // modes that were seen to work
+	Fatal    []Mode    `json:"fatal,omitempty"` // modes whose command costs the control connection
 	Attempts []Attempt `json:"attempts,omitempty"`
-	Stopped  string    `json:"stopped,omitzero"` // why a probe did not try all modes
+	Stopped  string    `json:"stopped,omitzero"` // reason why a probe did not try all modes
 }
 
-// report returns what the link knows.
-func (l *link) report() *Report {
+// report returns what a connection knows of its path.
+func (cfg *config) report(c *session.Conn) *Report {
+	t := c.Transfer()
+	lesson := c.Path().Lesson()
 	r := &Report{
-		Server:     l.cfg.addr,
-		Greeting:   Reply(l.sess.Greeting()).Text(),
-		Features:   maps.Clone(l.sess.Features()),
-		Local:      l.local,
-		Remote:     l.peer,
-		Seen:       l.lesson.Public,
-		Public:     l.cfg.Dialer.PublicAddr.Unmap(),
-		Proxy:      l.cfg.Dialer.ProxyURL != nil,
-		TLS:        l.cfg.tls != nil,
-		TLSVersion: l.tlsVersion(),
-		TLSResumed: l.resumed,
-		RTT:        l.roundTrip(),
-		Reconnect:  max(l.sess.Lives()-1, 0),
-		Mode:       l.lesson.Mode,
-		Attempts:   slices.Clone(l.attempts),
+		Server:     cfg.session.Server,
+		Greeting:   c.Greeting().Text(),
+		Features:   maps.Clone(c.Features()),
+		Local:      c.Path().Local(),
+		Remote:     c.Path().Peer(),
+		Seen:       lesson.Public,
+		Public:     cfg.dialer.PublicAddr.Unmap(),
+		Proxy:      cfg.dialer.ProxyURL != nil,
+		TLS:        cfg.session.TLS.Config != nil,
+		TLSVersion: c.TLSVersion(),
+		TLSResumed: Finding(t.TLSResumed()),
+		RTT:        c.RTT(),
+		Reconnect:  max(c.Control().Lives()-1, 0),
+		Mode:       Mode(lesson.Mode),
+	}
+	for _, a := range t.Attempts() {
+		r.Attempts = append(r.Attempts, attemptOf(a))
 	}
 	r.conclude()
 	return r
 }
 
-// conclude draws from the addresses and the attempts what they tell.
+// conclude fills in what follows from the addresses and the attempts.
 func (r *Report) conclude() {
 	r.NAT = r.findNAT()
 	r.Helper = r.findHelper()
@@ -151,7 +152,7 @@ func (r *Report) findNAT() Finding {
 		return found(r.Seen != r.Local)
 	case r.Local.IsLoopback():
 		return No
-	case plan.Private(r.Local) && public(r.Remote):
+	case plan.Private(r.Local) && plan.Global(r.Remote):
 		return Yes
 	}
 	return Unknown
@@ -187,7 +188,7 @@ func (r *Report) findHelper() Finding {
 	return Unknown
 }
 
-// sawDataAddr takes in the address of a 227.
+// sawDataAddr records the address in a 227.
 func (r *Report) sawDataAddr(addr netip.Addr) {
 	if !addr.IsValid() || addr.IsUnspecified() || !r.Remote.IsValid() || addr.Is4() != r.Remote.Is4() {
 		return
@@ -197,7 +198,7 @@ func (r *Report) sawDataAddr(addr netip.Addr) {
 		r.ServerNAT = No
 	default:
 		r.DataAddr = addr
-		if plan.Private(addr) && public(r.Remote) {
+		if plan.Private(addr) && plan.Global(r.Remote) {
 			r.ServerNAT = Yes
 		}
 	}
@@ -208,18 +209,7 @@ func (a Attempt) fatal() bool {
 	return a.Cause.lethal() && (a.Reply.Code == 0 || a.Reply.Code == 421)
 }
 
-// tlsVersion returns the version of TLS on the control connection, the last
-// one where there is none.
-func (l *link) tlsVersion() string {
-	if conn := l.sess.Live(); conn != nil {
-		if state, _ := conn.TLS(); state.Version != 0 {
-			l.version = tls.VersionName(state.Version)
-		}
-	}
-	return l.version
-}
-
-// Err returns nil when a mode works, else the [*NegotiateError] of the
+// Err returns nil if a mode works, and otherwise the [*NegotiateError] of the
 // attempts.
 func (r *Report) Err() error {
 	if r.Mode != 0 || len(r.Attempts) == 0 {
@@ -262,4 +252,66 @@ func (a Attempt) MarshalJSON() ([]byte, error) {
 		v.Err = cmp.Or(a.Err.Error(), a.Cause.String())
 	}
 	return json.Marshal(v)
+}
+
+// The limits of a probe, for which a person waits.
+const (
+	// probeLimit is the longest time that a probe may take, apart from the QUIT
+	// at its end.
+	probeLimit = 28 * time.Second
+	// probeRetry is how long a lost control connection is tried again: a server
+	// that allows one connection needs about a second to see that the last one
+	// is gone.
+	probeRetry = 4 * time.Second
+	// closeWithin is what is left of a deadline of the caller's for the end.
+	closeWithin = 300 * time.Millisecond
+)
+
+// Probe logs in to addr, tries every allowed mode with a listing of the login
+// directory, also after one has worked, and returns what it found. It changes
+// nothing on the server and takes less than 30 seconds, or less than the
+// deadline of ctx if that is nearer; [Report.Stopped] tells if there was no time
+// for all modes. What it learns goes into the Dialer's Memory.
+//
+// The error is nil whenever there is a report; [Report.Err] tells whether a mode
+// works.
+func (d *Dialer) Probe(ctx context.Context, addr string) (*Report, error) {
+	cfg, err := d.fill(addr)
+	if err != nil {
+		return nil, err
+	}
+	s := cfg.session
+	s.RetryFor, s.OneByOne, s.Transfer.OneByOne = min(s.RetryFor, probeRetry), true, true
+	limit := probeLimit
+	if end, ok := ctx.Deadline(); ok {
+		left := time.Until(end)
+		limit = min(limit, left-min(closeWithin, left/2))
+	}
+	pctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	c, err := dial(pctx, cfg)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil && pctx.Err() != nil:
+		return nil, fmt.Errorf("ftpnat: %s: the login took more than %v: %w", s.Server, roundTime(limit), err)
+	case err != nil:
+		return nil, err
+	}
+	defer c.Close()
+	op, err := c.acquire(pctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.release(op)
+	works, stopped := c.c.Transfer().Probe(op.ctx)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	r := cfg.report(c.c)
+	r.Mode = Mode(works)
+	if stopped != nil {
+		r.Stopped = stopped.Error()
+	}
+	return r, nil
 }

@@ -4,139 +4,88 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
-	"sync"
 	"time"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/trace"
 )
 
-// Trace is a set of hooks that see what happens on the way. Any of them may be
-// nil. They are called one after the other, while the call that they belong to
-// runs and never after it returned, so that they must be quick and must not
-// call back into the same [Conn] or [FS]. Calls on an FS by several goroutines
-// call the hooks at the same time. Passwords are masked.
+// Trace is a set of hooks that are called when something happens on the way.
+// Any of them may be nil. A call on a [Conn] or an [FS] calls its hooks one
+// after the other, while it runs and never after it has returned; they must be
+// quick and must not call back into the same Conn or FS. Calls on an FS by
+// several goroutines call the hooks at the same time. Passwords are masked.
 type Trace struct {
-	// Connect: a control connection was opened, or could not be.
+	// Connect is called when a control connection was opened or could not be.
 	Connect func(ConnectEvent)
-	// Command: a line was sent on the control connection.
+	// Command is called with each line sent on the control connection.
 	Command func(line string)
-	// Reply: a reply came on the control connection.
+	// Reply is called with each reply received on the control connection.
 	Reply func(Reply)
-	// Lost: the control connection was lost or given up; another one takes
-	// its place when it is needed.
+	// Lost is called when the control connection was lost or given up. Another
+	// one takes its place when it is needed.
 	Lost func(error)
-	// Attempt: an attempt to open a data connection has ended.
+	// Attempt is called when an attempt to open a data connection has ended.
 	Attempt func(Attempt)
-	// Note: a decision was taken that a reader of the dialogue would wonder
+	// Note is called for decisions that a reader of the dialogue would wonder
 	// about, such as an address that was not followed.
 	Note func(text string)
-	// Progress: bytes of a file of an [FS] have crossed; called a few times a
-	// second at most, and when the file is complete.
+	// Progress is called a few times a second at most while a file of an [FS]
+	// is transferred, and when the file is complete.
 	Progress func(ProgressEvent)
-	// Resume: a transfer of a file of an [FS] begins in the middle: it broke
-	// there, its connection has served somebody else meanwhile, or that is
-	// where the reading was to begin.
+	// Resume is called when a transfer of a file of an [FS] begins in the
+	// middle of the file: because the last one broke, because its connection has
+	// served another caller meanwhile, or because reading was to begin there.
 	Resume func(ResumeEvent)
 }
 
-// ProgressEvent tells how much of a file has crossed.
+// ProgressEvent is the progress of a transfer.
 type ProgressEvent struct {
-	Name   string // in the FS
+	Name   string // name of the file in the FS
 	Upload bool
-	Bytes  int64 // position in the file
-	Total  int64 // negative where it is not known
+	Bytes  int64 // position in the file, in bytes
+	Total  int64 // size of the file in bytes; negative if it is not known
 }
 
-// ResumeEvent tells where a transfer goes on.
+// ResumeEvent is the point at which a transfer goes on.
 type ResumeEvent struct {
-	Name   string // in the FS
+	Name   string // name of the file in the FS
 	Upload bool
-	Offset int64 // bytes of the file that are there already
+	Offset int64 // number of bytes of the file that are there already
 }
 
-// ConnectEvent tells of one try to open a control connection.
+// ConnectEvent is the outcome of one try to open a control connection.
 type ConnectEvent struct {
-	Server        string // host:port as it was asked for
+	Server        string // host:port that was dialled
 	Local, Remote netip.AddrPort
 	Elapsed       time.Duration
 	Err           error
 }
 
-type traceKey struct{}
-
-// WithTrace returns a context under which the hooks of t are called. Hooks
-// that ctx carries already go on being called, before those of t.
+// WithTrace returns a context under which the hooks of t are called. Hooks that
+// ctx carries already go on being called, before those of t.
 func WithTrace(ctx context.Context, t *Trace) context.Context {
 	if t == nil {
 		return ctx
 	}
-	return context.WithValue(ctx, traceKey{}, both(traceOf(ctx), t))
+	return trace.With(ctx, &trace.Hooks{
+		Connect:  converted(t.Connect, func(e trace.Connect) ConnectEvent { return ConnectEvent(e) }),
+		Command:  t.Command,
+		Reply:    converted(t.Reply, func(r proto.Reply) Reply { return Reply(r) }),
+		Lost:     t.Lost,
+		Attempt:  converted(t.Attempt, attemptOf),
+		Note:     t.Note,
+		Progress: converted(t.Progress, func(e trace.Progress) ProgressEvent { return ProgressEvent(e) }),
+		Resume:   converted(t.Resume, func(e trace.Resume) ResumeEvent { return ResumeEvent(e) }),
+	})
 }
 
-// traceOf returns the hooks of ctx; never nil.
-func traceOf(ctx context.Context) *Trace {
-	if t, ok := ctx.Value(traceKey{}).(*Trace); ok {
-		return t
-	}
-	return &noTrace
-}
-
-// noTrace has no hooks. Nobody changes it.
-var noTrace Trace
-
-func both(a, b *Trace) *Trace {
-	return &Trace{
-		Connect: chain(a.Connect, b.Connect),
-		Command: chain(a.Command, b.Command),
-		Reply:   chain(a.Reply, b.Reply),
-		Lost:    chain(a.Lost, b.Lost),
-		Attempt: chain(a.Attempt, b.Attempt),
-		Note:    chain(a.Note, b.Note),
-
-		Progress: chain(a.Progress, b.Progress),
-		Resume:   chain(a.Resume, b.Resume),
-	}
-}
-
-func chain[T any](a, b func(T)) func(T) {
-	switch {
-	case a == nil:
-		return b
-	case b == nil:
-		return a
-	}
-	return func(v T) { a(v); b(v) }
-}
-
-// inTurn returns hooks that several goroutines may call at the same time.
-func inTurn(t *Trace) *Trace {
-	mu := new(sync.Mutex)
-	return &Trace{
-		Connect: locked(mu, t.Connect),
-		Command: locked(mu, t.Command),
-		Reply:   locked(mu, t.Reply),
-		Lost:    locked(mu, t.Lost),
-		Attempt: locked(mu, t.Attempt),
-		Note:    locked(mu, t.Note),
-
-		Progress: locked(mu, t.Progress),
-		Resume:   locked(mu, t.Resume),
-	}
-}
-
-func locked[T any](mu *sync.Mutex, hook func(T)) func(T) {
+// converted returns a hook for inner values that calls one for public ones.
+func converted[Inner, Public any](hook func(Public), convert func(Inner) Public) func(Inner) {
 	if hook == nil {
 		return nil
 	}
-	return func(v T) {
-		mu.Lock()
-		defer mu.Unlock()
-		hook(v)
-	}
-}
-
-func call[T any](hook func(T), v T) {
-	if hook != nil {
-		hook(v)
-	}
+	return func(v Inner) { hook(convert(v)) }
 }
 
 // SlogTrace returns a Trace that writes to log: the dialogue at the level

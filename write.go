@@ -4,111 +4,146 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"time"
 
 	"github.com/ftpnat/ftpnat/internal/listing"
+	"github.com/ftpnat/ftpnat/internal/pool"
+	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/remote"
+	"github.com/ftpnat/ftpnat/internal/retry"
+	"github.com/ftpnat/ftpnat/internal/stream"
+	"github.com/ftpnat/ftpnat/internal/tree"
 )
 
-// change calls fn for what changes something on the server. Only what the
-// server has refused for now is tried again: after a break it is not known
-// whether the command was carried out.
-func (f *FS) change(op, name string, fn func(ctx context.Context, ls *lease, name string) error) error {
-	if name == "." {
-		return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+// Create opens a file for writing, replacing any existing file.
+//
+// No command is sent before more than 64 KiB were written, or before Close if
+// the file is no larger: errors may come then, and an existing file stays until
+// then. To have a file appear under its name only when it is whole, use
+// [FS.Upload].
+func (f *FS) Create(name string) (*File, error) {
+	return f.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+}
+
+// Append opens a file for writing at its end. It creates the file if it does not
+// exist.
+func (f *FS) Append(name string) (*File, error) {
+	return f.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+}
+
+// OpenFile opens a file with flags of package os: O_RDONLY alone, or O_WRONLY
+// with O_CREATE, O_TRUNC, O_APPEND and O_EXCL. What FTP cannot do is an error
+// that is [errors.ErrUnsupported]: O_RDWR, and writing into an existing file
+// without O_TRUNC or O_APPEND. O_EXCL is not atomic: the name is looked up
+// before the file is created. perm is not used; the permission bits are those
+// that the server gives to new files (see [FS.Chmod]).
+func (f *FS) OpenFile(name string, flag int, perm fs.FileMode) (*File, error) {
+	const access = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
+	var err error
+	switch {
+	case !remote.ValidName(name):
+		err = fs.ErrInvalid
+	case flag&access == os.O_RDONLY && flag&^os.O_SYNC == os.O_RDONLY:
+		return f.openRead(name)
+	case flag&access != os.O_WRONLY:
+		err = proto.Unable("FTP opens a file for reading or for writing")
+	case name == ".":
+		err = &proto.FSError{Kind: proto.ErrIsDir}
+	default:
+		err = f.mayWrite(name, flag)
 	}
-	return f.do(op, name, isTemporary, func(ctx context.Context, ls *lease, at string) error {
-		defer ls.p.server.changed()
-		return fn(ctx, ls, at)
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return f.create(name, stream.Target{Total: -1, Append: flag&(os.O_APPEND|os.O_TRUNC) == os.O_APPEND}), nil
+}
+
+// create opens a file for writing.
+func (f *FS) create(name string, to stream.Target) *File {
+	file := &File{fs: f, name: name}
+	to.Name, to.Path = name, f.path(name)
+	file.out = f.c.Writer(to)
+	file.open(to.Path)
+	return file
+}
+
+// mayWrite checks what is there where the flags demand it.
+func (f *FS) mayWrite(name string, flag int) error {
+	if flag&os.O_CREATE != 0 && flag&os.O_EXCL == 0 && flag&(os.O_TRUNC|os.O_APPEND) != 0 {
+		return nil
+	}
+	var e listing.Entry
+	err := f.ask("open", name, func(ctx context.Context, s *remote.Session, at string) (err error) {
+		e, err = s.Lookup(ctx, at, false)
+		return err
 	})
+	absent := errors.Is(err, proto.ErrMissing)
+	switch {
+	case err != nil && !absent:
+		return err
+	case absent && flag&os.O_CREATE == 0:
+		return err
+	case absent:
+		return nil
+	case flag&os.O_CREATE != 0 && flag&os.O_EXCL != 0:
+		return &proto.FSError{Kind: fs.ErrExist}
+	case e.Type == listing.TypeDir:
+		return &proto.FSError{Kind: proto.ErrIsDir}
+	case flag&(os.O_TRUNC|os.O_APPEND) == 0:
+		return proto.Unable("FTP replaces a file or appends to it: O_TRUNC or O_APPEND is needed")
+	}
+	return nil
 }
 
-func isTemporary(err error) bool {
-	var refused *ReplyError
-	return retryable(err) && errors.As(err, &refused)
-}
-
-// command sends a command on a path that must succeed.
-func (ls *lease) command(ctx context.Context, verb, name string) error {
-	line, err := ls.line(verb, name)
+// WriteFile writes a file, replacing any existing file. If it returns an error,
+// the file is not to be relied on. perm is not used; the permission bits are
+// those that the server gives to new files (see [FS.Chmod]).
+func (f *FS) WriteFile(name string, data []byte, perm fs.FileMode) error {
+	file, err := f.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, perm)
 	if err != nil {
 		return err
 	}
-	_, err = ls.l.want(ctx, 2, line)
+	file.out.SetTotal(int64(len(data)))
+	if len(data) > 0 {
+		_, err = file.Write(data)
+	}
+	if cerr := file.Close(); err == nil {
+		err = cerr
+	}
 	return err
 }
 
-// Mkdir makes a directory. The permission bits are those that the server gives
-// new directories: see [FS.Chmod].
-func (f *FS) Mkdir(name string, _ fs.FileMode) error {
-	return f.change("mkdir", name, func(ctx context.Context, ls *lease, at string) error {
-		err := ls.command(ctx, "MKD", at)
-		if err == nil {
-			return ls.kept(ctx, at)
-		}
-		if !refusedAt(err) {
-			return err
-		}
-		return ls.whyNotMade(ctx, at, err)
+// change calls fn, which changes something on the server. It is repeated only if
+// the server has refused the change for now: after a break it is not known
+// whether the command was carried out.
+func (f *FS) change(op, name string, fn func(ctx context.Context, s *remote.Session, at string) error) error {
+	if name == "." {
+		return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	return f.do(op, name, isRefusal, func(ctx context.Context, s *remote.Session, at string) error {
+		defer s.Server.Changed()
+		return fn(ctx, s, at)
 	})
 }
 
-// whyNotMade finds out why something could not be made under a name.
-func (ls *lease) whyNotMade(ctx context.Context, name string, err error) error {
-	there, serr := ls.exists(ctx, name)
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case serr != nil:
-		return err
-	case there:
-		return &kindError{fs.ErrExist, err}
-	}
-	if parent, _ := split(name); parent != "" {
-		if e, perr := ls.stat(ctx, parent, false); errors.Is(perr, errMissing) {
-			return missing(err)
-		} else if perr == nil && e.Type != listing.TypeDir {
-			return &kindError{errNotDir, err}
-		}
-	}
-	var refused *ReplyError
-	if errors.As(err, &refused) && refused.Temporary() {
-		return err
-	}
-	return denied(err)
+// isRefusal reports whether err is a refusal that may not last.
+func isRefusal(err error) bool { return retry.Worth(err) && proto.RefusedAt(err) }
+
+// Mkdir makes a directory. perm is not used; the permission bits are those that
+// the server gives to new directories (see [FS.Chmod]).
+func (f *FS) Mkdir(name string, perm fs.FileMode) error {
+	return f.change("mkdir", name, func(ctx context.Context, s *remote.Session, at string) error { return s.Mkdir(ctx, at) })
 }
 
-// explained says of a refusal of a file what can be found out: that its
-// directory is not there, or is none. No lease must be held.
-func (s *sink) explained(ctx context.Context, err error) error {
-	var refused *ReplyError
-	parent, _ := split(s.at)
-	if parent == "" || !refusedAt(err) || !errors.As(err, &refused) {
-		return err
-	}
-	if code := refused.Reply.Code; code != 550 && code != 551 && code != 553 {
-		return err
-	}
-	ls, aerr := s.fs.p.acquire(ctx)
-	if aerr != nil {
-		return err
-	}
-	defer ls.release()
-	e, serr := ls.stat(ctx, parent, false)
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(serr, errMissing):
-		return missing(err)
-	case serr == nil && e.Type != listing.TypeDir:
-		return &kindError{errNotDir, err}
-	}
-	return err
-}
-
-// MkdirAll makes a directory and those above it that are missing. One that is
-// there is no error.
+// MkdirAll makes a directory, and those above it that are missing. It is not an
+// error if the directory already exists.
 func (f *FS) MkdirAll(name string, perm fs.FileMode) error {
 	if name == "." {
 		return nil
@@ -120,11 +155,11 @@ func (f *FS) MkdirAll(name string, perm fs.FileMode) error {
 	case errors.Is(err, fs.ErrExist):
 		info, serr := f.Stat(name)
 		if serr == nil && !info.IsDir() {
-			return &fs.PathError{Op: "mkdir", Path: name, Err: &kindError{kind: errNotDir}}
+			return &fs.PathError{Op: "mkdir", Path: name, Err: &proto.FSError{Kind: proto.ErrNotDir}}
 		}
 		return serr
 	case errors.Is(err, fs.ErrNotExist):
-		parent, _ := split(name)
+		parent, _ := remote.Split(name)
 		if parent == "" {
 			return err
 		}
@@ -138,71 +173,30 @@ func (f *FS) MkdirAll(name string, perm fs.FileMode) error {
 	return err
 }
 
-// Remove removes a file, a symbolic link or an empty directory. On a server that
-// is not one of a few well-known programs a directory is listed first: some
-// remove it with all that is in it.
+// Remove removes a file, a symbolic link or an empty directory. If the server is
+// not one of a few well-known programs, a directory is listed first: some
+// servers remove it with all that is in it.
 func (f *FS) Remove(name string) error { return f.remove(name, true) }
 
-// remove is Remove, where kept says that what is in a directory must stay.
-func (f *FS) remove(name string, kept bool) error {
-	return f.change("remove", name, func(ctx context.Context, ls *lease, at string) error {
-		err := ls.command(ctx, "DELE", at)
-		if err == nil || !refusedAt(err) {
-			return err
-		}
-		e, serr := ls.lstat(ctx, at, false)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.Is(serr, errMissing):
-			return missing(err)
-		case serr != nil:
-			return err
-		case e.Type == listing.TypeDir:
-			return ls.removeDir(ctx, at, kept)
-		case isTemporary(err):
-			return err
-		}
-		return denied(err)
-	})
+// remove is Remove; with careful, what is in a directory must stay.
+func (f *FS) remove(name string, careful bool) error {
+	return f.change("remove", name, func(ctx context.Context, s *remote.Session, at string) error { return s.Remove(ctx, at, careful) })
 }
 
-// removeDir removes a directory that is known to be one.
-func (ls *lease) removeDir(ctx context.Context, name string, kept bool) error {
-	if kept && ls.l.software() == unknownSoftware {
-		if entries, err := ls.list(ctx, name); err == nil && len(entries) > 0 {
-			return &kindError{kind: errNotEmpty}
-		}
-	}
-	err := ls.command(ctx, "RMD", name)
-	if err == nil || !refusedAt(err) {
-		return err
-	}
-	// Some have a transient reply for this, aioftp a 451.
-	entries, lerr := ls.list(ctx, name)
-	switch {
-	case lerr == nil && len(entries) > 0:
-		return &kindError{errNotEmpty, err}
-	case isTemporary(err):
-		return err
-	}
-	return ls.why(ctx, name, err)
-}
-
-// RemoveAll removes a file or a directory with all that is in it. Symbolic
-// links are removed and not followed. A name that does not exist is no error.
+// RemoveAll removes a file, or a directory with all that is in it. Symbolic links
+// are removed and not followed. It is not an error if the name does not exist.
 func (f *FS) RemoveAll(name string) error {
 	err := f.remove(name, false)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if !errors.Is(err, errNotEmpty) {
+	if !errors.Is(err, proto.ErrNotEmpty) {
 		return err
 	}
 	// What STAT hides must go too.
 	var entries []listing.Entry
-	err = f.ask("readdir", name, func(ctx context.Context, ls *lease, at string) (err error) {
-		entries, err = ls.list(ctx, at)
+	err = f.ask("readdir", name, func(ctx context.Context, s *remote.Session, at string) (err error) {
+		entries, err = s.List(ctx, at)
 		return err
 	})
 	if err != nil {
@@ -219,15 +213,15 @@ func (f *FS) RemoveAll(name string) error {
 	return nil
 }
 
-// Rename gives a file another name. Whether a file that has the new name is
-// replaced is the server's decision; one that does not is an error that is
+// Rename gives a file another name. Whether an existing file with the new name is
+// replaced is up to the server; if it does not replace it, the error is
 // [fs.ErrExist].
 func (f *FS) Rename(oldname, newname string) error {
-	if !validName(newname) || newname == "." {
+	if !remote.ValidName(newname) || newname == "." {
 		return &os.LinkError{Op: "rename", Old: oldname, New: newname, Err: fs.ErrInvalid}
 	}
-	err := f.change("rename", oldname, func(ctx context.Context, ls *lease, at string) error {
-		return ls.rename(ctx, at, f.path(newname))
+	err := f.change("rename", oldname, func(ctx context.Context, s *remote.Session, at string) error {
+		return s.Rename(ctx, at, f.path(newname))
 	})
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
@@ -236,98 +230,214 @@ func (f *FS) Rename(oldname, newname string) error {
 	return err
 }
 
-func (ls *lease) rename(ctx context.Context, from, to string) error {
-	line, err := ls.line("RNFR", from)
-	if err != nil {
-		return err
-	}
-	if _, err := ls.l.want(ctx, 3, line); err != nil {
-		if refusedAt(err) {
-			return ls.why(ctx, from, err)
-		}
-		return err
-	}
-	err = ls.command(ctx, "RNTO", to)
-	if err == nil {
-		return ls.kept(ctx, to)
-	}
-	if !refusedAt(err) || isTemporary(err) {
-		return err
-	}
-	// Some take RNFR for any name: busybox, twisted.
-	if there, ferr := ls.exists(ctx, from); ferr == nil && !there {
-		return missing(err)
-	}
-	return ls.whyNotMade(ctx, to, err)
+// Chtimes sets the time of the last change. FTP has no time of the last access;
+// atime is not used. There are three commands for this, and some servers have
+// none of them: the error is then [errors.ErrUnsupported].
+func (f *FS) Chtimes(name string, atime, mtime time.Time) error {
+	return f.change("chtimes", name, func(ctx context.Context, s *remote.Session, at string) error { return s.Chtimes(ctx, at, mtime.UTC()) })
 }
 
-// Chtimes sets the time of the last change. FTP has no time of the last
-// access; atime is not used. Servers have up to three ways to do this, and
-// some have none: the error is [errors.ErrUnsupported] then.
-func (f *FS) Chtimes(name string, _, mtime time.Time) error {
-	return f.change("chtimes", name, func(ctx context.Context, ls *lease, at string) error {
-		return ls.touch(ctx, at, mtime.UTC())
+// Chmod sets the permission bits, by SITE CHMOD. If the server does not have it,
+// the error is [errors.ErrUnsupported].
+func (f *FS) Chmod(name string, mode fs.FileMode) error {
+	return f.change("chmod", name, func(ctx context.Context, s *remote.Session, at string) error { return s.Chmod(ctx, at, mode) })
+}
+
+// Upload writes a file that appears under its name only when it is whole. The
+// content of src, from its start to its end, is written under a temporary name
+// in the same directory, which is renamed when the server has confirmed it and
+// its size is right; if the server can hash files, the hash must be right too. A
+// connection that breaks is replaced and the upload resumed. Upload returns the
+// size in bytes.
+//
+// An existing file is replaced. If the server refuses to rename over a file,
+// that file is moved out of the way first and removed afterwards, or put back if
+// the rename fails. On an error the temporary file is removed, if the server can
+// be reached.
+func (f *FS) Upload(name string, src io.ReadSeeker) (int64, error) {
+	if !remote.ValidName(name) || name == "." {
+		return 0, &fs.PathError{Op: "upload", Path: name, Err: fs.ErrInvalid}
+	}
+	ctx, cancel := f.c.Pool.Within(f.ctx)
+	defer cancel(nil)
+	n, err := f.c.Upload(ctx, stream.Target{Name: name, Path: f.path(name)}, src)
+	if err = pool.Ended(ctx, err); err != nil {
+		return n, &fs.PathError{Op: "upload", Path: name, Err: public(err)}
+	}
+	return n, nil
+}
+
+// CopyFS copies the tree src into a directory, which it makes if needed, as
+// [os.CopyFS] does for local directories. A file that already exists is an error
+// that is [fs.ErrExist], and nothing is replaced. Each file is checked as Close
+// of a [File] does. Symbolic links, and what is neither a file nor a directory,
+// cannot be copied over FTP and are an error. The first error ends the copy;
+// files that were whole by then stay.
+//
+// Up to Dialer.MaxConns files are copied at once, so that src must be safe for
+// concurrent use, as those of the standard library are. If MaxConns is 1, src is
+// used only by the caller's goroutine, one file after the other. src may be a
+// file system of the same server that shares its connections with f.
+func (f *FS) CopyFS(dir string, src fs.FS) error {
+	if !remote.ValidName(dir) {
+		return &fs.PathError{Op: "copyfs", Path: dir, Err: fs.ErrInvalid}
+	}
+	opts := f.c.treeOptions()
+	from, remote := src.(*FS)
+	if remote && from.c == f.c {
+		opts.Most = max(opts.Most/2, 1) // each file is read and written
+	}
+	return tree.Copy(f.ctx, side{f}, opts, dir, func(ctx context.Context) (fs.FS, context.CancelFunc) {
+		if !remote {
+			return src, func() {}
+		}
+		// It has a context of its own, and ends with the copy too.
+		both, cancel := context.WithCancel(from.ctx)
+		stop := context.AfterFunc(ctx, cancel)
+		return from.WithContext(both), func() {
+			stop()
+			cancel()
+		}
 	})
 }
 
-// touch tries MFMT, then MDTM with a time, then SITE UTIME in its two forms.
-func (ls *lease) touch(ctx context.Context, name string, t time.Time) error {
-	wire, err := ls.encode(name)
-	if err != nil {
-		return err
-	}
-	const layout = "20060102150405"
-	stamp := t.Format(layout)
-	var ways []string
-	if _, ok := ls.l.sess.Feature("MFMT"); ok {
-		ways = append(ways, "MFMT "+stamp+" "+wire)
-	}
-	ways = append(ways, "MDTM "+stamp+" "+wire,
-		"SITE UTIME "+stamp+" "+wire,
-		fmt.Sprintf("SITE UTIME %s %s %s %s UTC", wire, stamp, stamp, stamp))
-	var first error
-	for _, line := range ways {
-		_, err := ls.l.want(ctx, 2, line)
-		if err == nil || !refusedAt(err) {
-			return err
-		}
-		if first == nil {
-			first = err
-		}
-	}
-	if there, err := ls.exists(ctx, name); err == nil && !there {
-		return missing(first)
-	}
-	return &kindError{errors.ErrUnsupported, first}
+// treeOptions returns how much is done at once.
+func (c *client) treeOptions() tree.Options {
+	return tree.Options{Most: c.maxConns, Room: c.Pool.Room, SplitOver: c.splitOver}
 }
 
-// Chmod sets the permission bits, by SITE CHMOD. Servers that do not have it
-// give an error that is [errors.ErrUnsupported].
-func (f *FS) Chmod(name string, mode fs.FileMode) error {
-	return f.change("chmod", name, func(ctx context.Context, ls *lease, at string) error {
-		wire, err := ls.encode(at)
+// Fetch copies a directory of the server, or one file, into the local directory
+// dst, which it makes if needed. Of a directory it copies the content, as
+// [os.CopyFS] does; a file is copied under the last element of its name. Fetch
+// uses up to Dialer.MaxConns connections at once, and opens no more of them than
+// there are files waiting.
+//
+// A file that already exists is an error that is [fs.ErrExist], and nothing is
+// replaced. Each file is read as from a [File]: a transfer that breaks is
+// resumed, and the count and the server's word must be right. A file is written
+// under a temporary name beginning with a dot, and gets its own name only when
+// it is whole. The first error ends the copy and names the file; files that were
+// whole by then stay. The context of the FS governs the copy. New files and
+// directories have the modes 0o666 and 0o777 before umask, and a file has in
+// addition the permission bits that the server tells.
+//
+// A symbolic link that leads to a place in the tree is copied as a link. For a
+// link that leads out of it, or whose target the server does not tell, the file
+// behind it is fetched; if there is no file behind it, that is an error. Nothing
+// that the server says makes Fetch write outside of dst. A name that the local
+// system cannot hold, or that it takes for the name of another file, is an
+// error.
+func (f *FS) Fetch(dst, name string) error {
+	if !remote.ValidName(name) {
+		return &fs.PathError{Op: "fetch", Path: name, Err: fs.ErrInvalid}
+	}
+	return tree.Fetch(f.ctx, side{f}, f.c.treeOptions(), dst, name)
+}
+
+// side is an FS as package tree sees it.
+type side struct{ f *FS }
+
+// Stat describes a file, or what a symbolic link leads to.
+func (s side) Stat(ctx context.Context, name string) (listing.Entry, error) {
+	info, err := s.f.WithContext(ctx).Stat(name)
+	if err != nil {
+		return listing.Entry{}, err
+	}
+	return info.(fileInfo).e, nil
+}
+
+// ReadDir lists a directory.
+func (s side) ReadDir(ctx context.Context, name string) ([]listing.Entry, error) {
+	dir, err := s.f.WithContext(ctx).readDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return dir.Entries(), nil
+}
+
+// Open opens a file for reading.
+func (s side) Open(ctx context.Context, name string, how tree.Opening) (tree.File, error) {
+	file, err := s.open(s.f.WithContext(ctx), name, how.Entry)
+	if err != nil {
+		return nil, err
+	}
+	source := file.source()
+	source.Asked = source.Asked || how.Timed
+	source.Quiet, source.Steady = how.Quiet, how.Steady
+	file.in = file.fs.c.Reader(source)
+	return opened{file}, nil
+}
+
+// open opens a file that a listing has described, or asks the server.
+func (s side) open(f *FS, name string, e *listing.Entry) (*File, error) {
+	if e == nil {
+		return f.openRead(name)
+	}
+	file := &File{fs: f, name: name, found: *e, info: fileInfo{*e}}
+	file.open(f.path(name))
+	return file, nil
+}
+
+// ModTime sets the time in e to that of MDTM, if the server has it.
+func (s side) ModTime(ctx context.Context, name string, e *listing.Entry) error {
+	return s.f.WithContext(ctx).ask("fetch", name, func(ctx context.Context, s *remote.Session, at string) error { return s.ModTime(ctx, at, e) })
+}
+
+// Check returns the hash of a file that is still the one that e describes.
+func (s side) Check(ctx context.Context, name string, e listing.Entry, timed bool) (sum *tree.Digest, err error) {
+	err = s.f.WithContext(ctx).ask("fetch", name, func(ctx context.Context, s *remote.Session, at string) error {
+		now, err := s.Stat(ctx, at, false)
+		if err == nil && timed {
+			err = s.ModTime(ctx, at, &now)
+		}
+		if err == nil && now.Size != e.Size {
+			err = fmt.Errorf("%w: it has %d bytes, and had %d", proto.ErrChanged, now.Size, e.Size)
+		}
+		if err == nil {
+			err = stream.Same(e, now)
+		}
 		if err != nil {
 			return err
 		}
-		_, err = ls.l.want(ctx, 2, fmt.Sprintf("SITE CHMOD %03o %s", unixBits(mode), wire))
-		var refused *ReplyError
-		if errors.As(err, &refused) && unsupported(refused.Reply) {
-			return &kindError{errors.ErrUnsupported, err}
-		}
-		if err != nil && refusedAt(err) {
-			return ls.why(ctx, at, err)
+		d, ok, err := s.Hash(ctx, at)
+		if ok {
+			sum = &tree.Digest{Name: d.Name, Sum: d.Sum, New: d.New}
 		}
 		return err
 	})
+	return sum, err
 }
 
-// unixBits returns a mode's bits as chmod counts them.
-func unixBits(m fs.FileMode) uint32 {
-	bits := uint32(m.Perm())
-	for bit, mode := range map[uint32]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
-		if m&mode != 0 {
-			bits |= bit
-		}
-	}
-	return bits
+// Mkdir makes a directory.
+func (s side) Mkdir(ctx context.Context, name string) error {
+	return s.f.WithContext(ctx).Mkdir(name, 0o777)
+}
+
+// MkdirAll makes a directory and those above it.
+func (s side) MkdirAll(ctx context.Context, name string) error {
+	return s.f.WithContext(ctx).MkdirAll(name, 0o777)
+}
+
+// Create opens a file for writing.
+func (s side) Create(ctx context.Context, name string, size int64) (tree.Writer, error) {
+	return created{s.f.WithContext(ctx).create(name, stream.Target{Total: size})}, nil
+}
+
+// opened is a file that is read, as package tree sees it.
+type opened struct{ *File }
+
+// Entry returns what Open has found.
+func (f opened) Entry() listing.Entry { return f.found }
+
+// created is a file that is written, as package tree sees it.
+type created struct{ *File }
+
+// Abort closes the file so that it does not look complete, as far as that can be
+// helped.
+func (f created) Abort() {
+	f.use.lock()
+	defer f.use.unlock()
+	f.closed = true
+	f.out.Abort(f.ctx)
+	f.cancel(fs.ErrClosed)
 }

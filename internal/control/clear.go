@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 // recordConn reads TLS records (RFC 8446, 5.1) one at a time. crypto/tls reads
@@ -38,7 +40,7 @@ func (c *recordConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// client returns TLS over raw, which EndTLS can end where clear is set.
+// client returns TLS over raw, which EndTLS can end if clear is set.
 func client(raw net.Conn, cfg *tls.Config, clear bool) *tls.Conn {
 	if clear {
 		return tls.Client(&recordConn{Conn: raw}, cfg)
@@ -46,21 +48,21 @@ func client(raw net.Conn, cfg *tls.Config, clear bool) *tls.Conn {
 	return tls.Client(raw, cfg)
 }
 
-// EndTLS sends CCC and, where the server agrees, goes on in clear text once
+// EndTLS sends CCC and, if the server agrees, goes on in clear text once
 // both sides have ended TLS: RFC 4217, 5. The reply is returned as it is where
 // the server does not agree. The connection must have been made for it.
-func (c *Conn) EndTLS(ctx context.Context, limit time.Duration) (Reply, error) {
+func (c *Conn) EndTLS(ctx context.Context, limit time.Duration) (proto.Reply, error) {
 	tc, ok := c.nc.(*tls.Conn)
 	if !ok {
-		return Reply{}, errors.New("there is no TLS to end")
+		return proto.Reply{}, errors.New("there is no TLS to end")
 	}
 	records, ok := tc.NetConn().(*recordConn)
 	if !ok {
-		return Reply{}, errors.New("the connection was not made for the end of TLS")
+		return proto.Reply{}, errors.New("the connection was not made for the end of TLS")
 	}
 	call, err := c.sendLast(ctx, "CCC")
 	if err != nil {
-		return Reply{}, err
+		return proto.Reply{}, err
 	}
 	r, ok, err := c.handover(ctx, call, limit)
 	if !ok {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 func clearing(t *testing.T) func(*Config) {
@@ -50,7 +52,7 @@ func TestEndTLS(t *testing.T) {
 				}
 				for _, line := range []string{"PASS hush", "SITE PSWD hush hush2"} {
 					if _, err := s.Do(t.Context(), line); !errors.Is(err, ErrExposed) {
-						t.Errorf("%s: %v", Redact(line), err)
+						t.Errorf("%s: %v", proto.Redact(line), err)
 					}
 				}
 				do(t, s, "NOOP", 200)

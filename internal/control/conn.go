@@ -11,12 +11,10 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
-)
 
-// ErrSilent says that the server did not answer in time.
-var ErrSilent = errors.New("no reply")
+	"github.com/ftpnat/ftpnat/internal/proto"
+)
 
 // ErrArgument says that a command holds a byte that would end it.
 var ErrArgument = errors.New("a command must not contain CR, LF or NUL")
@@ -44,31 +42,12 @@ const promptly = 10 * time.Millisecond
 // could not be sent.
 const lastWordsFor = 100 * time.Millisecond
 
-// LostError says that the control connection ended.
-type LostError struct {
-	Err error // io.EOF when the server closed it
-}
-
-func (e *LostError) Error() string {
-	switch {
-	case errors.Is(e.Err, io.EOF):
-		return "the control connection was closed by the other end"
-	case errors.Is(e.Err, io.ErrUnexpectedEOF):
-		return "the control connection was closed by the other end in the middle of a reply"
-	case errors.Is(e.Err, syscall.ECONNRESET), errors.Is(e.Err, syscall.EPIPE):
-		return "the control connection was reset"
-	}
-	return "the control connection was lost: " + e.Err.Error()
-}
-
-func (e *LostError) Unwrap() error { return e.Err }
-
 // Call is a command that was sent and the replies it got so far.
 type Call struct {
 	Verb    string // in capital letters
 	line    string
 	conn    *Conn
-	replies chan Reply
+	replies chan proto.Reply
 	got     int // replies so far
 	sent    time.Time
 	rtt     time.Duration // the connection's before the final reply
@@ -81,7 +60,7 @@ type Call struct {
 
 // Hearer is told of a reply as it comes, by the goroutine that reads, and must
 // not wait.
-type Hearer interface{ Heard(Reply) }
+type Hearer interface{ Heard(proto.Reply) }
 
 // Conn is one control connection. Its methods are for one goroutine at a
 // time; the reader it starts is its own and ends with Close or Reset.
@@ -96,7 +75,7 @@ type Conn struct {
 
 	mu      sync.Mutex
 	pending []*Call
-	stray   []Reply
+	stray   []proto.Reply
 	secrets []string // of the last command that had any
 	err     error
 	rtt     time.Duration
@@ -122,10 +101,10 @@ func NewConn(raw, nc net.Conn, rtt time.Duration) (*Conn, *Call) {
 }
 
 // take gives the call a reply. Because it counts them there is always room.
-func (c *Call) take(r Reply) error {
+func (c *Call) take(r proto.Reply) error {
 	r = mask(r, c.secrets)
 	if c.got++; c.got > maxReplies {
-		return &ProtocolError{"too many replies to one command", r.head()}
+		return &ProtocolError{"too many replies to one command", head(r)}
 	}
 	c.replies <- r
 	if c.hearer != nil {
@@ -173,7 +152,7 @@ func (c *Conn) failLocked(err error) {
 	if errors.As(err, &pe) {
 		err = &ProtocolError{pe.Reason, maskString(pe.Line, c.secrets)}
 	} else {
-		err = &LostError{err}
+		err = &proto.LostError{Err: err}
 	}
 	c.err = err
 	close(c.done)
@@ -205,7 +184,7 @@ func (c *Conn) Idle() time.Duration {
 }
 
 // Stray takes the replies that nobody asked for.
-func (c *Conn) Stray() []Reply {
+func (c *Conn) Stray() []proto.Reply {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.stray
@@ -217,7 +196,7 @@ func (c *Conn) Stray() []Reply {
 func CheckCommand(line string) error {
 	if i := strings.IndexAny(line, "\r\n\x00"); i >= 0 {
 		// What follows may be a command of its own, and a secret.
-		return fmt.Errorf("%w: byte %q after %q", ErrArgument, line[i], Redact(line[:i]))
+		return fmt.Errorf("%w: byte %q after %q", ErrArgument, line[i], proto.Redact(line[:i]))
 	}
 	if len(line) > maxCommand {
 		return fmt.Errorf("a command of %d bytes is longer than the %d that are sent", len(line), maxCommand)
@@ -232,9 +211,9 @@ func Verb(line string) string {
 }
 
 // Next returns the next reply to the call: it waits at most limit, which is
-// ErrSilent, and not beyond ctx. Neither takes the reply away: a later Next
+// proto.ErrSilent, and not beyond ctx. Neither takes the reply away: a later Next
 // can still return it.
-func (c *Conn) Next(ctx context.Context, call *Call, limit time.Duration) (Reply, error) {
+func (c *Conn) Next(ctx context.Context, call *Call, limit time.Duration) (proto.Reply, error) {
 	select {
 	case r := <-call.replies:
 		return r, nil
@@ -252,9 +231,9 @@ func (c *Conn) Next(ctx context.Context, call *Call, limit time.Duration) (Reply
 	case <-c.done:
 		return c.lastWords(call)
 	case <-ctx.Done():
-		return Reply{}, ctx.Err()
+		return proto.Reply{}, ctx.Err()
 	case <-c.patience.C:
-		return Reply{}, fmt.Errorf("%w within %v", ErrSilent, limit.Round(time.Millisecond))
+		return proto.Reply{}, fmt.Errorf("%w within %v", proto.ErrSilent, limit.Round(time.Millisecond))
 	}
 }
 
@@ -263,20 +242,20 @@ func (c *Call) Lost() <-chan struct{} { return c.conn.done }
 
 // Replies is the channel that Next reads, for those who wait for something
 // else too; Done tells when nothing more will come on it.
-func (c *Call) Replies() <-chan Reply { return c.replies }
+func (c *Call) Replies() <-chan proto.Reply { return c.replies }
 
-func (c *Conn) lastWords(call *Call) (Reply, error) {
+func (c *Conn) lastWords(call *Call) (proto.Reply, error) {
 	select {
 	case r := <-call.replies:
 		return r, nil
 	default:
-		return Reply{}, c.Err()
+		return proto.Reply{}, c.Err()
 	}
 }
 
 // handover waits for the reply to a call after which the socket is used in
 // another way. With ok set the server has agreed, and nobody reads meanwhile.
-func (c *Conn) handover(ctx context.Context, call *Call, limit time.Duration) (r Reply, ok bool, err error) {
+func (c *Conn) handover(ctx context.Context, call *Call, limit time.Duration) (r proto.Reply, ok bool, err error) {
 	r, err = c.Next(ctx, call, limit)
 	if err != nil || r.Code/100 != 2 {
 		return r, false, err
@@ -289,10 +268,10 @@ func (c *Conn) handover(ctx context.Context, call *Call, limit time.Duration) (r
 	}
 }
 
-// startTLS goes on over TLS where the server agrees to the AUTH of a call,
+// startTLS goes on over TLS if the server agrees to the AUTH of a call,
 // within limit; the handshake has its own. The reply is returned as it is where
 // the server does not agree. With clear set, [Conn.EndTLS] can follow.
-func (c *Conn) startTLS(ctx context.Context, auth *Call, cfg *tls.Config, clear bool, limit, handshake time.Duration) (Reply, error) {
+func (c *Conn) startTLS(ctx context.Context, auth *Call, cfg *tls.Config, clear bool, limit, handshake time.Duration) (proto.Reply, error) {
 	r, ok, err := c.handover(ctx, auth, limit)
 	if !ok {
 		return r, err
@@ -315,7 +294,7 @@ func handshakeError(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	if errors.Is(err, io.EOF) {
-		err = &LostError{err}
+		err = &proto.LostError{Err: err}
 	}
 	return fmt.Errorf("TLS handshake: %w", silence(err))
 }
@@ -323,12 +302,12 @@ func handshakeError(ctx context.Context, err error) error {
 // silence calls the end of a limit of ours by its name.
 func silence(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return ErrSilent
+		return proto.ErrSilent
 	}
 	return err
 }
 
-// TLS returns the state of TLS on the connection, the last one where CCC has
+// TLS returns the state of TLS on the connection, the last one if CCC has
 // ended it, and whether there is any now.
 func (c *Conn) TLS() (tls.ConnectionState, bool) {
 	tc, ok := c.nc.(*tls.Conn)
@@ -354,7 +333,7 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// Reset ends the connection with a TCP reset where the socket can, so that a
+// Reset ends the connection with a TCP reset if the socket can, so that a
 // server behind a box that swallows what we send learns of it: after a plain
 // close it would count the connection for as long as its own timers run.
 func (c *Conn) Reset() {

@@ -10,13 +10,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 func TestGreeting(t *testing.T) {
 	withConn(t, `
 		S: 220-Welcome
 		S: 220 ready`, func(t *testing.T, c *Conn, greeting *Call) {
-		want := Reply{220, []string{"Welcome", "ready"}}
+		want := proto.Reply{Code: 220, Lines: []string{"Welcome", "ready"}}
 		if r := final(t, c, greeting); !reflect.DeepEqual(r, want) {
 			t.Errorf("greeting %v, want %v", r, want)
 		}
@@ -61,7 +63,7 @@ func TestPipelined(t *testing.T) {
 		if r := final(t, c, epsv); r.Code != 229 {
 			t.Errorf("EPSV got %v", r)
 		}
-		if _, err := c.Next(t.Context(), epsv, time.Second); !errors.Is(err, ErrSilent) {
+		if _, err := c.Next(t.Context(), epsv, time.Second); !errors.Is(err, proto.ErrSilent) {
 			t.Errorf("a second reply to EPSV: %v", err)
 		}
 	})
@@ -338,7 +340,7 @@ func TestSendToTheDeaf(t *testing.T) {
 	withConn(t, "S: 220 ready\ndeaf:", func(t *testing.T, c *Conn, greeting *Call) {
 		start := time.Now()
 		_, err := c.Send(context.Background(), "NOOP")
-		var lost *LostError
+		var lost *proto.LostError
 		if !errors.As(err, &lost) || time.Since(start) != writeLimit {
 			t.Errorf("Send = %v after %v", err, time.Since(start))
 		}
@@ -351,7 +353,7 @@ func TestNextEnds(t *testing.T) {
 		call := send(t, c, "CMD")
 		start := time.Now()
 		_, err := c.Next(t.Context(), call, 1500*time.Millisecond)
-		if !errors.Is(err, ErrSilent) || err.Error() != "no reply within 1.5s" || time.Since(start) != 1500*time.Millisecond {
+		if !errors.Is(err, proto.ErrSilent) || err.Error() != "no reply within 1.5s" || time.Since(start) != 1500*time.Millisecond {
 			t.Errorf("Next = %v after %v", err, time.Since(start))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 // The limits on the next reply to a flight on a server that is not known to take
@@ -24,117 +26,163 @@ const (
 type Flight struct {
 	Login  []string // USER and PASS
 	After  []string // what follows the login
-	Last   []string // what has the longest replies; sent behind what Launched sends
+	Also   []*Also  // what travels with it; sent once in a session
+	Last   []string // what has the longest replies; sent behind the rest
 	Proven bool     // this server is known to take it
 }
 
-// flown is a command of a flight whose reply was not taken in yet.
+// Also is a command that travels with a login and is no part of it. Its replies
+// are not waited for.
+type Also struct {
+	Line   string
+	Hearer Hearer // nil for nobody
+	Call   *Call  // set when the command is sent
+}
+
+// stage is how far a login that was sent in one go has come.
+type stage uint8
+
+const (
+	landed     stage = iota // none is on its way
+	unanswered              // nothing of it was answered yet
+	answered                // some of it was
+)
+
+// pipelined is a login that was sent in one go, and what became of those before
+// it.
+type pipelined struct {
+	stage  stage
+	rest   []flown  // commands whose replies nobody has asked for
+	late   []flown  // of Flight.Last, whose replies are waited for when they are needed
+	owed   []string // commands of late, to be sent again: the connection was lost
+	proven bool     // the server is known to take it
+	partly bool     // silence means that the server took some of it
+	astray bool     // a reply that lets the user in came out of turn, once
+	lost   int      // number of those that were lost with their connections
+}
+
+// flown is a command of a flight whose reply nobody has asked for.
 type flown struct {
 	line  string
 	call  *Call
-	last  bool  // sent behind what Launched sends
-	reply Reply // taken in already; zero until then
+	last  bool        // one of Flight.Last
+	reply proto.Reply // zero until it is read
 }
+
+// land ends the flight.
+func (p *pipelined) land() { p.stage, p.rest = landed, nil }
 
 // flight returns the commands to send in one go on a new connection, in the
-// order in which they will be asked for; none for one command at a time.
-func (s *Session) flight() (lines, last []string) {
-	if s.cfg.Flight == nil || s.lost >= maxLost || s.cfg.TLS != nil && s.cfg.ClearCommands {
-		return nil, nil
+// order in which they will be asked for. There is no Login if they are to be
+// sent one at a time.
+func (s *Session) flight() Flight {
+	if s.cfg.Flight == nil || s.Grounded() || s.cfg.TLS != nil && s.cfg.ClearCommands {
+		return Flight{}
 	}
 	f, ok := s.cfg.Flight()
-	login, after, last := f.Login, f.After, f.Last
 	if s.state.LoggedIn() {
-		login, after, last = s.state.Login(), s.state.After(), nil
+		f.Login, f.After, f.Also, f.Last = s.state.Login(), s.state.After(), nil, nil
 	}
-	if !ok || len(login) == 0 {
-		return nil, nil
+	if !ok || len(f.Login) == 0 {
+		return Flight{}
 	}
-	s.patient = f.Proven
-	lines = slices.Concat(s.state.Before(), login)
+	if s.login.lost > 0 {
+		f.Also = nil // it may be why
+	}
+	s.login.proven = f.Proven
+	f.Login = slices.Concat(s.state.Before(), f.Login)
 	if s.cfg.TLS != nil {
-		lines = append(lines, pbsz, s.level())
+		f.Login = append(f.Login, pbsz, s.level())
 	}
-	return append(lines, after...), last
+	return f
 }
 
-// launch sends the commands of a flight.
-func (s *Session) launch(ctx context.Context, lines, last []string) error {
-	if len(lines) == 0 {
+// launch sends the commands of a flight. Each of Also has a segment to itself:
+// boxes on the way read those, and a login that shared one with a command that
+// they do not like would be lost with it.
+func (s *Session) launch(ctx context.Context, f Flight) error {
+	if f.Login == nil {
 		return nil
 	}
-	s.flying, s.answered = true, false
-	conn := s.conn
-	err := s.fly(ctx, lines, false)
-	if err == nil && s.cfg.Launched != nil && s.lost == 0 {
-		s.cfg.Launched(ctx)
-		if s.conn == nil {
-			err = conn.Err() // it found the connection lost, and gave it up
+	s.login.stage = unanswered
+	if err := s.fly(ctx, slices.Concat(f.Login, f.After), false); err != nil {
+		return err
+	}
+	for _, also := range f.Also {
+		s.sawCommand(ctx, also.Line)
+		call := s.conn.newCall(also.Line)
+		call.hearer = also.Hearer
+		also.Call = call
+		if err := s.conn.send(ctx, call); err != nil {
+			return err
 		}
 	}
-	if err == nil && len(last) > 0 {
-		err = s.fly(ctx, last, true)
+	if len(f.Last) == 0 {
+		return nil
 	}
-	return err
+	return s.fly(ctx, f.Last, true)
 }
 
 // fly sends commands whose replies will be asked for.
 func (s *Session) fly(ctx context.Context, lines []string, last bool) error {
 	calls := make([]*Call, len(lines))
 	for i, line := range lines {
-		s.sawCommand(line)
+		s.sawCommand(ctx, line)
 		calls[i] = s.conn.newCall(line)
-		s.flown = append(s.flown, flown{line: line, call: calls[i], last: last})
+		s.login.rest = append(s.login.rest, flown{line: line, call: calls[i], last: last})
 	}
 	return s.conn.send(ctx, calls...)
 }
 
-// claim returns a command that has flown already, and whether it has.
-func (s *Session) claim(line string) (flown, bool) {
-	i := slices.IndexFunc(s.flown, func(f flown) bool { return f.line == line })
+// claim returns a command of the flight, which is taken off it, and whether
+// there is one.
+func (p *pipelined) claim(line string) (flown, bool) {
+	i := slices.IndexFunc(p.rest, func(f flown) bool { return f.line == line })
 	if i < 0 {
 		return flown{}, false
 	}
-	f := s.flown[i]
-	s.flown = slices.Delete(s.flown, i, i+1)
+	f := p.rest[i]
+	p.rest = slices.Delete(p.rest, i, i+1)
 	return f, true
 }
 
-// landed reports whether the reply to a command that has flown has come.
-func (s *Session) landed(line string) bool {
-	i := slices.IndexFunc(s.flown, func(f flown) bool { return f.line == line })
-	return i >= 0 && (s.flown[i].reply.Code != 0 || len(s.flown[i].call.replies) > 0)
+// has reports whether the reply to a command of the flight has come.
+func (p *pipelined) has(line string) bool {
+	i := slices.IndexFunc(p.rest, func(f flown) bool { return f.line == line })
+	return i >= 0 && (p.rest[i].reply.Code != 0 || len(p.rest[i].call.replies) > 0)
 }
 
-// landing returns the reply to a command that has flown.
-func (s *Session) landing(ctx context.Context, f flown) (Reply, error) {
-	// Where the last command is silent, what was sent ahead of it may be why; and
-	// where all is, if it can have shared a segment with that.
-	s.partly = !f.last && (s.answered || !s.cfg.Merges)
+// landing returns the reply to a command of the flight.
+func (s *Session) landing(ctx context.Context, f flown) (proto.Reply, error) {
+	// If the last command is not answered, what was sent ahead of it may be why;
+	// if nothing is, that may have shared a segment with it.
+	s.login.partly = !f.last && (s.login.stage == answered || !s.cfg.Merges)
 	r, err := s.touchdown(ctx, f)
 	if err == nil && displaced(Verb(f.line), r) {
-		err = fmt.Errorf("%s: %w: %s", Redact(f.line), errDisplaced, r)
+		err = fmt.Errorf("%s: %w: %s", proto.Redact(f.line), errDisplaced, r)
 	}
-	s.answered = s.answered || err == nil
+	if err == nil {
+		s.login.stage = answered
+	}
 	return r, err
 }
 
 // touchdown waits for that reply. On a server that is not known to take a flight
-// it may be the reply to a later command, where something on the way has thrown
+// it may be the reply to a later command, if something on the way has thrown
 // away what came in between: a refusal, and a reply that comes only after one
 // more command was sent, count when the others have been answered too.
-func (s *Session) touchdown(ctx context.Context, f flown) (Reply, error) {
+func (s *Session) touchdown(ctx context.Context, f flown) (proto.Reply, error) {
 	if f.reply.Code != 0 {
 		return f.reply, nil
 	}
 	trips := 4 * s.conn.RTT()
 	limit := min(s.cfg.ReplyLimit, userLimit+trips)
-	if s.patient {
+	if s.login.proven {
 		limit = min(s.cfg.ReplyLimit, flightLimit+trips)
 	}
 	r, err := s.inTurn(ctx, f.call, limit)
 	switch {
-	case errors.Is(err, ErrSilent) && s.answered && !f.last && !s.conn.disordered():
+	case errors.Is(err, proto.ErrSilent) && s.login.stage == answered && !f.last && !s.conn.disordered():
 		if r, err = s.prod(ctx, f.call); err == nil {
 			err = s.gather(ctx, min(s.cfg.ReplyLimit, restLimit+trips))
 		}
@@ -144,22 +192,22 @@ func (s *Session) touchdown(ctx context.Context, f flown) (Reply, error) {
 	return r, err
 }
 
-// inTurn waits for the reply to a command of a flight; not for long where replies
-// come out of turn, as one at a time is what works there.
-func (s *Session) inTurn(ctx context.Context, c *Call, limit time.Duration) (Reply, error) {
+// inTurn waits for the reply to a command of a flight; not for long if replies
+// come out of turn, because one at a time is what works there.
+func (s *Session) inTurn(ctx context.Context, c *Call, limit time.Duration) (proto.Reply, error) {
 	short := min(limit, mixedLimit+4*s.conn.RTT())
 	r, err := s.final(ctx, c, short)
-	if errors.Is(err, ErrSilent) && short < limit && !s.conn.disordered() {
+	if errors.Is(err, proto.ErrSilent) && short < limit && !s.conn.disordered() {
 		r, err = s.final(ctx, c, limit-short)
 	}
 	return r, err
 }
 
-// prod sends one more command, which brings forth a reply where nothing is left
+// prod sends one more command, which brings forth a reply if nothing is left
 // of a flight, and returns the reply to a call that may have waited for that.
-func (s *Session) prod(ctx context.Context, c *Call) (Reply, error) {
+func (s *Session) prod(ctx context.Context, c *Call) (proto.Reply, error) {
 	if _, err := s.Send(ctx, "NOOP"); err != nil {
-		return Reply{}, err
+		return proto.Reply{}, err
 	}
 	return s.final(ctx, c, min(s.cfg.ReplyLimit, flightLimit))
 }
@@ -167,20 +215,20 @@ func (s *Session) prod(ctx context.Context, c *Call) (Reply, error) {
 // gather waits for the replies to what is left of a flight. An error says that
 // some of it was not answered.
 func (s *Session) gather(ctx context.Context, limit time.Duration) error {
-	for i := range s.flown {
-		f := &s.flown[i]
+	for i := range s.login.rest {
+		f := &s.login.rest[i]
 		if f.last {
 			continue // what was sent ahead of it may be why
 		}
 		r, err := s.final(ctx, f.call, limit)
 		switch {
-		case errors.Is(err, ErrSilent):
-			return fmt.Errorf("%s: %w", Redact(f.line), err)
+		case errors.Is(err, proto.ErrSilent):
+			return fmt.Errorf("%s: %w", proto.Redact(f.line), err)
 		case err != nil:
 			return nil // the connection has ended, which is an answer
 		case displaced(Verb(f.line), r):
-			s.astray = s.astray || admits(r)
-			return fmt.Errorf("%s: %w: %s", Redact(f.line), errDisplaced, r)
+			s.login.astray = s.login.astray || admits(r)
+			return fmt.Errorf("%s: %w: %s", proto.Redact(f.line), errDisplaced, r)
 		}
 		f.reply = r
 	}
@@ -193,7 +241,7 @@ var errDisplaced = errors.New("the reply is one to another command")
 // displaced reports whether a positive reply cannot be that to the command. A
 // server that says one thing twice shifts the replies to all that came with it:
 // the directory would be taken for that of the session when it was refused.
-func displaced(verb string, r Reply) bool {
+func displaced(verb string, r proto.Reply) bool {
 	switch verb {
 	case "TYPE":
 		return r.Code/100 == 2 && r.Code != 200
@@ -203,8 +251,8 @@ func displaced(verb string, r Reply) bool {
 	return false
 }
 
-// skip takes in the replies to commands that nobody asks for: a PASS where
-// USER was enough, say.
+// skip reads the replies to commands that nobody asks for: a PASS if USER was
+// enough, say.
 func (s *Session) skip(ctx context.Context, skipped []flown) error {
 	for _, f := range skipped {
 		r, err := s.landing(ctx, f)
@@ -216,31 +264,108 @@ func (s *Session) skip(ctx context.Context, skipped []flown) error {
 	return nil
 }
 
-// Land ends a flight: what is left of it is taken in. It reports whether there
-// was one.
+// Land ends a flight: it waits for what is left of the replies. It reports whether
+// there was a flight.
 func (s *Session) Land(ctx context.Context) (bool, error) {
-	if !s.flying {
+	if !s.Flying() {
 		return false, nil
 	}
-	rest := s.flown
-	s.flown = nil
+	rest := s.login.rest
+	s.login.rest = nil
 	if err := s.skip(ctx, rest); err != nil {
-		s.Drop(err)
+		s.Drop(ctx, err)
 		return true, err
 	}
-	s.flying = false
+	s.login.land()
 	return true, nil
+}
+
+// moment is how long a reply may take that comes right behind others.
+const moment = time.Millisecond
+
+// Postpone says that the reply to a command of a flight is not needed yet, and
+// reports whether that can be: the command is one of Flight.Last, its reply has not
+// come, and the server is one of the programs that are known. [Session.Ready] waits
+// for it.
+func (s *Session) Postpone(ctx context.Context, line string) bool {
+	i := slices.IndexFunc(s.login.rest, func(f flown) bool { return f.line == line && f.last })
+	if i < 0 || s.Software() == UnknownSoftware {
+		return false
+	}
+	f := &s.login.rest[i]
+	if r, err := s.final(ctx, f.call, moment); err == nil {
+		f.reply = r
+	}
+	if f.reply.Code != 0 || ctx.Err() != nil || s.Live() == nil {
+		return false
+	}
+	s.login.late = append(s.login.late, *f)
+	s.login.rest = slices.Delete(s.login.rest, i, i+1)
+	return true
+}
+
+// Late reports whether there are replies that were postponed and not read.
+func (s *Session) Late() bool { return len(s.login.late) > 0 }
+
+// Coming reports whether such a reply is all that is on its way.
+func (s *Session) Coming() bool { return s.Live() != nil && !s.Flying() && s.login.coming() }
+
+func (p *pipelined) coming() bool {
+	return slices.ContainsFunc(p.late, func(f flown) bool { return len(f.call.replies) == 0 })
+}
+
+// catchUp reads the replies that were postponed. An error means that the
+// connection was given up.
+func (s *Session) catchUp(ctx context.Context) error {
+	for s.Late() {
+		f := s.login.late[0]
+		r, err := s.touchdown(ctx, f)
+		if err != nil {
+			s.Drop(ctx, err)
+			return err
+		}
+		s.login.late = s.login.late[1:]
+		if err := s.noted(ctx, f.line, r); err != nil {
+			return err
+		}
+	}
+	s.caughtUp(true)
+	return nil
+}
+
+// caughtUp tells what became of the replies that were postponed.
+func (s *Session) caughtUp(ok bool) {
+	if s.cfg.Landed != nil {
+		s.cfg.Landed(ok)
+	}
+}
+
+// askAgain sends the commands whose postponed replies were lost, one at a time.
+// An error means that the connection was given up.
+func (s *Session) askAgain(ctx context.Context) error {
+	owed := s.login.owed
+	s.login.owed = nil
+	for _, line := range owed {
+		r, err := s.once(ctx, line)
+		if err == nil {
+			err = s.noted(ctx, line, r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Accepted reports whether a login that was refused has been accepted after
 // all, by what else came in answer to the flight: the refusal was that of a
 // command that the server has taken out of its turn.
 func (s *Session) Accepted(ctx context.Context) bool {
-	if !s.flying || s.conn == nil {
+	if !s.Flying() || s.conn == nil {
 		return false
 	}
 	limit := userLimit + 4*s.conn.RTT()
-	for _, f := range s.flown {
+	for _, f := range s.login.rest {
 		r := f.reply
 		if r.Code == 0 {
 			var err error
@@ -249,46 +374,54 @@ func (s *Session) Accepted(ctx context.Context) bool {
 			}
 		}
 		if admits(r) {
-			s.astray = true
+			s.login.astray = true
 			break
 		}
 	}
-	return s.astray
+	return s.login.astray
 }
 
-// Astray reports whether such a refusal has been found out already.
-func (s *Session) Astray() bool { return s.astray }
-
-// admits reports whether a reply lets the user in. Where commands are obeyed side
+// admits reports whether a reply lets the user in. If commands are obeyed side
 // by side, one reply may stand within another.
-func admits(r Reply) bool {
+func admits(r proto.Reply) bool {
 	return r.Code == 230 || slices.ContainsFunc(r.Lines, func(line string) bool { return strings.HasPrefix(line, "230 ") })
 }
 
 // Flying reports whether replies to a flight are outstanding.
-func (s *Session) Flying() bool { return s.flying }
+func (s *Session) Flying() bool { return s.login.stage != landed }
 
 // maxLost is how many flights may be lost: the first one may have been lost for
-// what Launched sent along.
+// what travelled with it.
 const maxLost = 2
 
-// crash takes in that a flight was lost with its connection.
-func (s *Session) crash(err error) {
-	s.flying, s.flown = false, nil
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, ErrSilent) {
+// crash records that the connection was given up: a flight that was on its way is
+// lost.
+func (p *pipelined) crash(err error) {
+	missing := p.coming()
+	for _, f := range p.late {
+		p.owed = append(p.owed, f.line)
+	}
+	p.late = nil
+	if p.stage == landed && !missing {
+		return
+	}
+	p.partly = p.partly && p.stage != landed
+	p.land()
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, proto.ErrSilent) {
 		return // the caller's doing
 	}
-	if s.lost++; s.astray || errors.Is(err, ErrSilent) && s.partly {
-		s.lost = maxLost
+	if p.lost++; p.astray || errors.Is(err, proto.ErrSilent) && p.partly {
+		p.lost = maxLost
 	}
 }
 
 // Lost returns how many flights were lost with their connections. From two on
 // the session sends one command at a time.
-func (s *Session) Lost() int { return s.lost }
+func (s *Session) Lost() int { return s.login.lost }
 
-// Lose tells the session of flights that were lost before.
-func (s *Session) Lose(n int) { s.lost += n }
+// Lose adds flights that were lost by other sessions.
+func (s *Session) Lose(n int) { s.login.lost += n }
 
-// Grounded reports whether the session sends one command at a time for that.
-func (s *Session) Grounded() bool { return s.lost >= maxLost }
+// Grounded reports whether the session sends one command at a time because of
+// lost flights.
+func (s *Session) Grounded() bool { return s.login.lost >= maxLost }

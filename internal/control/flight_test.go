@@ -3,8 +3,11 @@ package control
 import (
 	"context"
 	"errors"
+	"net"
 	"testing"
 	"time"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 // A login that was sent in one go, and what came of it.
@@ -17,13 +20,12 @@ const sentLogin = `
 	S: 331 ok
 `
 
-// flying has a session send such a login, and call launched behind it.
-func flying(proven bool, launched func(context.Context)) func(*Config) {
+// flying has a session send such a login.
+func flying(proven bool) func(*Config) {
 	return func(c *Config) {
 		c.Flight = func() (Flight, bool) {
 			return Flight{Login: []string{"USER me", "PASS x"}, After: []string{"TYPE I"}, Last: []string{"FEAT"}, Proven: proven}, true
 		}
-		c.Launched = launched
 	}
 }
 
@@ -69,7 +71,7 @@ func TestFlight(t *testing.T) {
 				if flew, err := s.Land(t.Context()); !flew || err != nil {
 					t.Errorf("Land = %v, %v", flew, err)
 				}
-			}, flying(tt.proven, func(context.Context) {}))
+			}, flying(tt.proven))
 		})
 	}
 }
@@ -80,21 +82,24 @@ func TestFlightUnanswered(t *testing.T) {
 	for merges, lost := range map[bool]int{false: maxLost, true: 1} {
 		withSession(t, []string{"S: 220 ready\nsilence:"}, func(t *testing.T, s *Session, _ *farm) {
 			open(t, s)
-			if _, err := s.Do(t.Context(), "USER me"); !errors.Is(err, ErrSilent) || s.Lost() != lost {
+			if _, err := s.Do(t.Context(), "USER me"); !errors.Is(err, proto.ErrSilent) || s.Lost() != lost {
 				t.Errorf("merges %v: USER: %v; %d flights were lost, want %d", merges, err, s.Lost(), lost)
 			}
-		}, flying(false, func(context.Context) {}), func(c *Config) { c.Merges = merges })
+		}, flying(false), func(c *Config) { c.Merges = merges })
 	}
 }
 
 // TestFlightBroken has the connection end between the parts of a login.
 func TestFlightBroken(t *testing.T) {
-	reset := errors.New("reset")
-	var s *Session
-	withSession(t, []string{"silence:"}, func(t *testing.T, session *Session, _ *farm) {
-		s = session
+	withSession(t, []string{"silence:"}, func(t *testing.T, s *Session, _ *farm) {
 		if _, err := s.Open(t.Context()); err == nil || s.Live() != nil || s.Lost() != 1 {
 			t.Errorf("Open = %v; %d flights were lost", err, s.Lost())
 		}
-	}, flying(false, func(context.Context) { s.Drop(reset) }))
+	}, flying(false), func(c *Config) {
+		dial := c.Dial
+		c.Dial = func(ctx context.Context) (net.Conn, error) {
+			nc, err := dial(ctx)
+			return &hungUp{Conn: nc, nth: 2}, err
+		}
+	})
 }

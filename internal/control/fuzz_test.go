@@ -10,6 +10,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/trace"
 )
 
 // babbler is a connection on which the other end says what it will and hears
@@ -72,7 +75,7 @@ func FuzzSession(f *testing.F) {
 			Limit: time.Minute, ReplyLimit: time.Minute, RetryFor: -1,
 		})
 		const secret = "\x01hush\x02"
-		s.Observer = Observer{
+		ctx := trace.With(t.Context(), &trace.Hooks{
 			Command: func(line string) {
 				if strings.Contains(line, secret) {
 					t.Errorf("shown: %q", line)
@@ -83,14 +86,14 @@ func FuzzSession(f *testing.F) {
 					t.Errorf("shown: %v", err)
 				}
 			},
-		}
-		s.Open(t.Context())
+		})
+		s.Open(ctx)
 		for _, line := range []string{"USER me", "PASS " + secret, "TYPE I", "CWD /a", "FEAT", "RNFR x", "RNTO y"} {
-			r, err := s.Do(t.Context(), line)
+			r, err := s.Do(ctx, line)
 			if err == nil && r.Code == 0 {
 				t.Errorf("%q: neither a reply nor an error", line)
 			}
-			if errors.Is(err, ErrSilent) {
+			if errors.Is(err, proto.ErrSilent) {
 				t.Errorf("%q: the connection had ended: %v", line, err)
 			}
 			if err != nil && strings.Contains(err.Error(), secret) {

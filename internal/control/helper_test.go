@@ -21,6 +21,7 @@ import (
 
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/memnet"
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 // TestMain looks for goroutines that outlive the tests. Inside a bubble
@@ -275,7 +276,7 @@ func clientTLS(t testing.TB) *tls.Config {
 }
 
 // final reads the replies to a call up to the last one.
-func final(t *testing.T, c *Conn, call *Call) Reply {
+func final(t *testing.T, c *Conn, call *Call) proto.Reply {
 	t.Helper()
 	for {
 		r, err := c.Next(t.Context(), call, time.Minute)
@@ -299,7 +300,7 @@ func send(t *testing.T, c *Conn, line string) *Call {
 }
 
 // do has a session carry out a command that is answered by code.
-func do(t *testing.T, s *Session, line string, code int) Reply {
+func do(t *testing.T, s *Session, line string, code int) proto.Reply {
 	t.Helper()
 	r, err := s.Do(t.Context(), line)
 	if err != nil || r.Code != code {
@@ -317,10 +318,10 @@ func open(t *testing.T, s *Session) {
 }
 
 // startTLS sends AUTH and goes on over TLS.
-func startTLS(ctx context.Context, c *Conn, cfg *tls.Config, clear bool, limit time.Duration) (Reply, error) {
+func startTLS(ctx context.Context, c *Conn, cfg *tls.Config, clear bool, limit time.Duration) (proto.Reply, error) {
 	call, err := c.sendLast(ctx, "AUTH TLS")
 	if err != nil {
-		return Reply{}, err
+		return proto.Reply{}, err
 	}
 	return c.startTLS(ctx, call, cfg, clear, limit, limit)
 }

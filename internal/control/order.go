@@ -1,15 +1,15 @@
 package control
 
 import (
-	"context"
-	"errors"
 	"slices"
 	"time"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 // deliver hands a reply to the command that it answers: the oldest one that
 // waits, unless the reply cannot be meant for that.
-func (c *Conn) deliver(r Reply, buffered int) (stop bool, err error) {
+func (c *Conn) deliver(r proto.Reply, buffered int) (stop bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.heard = time.Now()
@@ -20,7 +20,7 @@ func (c *Conn) deliver(r Reply, buffered int) (stop bool, err error) {
 		c.unasked = c.unasked || r.Code == 227 || r.Code == 229
 		r = mask(r, c.secrets)
 		if c.stray = append(c.stray, r); len(c.stray) > maxStray {
-			return false, &ProtocolError{"more replies than commands", r.head()}
+			return false, &ProtocolError{"more replies than commands", head(r)}
 		}
 		return false, nil
 	}
@@ -51,7 +51,7 @@ func (c *Conn) deliver(r Reply, buffered int) (stop bool, err error) {
 }
 
 // owner returns which pending command a reply is for; -1 for none.
-func (c *Conn) owner(r Reply) int {
+func (c *Conn) owner(r proto.Reply) int {
 	for i, call := range c.pending {
 		if call.accepts(r, i+1 < len(c.pending)) {
 			return i
@@ -63,7 +63,7 @@ func (c *Conn) owner(r Reply) int {
 // accepts reports whether a reply can be one to the call. Servers repeat the
 // end of a transfer, or give it late, and some answer a command that was sent
 // behind a transfer before that has ended.
-func (c *Call) accepts(r Reply, more bool) bool {
+func (c *Call) accepts(r proto.Reply, more bool) bool {
 	switch {
 	case r.Preliminary() && !transfers(c.Verb) && c.Verb != "" && more:
 		// pyftpdlib answers PORT when it has connected, and a command behind
@@ -72,7 +72,8 @@ func (c *Call) accepts(r Reply, more bool) bool {
 	case r.Code == 227 || r.Code == 229:
 		return c.Verb == "EPSV" || c.Verb == "PASV" || c.Verb == ""
 	case c.Verb == "EPSV" || c.Verb == "PASV":
-		return r.Code != 200 && r.Code != 225 && r.Code != 226 && r.Code != 250 && !r.Preliminary()
+		// 211 is that of the FEAT which a login ends with.
+		return r.Code != 200 && r.Code != 211 && r.Code != 225 && r.Code != 226 && r.Code != 250 && !r.Preliminary()
 	case c.Verb == "PORT" || c.Verb == "EPRT" || c.Verb == "REST":
 		return r.Code != 225 && r.Code != 226
 	case transfers(c.Verb) && !more && c.passed && r.Code/100 == 2:
@@ -96,26 +97,13 @@ func (c *Call) accepts(r Reply, more bool) bool {
 // belated reports whether a reply is likely the end of an earlier transfer, which
 // some servers tell twice when it was broken off: RFC 959, 5.4 has no such reply
 // to these commands.
-func belated(verb string, r Reply) bool {
+func belated(verb string, r proto.Reply) bool {
 	switch verb {
 	case "DELE", "RMD", "XRMD", "MKD", "XMKD", "RNFR", "RNTO", "CWD", "XCWD", "CDUP", "XCUP", "PWD", "XPWD",
 		"SIZE", "MDTM", "MFMT", "MLST", "TYPE", "NOOP":
 		return r.Code == 225 || r.Code == 226
 	}
 	return false
-}
-
-// past returns the reply that follows a belated one, or that one where none
-// does: then it was the command's own.
-func (s *Session) past(ctx context.Context, call *Call, r Reply) (Reply, error) {
-	conn := call.conn
-	conn.Again(call)
-	next, err := s.final(ctx, call, 100*time.Millisecond+2*conn.RTT())
-	if !errors.Is(err, ErrSilent) {
-		return next, err
-	}
-	conn.Forget(call)
-	return r, nil
 }
 
 // transfers reports whether a command uses a data connection.

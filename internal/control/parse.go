@@ -1,8 +1,12 @@
 package control
 
-import "strings"
+import (
+	"strings"
 
-func parseFeatures(r Reply) map[string]string {
+	"github.com/ftpnat/ftpnat/internal/proto"
+)
+
+func parseFeatures(r proto.Reply) map[string]string {
 	features := make(map[string]string)
 	if len(r.Lines) < 3 {
 		return features
@@ -17,8 +21,8 @@ func parseFeatures(r Reply) map[string]string {
 }
 
 // ParseDir returns the directory that a 257 reply names: RFC 959, appendix II;
-// empty where it names none.
-func ParseDir(r Reply) string {
+// empty if it names none.
+func ParseDir(r proto.Reply) string {
 	if r.Code != 257 {
 		return ""
 	}

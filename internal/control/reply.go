@@ -6,7 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 // The limits on what one reply may hold. They are far above what any server
@@ -19,28 +20,8 @@ const (
 	maxBlanks = 16       // empty lines before a reply
 )
 
-// Reply is one reply of the server: RFC 959, 4.2.
-type Reply struct {
-	Code  int
-	Lines []string // the text, the code taken off the first and the last line
-}
-
-// Text returns the lines joined by newlines.
-func (r Reply) Text() string { return strings.Join(r.Lines, "\n") }
-
-// String returns the reply as it would stand on one line.
-func (r Reply) String() string {
-	return fmt.Sprintf("%03d %s", r.Code, strings.Join(r.Lines, " / "))
-}
-
 // head returns the code and the first line.
-func (r Reply) head() string { return fmt.Sprintf("%03d %s", r.Code, r.Lines[0]) }
-
-// Preliminary reports whether another reply to the same command follows.
-func (r Reply) Preliminary() bool { return r.Code/100 == 1 }
-
-// Positive reports whether the command was carried out or goes on.
-func (r Reply) Positive() bool { return r.Code >= 100 && r.Code < 400 }
+func head(r proto.Reply) string { return fmt.Sprintf("%03d %s", r.Code, r.Lines[0]) }
 
 // ProtocolError says that the bytes on the control connection are not FTP
 // replies. Nothing after it can be trusted.
@@ -126,16 +107,16 @@ func (s *shelf) put(line string) []string {
 }
 
 // readReply reads one reply, of one line or of many.
-func readReply(br *bufio.Reader, s *shelf) (Reply, error) {
+func readReply(br *bufio.Reader, s *shelf) (proto.Reply, error) {
 	first, err := firstLine(br)
 	if err != nil {
-		return Reply{}, err
+		return proto.Reply{}, err
 	}
 	n, sep, ok := code(first)
 	if !ok {
-		return Reply{}, &ProtocolError{"a line without a reply code", string(first)}
+		return proto.Reply{}, &ProtocolError{"a line without a reply code", string(first)}
 	}
-	r := Reply{Code: n, Lines: s.put(text(first))}
+	r := proto.Reply{Code: n, Lines: s.put(text(first))}
 	if sep != '-' {
 		return r, nil
 	}
@@ -146,10 +127,10 @@ func readReply(br *bufio.Reader, s *shelf) (Reply, error) {
 			err = io.ErrUnexpectedEOF
 		}
 		if err != nil {
-			return Reply{}, err
+			return proto.Reply{}, err
 		}
 		if size += len(line); size > maxReply || len(r.Lines) >= maxLines {
-			return Reply{}, &ProtocolError{fmt.Sprintf("a %d reply without an end, given up after %d lines", r.Code, len(r.Lines)), ""}
+			return proto.Reply{}, &ProtocolError{fmt.Sprintf("a %d reply without an end, given up after %d lines", r.Code, len(r.Lines)), ""}
 		}
 		m, sep, ok := code(line)
 		switch {

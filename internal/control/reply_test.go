@@ -7,10 +7,12 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 // readAll reads replies until there are no more.
-func readAll(text string) (replies []Reply, err error) {
+func readAll(text string) (replies []proto.Reply, err error) {
 	br := bufio.NewReaderSize(strings.NewReader(text), maxLine)
 	for {
 		r, err := readReply(br, new(shelf))
@@ -21,12 +23,12 @@ func readAll(text string) (replies []Reply, err error) {
 	}
 }
 
-func one(code int, lines ...string) []Reply { return []Reply{{code, lines}} }
+func one(code int, lines ...string) []proto.Reply { return []proto.Reply{{Code: code, Lines: lines}} }
 
 // replyTexts are what servers send, and how it is read.
 var replyTexts = []struct {
 	name, text string
-	want       []Reply
+	want       []proto.Reply
 	err        string // io.EOF's where empty
 }{
 	{"one line", "220 ready\r\n", one(220, "ready"), ""},
@@ -38,7 +40,7 @@ var replyTexts = []struct {
 	{"a tab for the blank", "220\tready\r\n", one(220, "ready"), ""},
 	{"not UTF-8", "220 caf\xe9\r\n", one(220, "caf\xe9"), ""},
 	{"protected (RFC 2228)", "631 AAAA\r\n", one(631, "AAAA"), ""},
-	{"two replies", "150 here\r\n226 done\r\n", []Reply{{150, []string{"here"}}, {226, []string{"done"}}}, ""},
+	{"two replies", "150 here\r\n226 done\r\n", []proto.Reply{{Code: 150, Lines: []string{"here"}}, {Code: 226, Lines: []string{"done"}}}, ""},
 
 	{"many lines", "211-Features:\r\n MDTM\r\n SIZE\r\n211 End\r\n", one(211, "Features:", " MDTM", " SIZE", "End"), ""},
 	{"two lines", "230-Welcome\r\n230 Logged in\r\n", one(230, "Welcome", "Logged in"), ""},
@@ -50,10 +52,10 @@ var replyTexts = []struct {
 	{"other numbers inside", "211-A\r\n220 not the end\r\n999 nor this\r\n2110 nor this\r\n211- \r\n 211 indented\r\n211 B\r\n",
 		one(211, "A", "220 not the end", "999 nor this", "2110 nor this", " ", " 211 indented", "B"), ""},
 	{"another code's lines inside", "226-A\r\n226x\r\n150-B\r\n226 C\r\n", one(226, "A", "226x", "150-B", "C"), ""},
-	{"many lines, then one", "230-A\r\n230 B\r\n200 C\r\n", []Reply{{230, []string{"A", "B"}}, {200, []string{"C"}}}, ""},
+	{"many lines, then one", "230-A\r\n230 B\r\n200 C\r\n", []proto.Reply{{Code: 230, Lines: []string{"A", "B"}}, {Code: 200, Lines: []string{"C"}}}, ""},
 
 	{"empty lines ahead", "\r\n\n220 ready\r\n", one(220, "ready"), ""},
-	{"empty lines between", "220 a\r\n\r\n\r\n200 b\r\n", []Reply{{220, []string{"a"}}, {200, []string{"b"}}}, ""},
+	{"empty lines between", "220 a\r\n\r\n\r\n200 b\r\n", []proto.Reply{{Code: 220, Lines: []string{"a"}}, {Code: 200, Lines: []string{"b"}}}, ""},
 	{"empty lines, almost too many", strings.Repeat("\n", maxBlanks-1) + "220 a\n", one(220, "a"), ""},
 	{"empty lines without end", strings.Repeat("\n", maxBlanks) + "220 a\n", nil, "not an FTP reply: nothing but empty lines"},
 	{"Telnet negotiation ahead", "\xff\xfb\x01\xff\xfd\x03220 ready\r\n", one(220, "ready"), ""},
@@ -108,12 +110,12 @@ func TestReplyWords(t *testing.T) {
 		{350, false, true}, {421, false, false}, {550, false, false}, {631, false, false}, {0, false, false},
 	}
 	for _, tt := range tests {
-		r := Reply{Code: tt.code}
+		r := proto.Reply{Code: tt.code}
 		if r.Preliminary() != tt.preliminary || r.Positive() != tt.positive {
 			t.Errorf("%d: Preliminary %v, Positive %v", tt.code, r.Preliminary(), r.Positive())
 		}
 	}
-	r := Reply{230, []string{"Hello", "", "there"}}
+	r := proto.Reply{Code: 230, Lines: []string{"Hello", "", "there"}}
 	if got := r.Text(); got != "Hello\n\nthere" {
 		t.Errorf("Text = %q", got)
 	}
@@ -124,21 +126,21 @@ func TestReplyWords(t *testing.T) {
 
 func TestParseDir(t *testing.T) {
 	tests := []struct {
-		reply Reply
+		reply proto.Reply
 		want  string
 	}{
-		{Reply{257, []string{`"/home/me" is the current directory`}}, "/home/me"},
-		{Reply{257, []string{`"/"`}}, "/"},
-		{Reply{257, []string{`"/a ""quoted"" name" is current`}}, `/a "quoted" name`},
-		{Reply{257, []string{`"/ends in a quote""" ok`}}, `/ends in a quote"`},
-		{Reply{257, []string{`'USER.' is not quoted`}}, ""},
-		{Reply{257, []string{`"DKA0:[USER]" is current`}}, "DKA0:[USER]"},
-		{Reply{257, []string{`"/never ends`}}, ""},
-		{Reply{257, []string{`"/never ends""`}}, ""},
-		{Reply{257, []string{`""`}}, ""},
-		{Reply{257, nil}, ""},
-		{Reply{250, []string{`"/home"`}}, ""},
-		{Reply{550, []string{`"/home": no`}}, ""},
+		{proto.Reply{Code: 257, Lines: []string{`"/home/me" is the current directory`}}, "/home/me"},
+		{proto.Reply{Code: 257, Lines: []string{`"/"`}}, "/"},
+		{proto.Reply{Code: 257, Lines: []string{`"/a ""quoted"" name" is current`}}, `/a "quoted" name`},
+		{proto.Reply{Code: 257, Lines: []string{`"/ends in a quote""" ok`}}, `/ends in a quote"`},
+		{proto.Reply{Code: 257, Lines: []string{`'USER.' is not quoted`}}, ""},
+		{proto.Reply{Code: 257, Lines: []string{`"DKA0:[USER]" is current`}}, "DKA0:[USER]"},
+		{proto.Reply{Code: 257, Lines: []string{`"/never ends`}}, ""},
+		{proto.Reply{Code: 257, Lines: []string{`"/never ends""`}}, ""},
+		{proto.Reply{Code: 257, Lines: []string{`""`}}, ""},
+		{proto.Reply{Code: 257, Lines: nil}, ""},
+		{proto.Reply{Code: 250, Lines: []string{`"/home"`}}, ""},
+		{proto.Reply{Code: 550, Lines: []string{`"/home": no`}}, ""},
 	}
 	for _, tt := range tests {
 		if got := ParseDir(tt.reply); got != tt.want {
@@ -158,7 +160,7 @@ func TestParseFeatures(t *testing.T) {
 		{[]string{"no features"}, map[string]string{}},
 	}
 	for _, tt := range tests {
-		if got := parseFeatures(Reply{211, tt.lines}); !reflect.DeepEqual(got, tt.want) {
+		if got := parseFeatures(proto.Reply{Code: 211, Lines: tt.lines}); !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("parseFeatures(%q) = %v, want %v", tt.lines, got, tt.want)
 		}
 	}
@@ -174,7 +176,7 @@ func TestLostError(t *testing.T) {
 		{errors.New("no route"), "the control connection was lost: no route"},
 	}
 	for _, tt := range tests {
-		err := &LostError{tt.err}
+		err := &proto.LostError{Err: tt.err}
 		if err.Error() != tt.want || !errors.Is(err, tt.err) {
 			t.Errorf("%v: %q", tt.err, err)
 		}

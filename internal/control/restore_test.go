@@ -7,6 +7,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 func retrying(d time.Duration) func(*Config) { return func(c *Config) { c.RetryFor = d } }
@@ -104,12 +106,12 @@ func TestRetryEnds(t *testing.T) {
 
 func TestTransientDNS(t *testing.T) {
 	for err, want := range map[error]bool{
-		&net.DNSError{IsNotFound: true}:        false,
-		&net.DNSError{IsTemporary: true}:       true,
-		ErrSilent:                              true,
-		&LostError{io.EOF}:                     true,
-		&RefusedError{Reply: Reply{Code: 430}}: true,
-		&RefusedError{Reply: Reply{Code: 530}}: false,
+		&net.DNSError{IsNotFound: true}:             false,
+		&net.DNSError{IsTemporary: true}:            true,
+		proto.ErrSilent:                             true,
+		&proto.LostError{Err: io.EOF}:               true,
+		&proto.Error{Reply: proto.Reply{Code: 430}}: true,
+		&proto.Error{Reply: proto.Reply{Code: 530}}: false,
 	} {
 		if transient(err) != want {
 			t.Errorf("transient(%v) = %v", err, !want)

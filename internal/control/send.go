@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 // Send writes one command and returns the call that its replies go to. When
@@ -26,7 +28,7 @@ func (c *Conn) sendLast(ctx context.Context, line string) (*Call, error) {
 
 // newCall returns the call of a command that is to be sent.
 func (c *Conn) newCall(line string) *Call {
-	return &Call{Verb: Verb(line), line: line, conn: c, replies: make(chan Reply, maxReplies), secrets: secretsOf(line)}
+	return &Call{Verb: Verb(line), line: line, conn: c, replies: make(chan proto.Reply, maxReplies), secrets: proto.Secrets(line)}
 }
 
 // send writes the commands of the calls in one go: most likely they share a TCP

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/trace"
 )
 
 func TestOpen(t *testing.T) {
@@ -23,10 +26,10 @@ func TestOpen(t *testing.T) {
 		{"slow", "wait: 19s\nS: 220 ready", "", 19 * time.Second},
 		{"nothing", "silence:", "greeting: no reply within 20s", replyLimit},
 		{"120, then nothing", "S: 120 soon\nsilence:", "greeting: no reply within 20s", replyLimit},
-		{"120 twice", "S: 120 soon\nS: 120 later\nsilence:", "the server refused the connection: 120 later", 0},
-		{"421", "S: 421 too many", "the server refused the connection: 421 too many", 0},
-		{"554", "S: 554 go away", "the server refused the connection: 554 go away", 0},
-		{"331", "S: 331 password", "the server refused the connection: 331 password", 0},
+		{"120 twice", "S: 120 soon\nS: 120 later\nsilence:", "120 later", 0},
+		{"421", "S: 421 too many", "421 too many", 0},
+		{"554", "S: 554 go away", "554 go away", 0},
+		{"331", "S: 331 password", "331 password", 0},
 		{"garbage", "S: SSH-2.0-x\nsilence:", `greeting: not an FTP reply: a line without a reply code: "SSH-2.0-x"`, 0},
 		{"the end", "close:", "greeting: the control connection was closed by the other end", 0},
 		{"the end in the line", `raw: "220 rea"` + "\nclose:", "greeting: the control connection was closed by the other end in the middle of a reply", 0},
@@ -37,9 +40,9 @@ func TestOpen(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			withSession(t, []string{tt.script}, func(t *testing.T, s *Session, _ *farm) {
 				var connects int
-				s.Observer.Connect = func(_, _ net.Addr, took time.Duration, err error) { connects++ }
+				ctx := trace.With(t.Context(), &trace.Hooks{Connect: func(trace.Connect) { connects++ }})
 				start := time.Now()
-				_, err := s.Open(t.Context())
+				_, err := s.Open(ctx)
 				if errText(err) != tt.want || time.Since(start) != tt.took {
 					t.Errorf("Open = %v after %v", err, time.Since(start))
 				}
@@ -145,7 +148,7 @@ const (
 func TestRestore(t *testing.T) {
 	withSession(t, []string{firstLife, secondLife}, func(t *testing.T, s *Session, _ *farm) {
 		var lost []string
-		s.Observer.Lost = func(err error) { lost = append(lost, errText(err)) }
+		ctx := trace.With(t.Context(), &trace.Hooks{Lost: func(err error) { lost = append(lost, errText(err)) }})
 		open(t, s)
 		for _, c := range []struct {
 			line string
@@ -158,7 +161,9 @@ func TestRestore(t *testing.T) {
 			do(t, s, c.line, c.code)
 		}
 		<-s.conn.Done()
-		do(t, s, "RNTO y", 250)
+		if r, err := s.Do(ctx, "RNTO y"); r.Code != 250 || err != nil {
+			t.Errorf("RNTO = %v, %v", r, err)
+		}
 		if s.Lives() != 2 {
 			t.Errorf("Lives = %d", s.Lives())
 		}
@@ -198,7 +203,7 @@ func TestLostUnderCommand(t *testing.T) {
 			withSession(t, scripts, func(t *testing.T, s *Session, _ *farm) {
 				login(t, s)
 				r, err := s.Do(t.Context(), tt.line)
-				var lost *LostError
+				var lost *proto.LostError
 				if tt.repeated && (err != nil || r.Code != 200) || !tt.repeated && !errors.As(err, &lost) {
 					t.Errorf("%s, %q: Do = %v, %v", tt.line, cut, r, err)
 				}
@@ -223,7 +228,7 @@ func TestSilentCommand(t *testing.T) {
 		login(t, s)
 		start := time.Now()
 		_, err := s.Do(t.Context(), "SIZE x")
-		if !errors.Is(err, ErrSilent) || err.Error() != "SIZE x: no reply within 20s" || time.Since(start) != replyLimit {
+		if !errors.Is(err, proto.ErrSilent) || err.Error() != "SIZE x: no reply within 20s" || time.Since(start) != replyLimit {
 			t.Errorf("Do = %v after %v", err, time.Since(start))
 		}
 		do(t, s, "NOOP", 200)
@@ -408,7 +413,7 @@ func TestSendAndNext(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-s.conn.Done()
-		s.Drop(nil)
+		s.Drop(t.Context(), nil)
 		// The connection is gone, what it said is not.
 		if r, err := s.Next(t.Context(), call, time.Second); err != nil || r.Code != 150 {
 			t.Errorf("Next = %v, %v", r, err)
@@ -416,7 +421,7 @@ func TestSendAndNext(t *testing.T) {
 		if _, err := s.Next(t.Context(), call, time.Second); !errors.Is(err, io.EOF) {
 			t.Errorf("Next = %v", err)
 		}
-		s.Drop(nil) // no harm
+		s.Drop(t.Context(), nil) // no harm
 	})
 }
 
@@ -443,9 +448,9 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestLaunchedTurnedAway has the connection end under what Launched sends: at the
-// limit of its connections a server closes at once.
-func TestLaunchedTurnedAway(t *testing.T) {
+// TestAlsoTurnedAway has the connection end under what travels with the login: at
+// the limit of its connections a server closes at once.
+func TestAlsoTurnedAway(t *testing.T) {
 	for _, tt := range []struct {
 		script string
 		last   []string
@@ -456,22 +461,22 @@ func TestLaunchedTurnedAway(t *testing.T) {
 		{"S: 220 ready\nclose:", nil},
 	} {
 		t.Run(fmt.Sprint(tt.script, tt.last), func(t *testing.T) {
-			var s *Session
 			change := func(c *Config) {
 				c.Flight = func() (Flight, bool) {
-					return Flight{Login: []string{"USER me", "PASS me"}, Last: tt.last}, true
+					return Flight{Login: []string{"USER me", "PASS me"}, Also: []*Also{{Line: "EPSV"}}, Last: tt.last}, true
 				}
-				c.Launched = func(context.Context) {
-					synctest.Wait()
-					s.Drop(nil)
+				dial := c.Dial
+				c.Dial = func(ctx context.Context) (net.Conn, error) {
+					nc, err := dial(ctx)
+					return &hungUp{Conn: nc, nth: 2, late: 10 * time.Millisecond}, err
 				}
 			}
-			withSession(t, []string{tt.script}, func(t *testing.T, session *Session, _ *farm) {
-				s = session
+			withSession(t, []string{tt.script}, func(t *testing.T, s *Session, _ *farm) {
 				_, err := s.Open(t.Context())
-				var refused *RefusedError
-				if err == nil || errors.As(err, &refused) != strings.HasPrefix(tt.script, "S: 421") || s.TurnedAway() != (refused != nil) {
-					t.Errorf("Open: %v; turned away: %v", err, s.TurnedAway())
+				var refused *proto.Error
+				away := strings.HasPrefix(tt.script, "S: 421")
+				if err == nil || errors.As(err, &refused) != away || (s.Lost() == 0) != away {
+					t.Errorf("Open: %v; %d flights lost", err, s.Lost())
 				}
 			}, change)
 		})

@@ -3,6 +3,8 @@ package control
 import (
 	"slices"
 	"strings"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 // State is what the server keeps of a session, as far as the client said it:
@@ -14,6 +16,7 @@ type State struct {
 	loggedIn bool
 	settings []setting // in the order of their first use
 	dirs     []string  // CWD and CDUP since the login directory or the last absolute one
+	home     []string  // dirs as SetHome found them
 	rnfr     string    // an RNFR that waits for its RNTO
 }
 
@@ -26,8 +29,8 @@ type setting struct {
 // the session asks for the directory's name (see [State.NeedPWD]).
 const maxDirs = 16
 
-// Note takes in a command that the server answered with reply.
-func (s *State) Note(line string, reply Reply) {
+// Note records a command that the server answered with reply.
+func (s *State) Note(line string, reply proto.Reply) {
 	verb, arg, _ := strings.Cut(line, " ")
 	verb = strings.ToUpper(verb)
 	ok := reply.Code/100 == 2
@@ -72,7 +75,7 @@ func (s *State) identify(verb, line string) {
 	s.login = append(s.login, line)
 }
 
-// Unanswered takes in that a command got no reply: it may have been carried
+// Unanswered records that a command got no reply: it may have been carried
 // out or not, and a rename must not be begun again for nobody.
 func (s *State) Unanswered() { s.rnfr = "" }
 
@@ -122,6 +125,12 @@ func (s *State) SetDir(dir string) {
 		s.dirs = append(s.dirs[:0], line)
 	}
 }
+
+// SetHome makes the working directory the one to which GoHome returns.
+func (s *State) SetHome() { s.home = slices.Clone(s.dirs) }
+
+// GoHome has the next control connection stand in that directory.
+func (s *State) GoHome() { s.dirs = slices.Clone(s.home) }
 
 // LoggedIn reports whether a login is to be repeated.
 func (s *State) LoggedIn() bool { return s.loggedIn }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 // note plays "LINE = CODE" lines into a state.
@@ -13,7 +15,7 @@ func note(t testing.TB, s *State, lines ...string) {
 	t.Helper()
 	for _, l := range lines {
 		line, code, ok := strings.Cut(l, " = ")
-		var r Reply
+		var r proto.Reply
 		if n, _ := fmt.Sscan(code, &r.Code); !ok || n != 1 {
 			t.Fatalf("no such step: %q", l)
 		}
@@ -148,7 +150,7 @@ func FuzzState(f *testing.F) {
 		var s State
 		said := map[string]int{}
 		for i, l := range []string{l1, l2, l3} {
-			s.Note(l, Reply{Code: []int{c1, c2, c3}[i]})
+			s.Note(l, proto.Reply{Code: []int{c1, c2, c3}[i]})
 			said[l] = []int{c1, c2, c3}[i]
 		}
 		lines := slices.Concat(s.Before(), s.Login(), s.After())
@@ -161,7 +163,7 @@ func FuzzState(f *testing.F) {
 			if !ok {
 				t.Errorf("%q was never said", l)
 			}
-			again.Note(l, Reply{Code: code})
+			again.Note(l, proto.Reply{Code: code})
 		}
 		if len(said) < 3 || s.Login() == nil {
 			return // one line with two codes; or no login to tell early from late
@@ -170,4 +172,22 @@ func FuzzState(f *testing.F) {
 			t.Errorf("%+v\nbecomes\n%+v", s, again)
 		}
 	})
+}
+
+// TestHome: the way back is that from the start, whatever was entered meanwhile.
+func TestHome(t *testing.T) {
+	var s State
+	done := proto.Reply{Code: 250, Lines: []string{"ok"}}
+	s.Note("USER me", proto.Reply{Code: 230})
+	s.Note("CWD a", done)
+	s.Note("CWD b", done)
+	s.SetHome()
+	for range 2 {
+		s.Note("CWD /x", done)
+		s.Note("CDUP", done)
+		s.GoHome()
+		if got := s.After(); !slices.Equal(got, []string{"CWD a", "CWD b"}) {
+			t.Errorf("After = %q", got)
+		}
+	}
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 func TestStartTLS(t *testing.T) {
@@ -95,7 +97,7 @@ func TestStartTLSContext(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		_, err := startTLS(ctx, c, clientTLS(t), false, time.Minute)
-		if !errors.Is(err, ErrSilent) && err != context.DeadlineExceeded || time.Since(start) != 3*time.Second {
+		if !errors.Is(err, proto.ErrSilent) && err != context.DeadlineExceeded || time.Since(start) != 3*time.Second {
 			t.Errorf("StartTLS = %v after %v", err, time.Since(start))
 		}
 	})
@@ -115,7 +117,7 @@ func TestStartTLSStranger(t *testing.T) {
 }
 
 func explicit(t *testing.T) func(*Config) {
-	return func(c *Config) { c.TLS = func() *tls.Config { return clientTLS(t) } }
+	return func(c *Config) { c.TLS = clientTLS(t) }
 }
 
 func implicit(t *testing.T) func(*Config) {
@@ -199,4 +201,29 @@ func TestNoPROT(t *testing.T) {
 			t.Errorf("Do = %v, connection kept: %v", err, s.Live() != nil)
 		}
 	}, explicit(t))
+}
+
+// TestPair: what the control connection is given serves the data connections, and
+// what those are given serves nobody.
+func TestPair(t *testing.T) {
+	base := &tls.Config{ServerName: certName}
+	first, data := pair(base, false)
+	other, _ := pair(base, false)
+	given, later := new(tls.ClientSessionState), new(tls.ClientSessionState)
+	first.ClientSessionCache.Put("any", given)
+	data.ClientSessionCache.Put("any", later)
+	for name, cfg := range map[string]*tls.Config{"control": first, "data": data} {
+		if got, ok := cfg.ClientSessionCache.Get("other"); got != given || !ok || cfg.ServerName != certName {
+			t.Errorf("%s: %p, %v", name, got, ok)
+		}
+	}
+	if _, ok := other.ClientSessionCache.Get("any"); ok || base.ClientSessionCache != nil {
+		t.Error("the sessions of one connection are another's")
+	}
+	if c, d := pair(base, true); c == nil || d != nil {
+		t.Errorf("clear data: %v, %v", c, d)
+	}
+	if c, d := pair(nil, false); c != nil || d != nil {
+		t.Errorf("clear text: %v, %v", c, d)
+	}
 }

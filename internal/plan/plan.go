@@ -7,21 +7,9 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
-
-// Mode is a command that opens a data connection.
-type Mode uint8
-
-// The modes, in the order in which they are tried by default.
-const (
-	EPSV Mode = 1 + iota
-	PASV
-	PORT
-	EPRT
-)
-
-// Passive reports whether the client dials in this mode.
-func (m Mode) Passive() bool { return m == EPSV || m == PASV }
 
 // Source says where the address of a step comes from.
 type Source uint8
@@ -38,22 +26,37 @@ const (
 	Public
 )
 
+var sourceNames = [...]string{Peer: "peer", Advertised: "advertised", Local: "local", Public: "public"}
+
+// String returns the name by which a lesson keeps the source.
+func (s Source) String() string {
+	if int(s) < len(sourceNames) {
+		return sourceNames[s]
+	}
+	return ""
+}
+
+// SourceOf returns the source with a name; zero if there is none.
+func SourceOf(name string) Source {
+	return Source(max(slices.Index(sourceNames[:], name), 0))
+}
+
 // Step is one way to open a data connection.
 type Step struct {
-	Mode   Mode
+	Mode   proto.Mode
 	Source Source
 }
 
 // Input is what is known of a path.
 type Input struct {
-	Modes         []Mode     // allowed, in this order; nil means all
-	Local, Server netip.Addr // the ends of the control connection
-	TLS           bool       // no box can read the commands
-	Proxy         bool       // nobody can connect to us
-	Trust         bool       // an address in a 227 may be dialled
-	HasPublic     bool       // a public address is configured or can be mapped
-	Proven        Step       // worked last time; zero when unknown
-	Avoid         []Mode     // were refused, or cost the control connection
+	Modes         []proto.Mode // allowed, in this order; nil means all
+	Local, Server netip.Addr   // the ends of the control connection
+	TLS           bool         // no box can read the commands
+	Proxy         bool         // nobody can connect to us
+	Trust         bool         // an address in a 227 may be dialled
+	HasPublic     bool         // a public address is configured or can be mapped
+	Proven        Step         // worked last time; zero when unknown
+	Avoid         []proto.Mode // were refused, or cost the control connection
 }
 
 // Equal reports whether the same is known.
@@ -68,7 +71,7 @@ func (in Input) Equal(o Input) bool {
 func Make(in Input) []Step {
 	modes := in.Modes
 	if modes == nil {
-		modes = []Mode{EPSV, PASV, PORT, EPRT}
+		modes = []proto.Mode{proto.EPSV, proto.PASV, proto.PORT, proto.EPRT}
 	}
 	steps := make([]Step, 0, 8) // all there are, and one
 	for _, m := range modes {
@@ -95,24 +98,24 @@ func Make(in Input) []Step {
 }
 
 // sources returns the addresses that make sense with a mode, in order.
-func sources(in Input, m Mode) []Source {
+func sources(in Input, m proto.Mode) []Source {
 	v6 := in.Server.Is6() && !in.Server.Is4In6()
 	switch m {
-	case EPSV:
+	case proto.EPSV:
 		return []Source{Peer}
-	case PASV:
+	case proto.PASV:
 		// Over IPv6 its only use is behind NAT64, where the 227 has an
 		// address that means nothing to us and a port that does.
 		if in.Trust && !v6 {
 			return []Source{Peer, Advertised}
 		}
 		return []Source{Peer}
-	case PORT:
+	case proto.PORT:
 		if v6 {
 			return nil
 		}
 		return active(in)
-	case EPRT:
+	case proto.EPRT:
 		if v6 && !in.HasPublic {
 			// There is no NAT to be expected.
 			return []Source{Local}
@@ -196,3 +199,6 @@ func Private(a netip.Addr) bool {
 	a = a.Unmap()
 	return a.IsPrivate() || a.IsLinkLocalUnicast() || sharedSpace.Contains(a)
 }
+
+// Global reports whether an address can be one that everybody sees.
+func Global(a netip.Addr) bool { return a.IsGlobalUnicast() && !Private(a) }

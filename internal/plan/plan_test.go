@@ -9,14 +9,14 @@ import (
 
 var (
 	modeNames   = map[Mode]string{EPSV: "EPSV", PASV: "PASV", PORT: "PORT", EPRT: "EPRT"}
-	sourceNames = map[Source]string{Peer: "peer", Advertised: "adv", Local: "local", Public: "public"}
+	sourceWords = map[Source]string{Peer: "peer", Advertised: "adv", Local: "local", Public: "public"}
 )
 
 // spell writes steps as "EPSV:peer PORT:local".
 func spell(steps []Step) string {
 	var words []string
 	for _, s := range steps {
-		words = append(words, modeNames[s.Mode]+":"+sourceNames[s.Source])
+		words = append(words, modeNames[s.Mode]+":"+sourceWords[s.Source])
 	}
 	return strings.Join(words, " ")
 }

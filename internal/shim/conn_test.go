@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 // raw is a connection that a test speaks to itself.
@@ -172,11 +174,11 @@ func TestLines(t *testing.T) {
 // TestReplyAsText: what is read from a server is written so that it reads the same.
 func TestReplyAsText(t *testing.T) {
 	for _, tt := range []struct {
-		reply Reply
+		reply proto.Reply
 		want  string
 	}{
 		{say(200, "ok"), "200 ok\r\n"},
-		{Reply{200, nil}, "200 \r\n"},
+		{proto.Reply{Code: 200}, "200 \r\n"},
 		{say(211, "A", " B", "C"), "211-A\r\n B\r\n211 C\r\n"},
 		{say(211, "A", "", "C"), "211-A\r\n\r\n211 C\r\n"},
 		{say(211, "A", "211 not the end", "211", "212 other", "C"), "211-A\r\n211-211 not the end\r\n211-211\r\n212 other\r\n211 C\r\n"},

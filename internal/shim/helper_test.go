@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/jlaffaye/ftp"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 // fake is a backend with a file tree, and a record of what it was told.
@@ -28,30 +30,30 @@ type fake struct {
 	log     []string
 	closed  int
 	feats   []string
-	replies map[string]Reply // in place of the true ones, by line or by verb
-	fails   map[string]error // in place of a reply
-	hang    map[string]bool  // until the context ends
-	prelim  Reply
-	verdict Reply // of every transfer; zero means 226
-	lost    error // in place of the verdict
-	atEOF   error // in place of io.EOF
-	stall   bool  // data connections stand still
-	silent  bool  // no verdict comes
+	replies map[string]proto.Reply // in place of the true ones, by line or by verb
+	fails   map[string]error       // in place of a reply
+	hang    map[string]bool        // until the context ends
+	prelim  proto.Reply
+	verdict proto.Reply // of every transfer; zero means 226
+	lost    error       // in place of the verdict
+	atEOF   error       // in place of io.EOF
+	stall   bool        // data connections stand still
+	silent  bool        // no verdict comes
 	data    []*fakeData
 }
 
 func newFake(files ...string) *fake {
 	f := &fake{cwd: "/", files: map[string]string{}, feats: []string{"EPSV", "MDTM", "MFMT", "MLST type*;size*;modify*;", "REST STREAM", "SIZE", "UTF8"},
-		replies: map[string]Reply{}, fails: map[string]error{}, hang: map[string]bool{}, prelim: Reply{150, []string{"here it comes"}}}
+		replies: map[string]proto.Reply{}, fails: map[string]error{}, hang: map[string]bool{}, prelim: proto.Reply{Code: 150, Lines: []string{"here it comes"}}}
 	for i := 0; i+1 < len(files); i += 2 {
 		f.files[files[i]] = files[i+1]
 	}
 	return f
 }
 
-func say(code int, lines ...string) Reply { return Reply{code, lines} }
+func say(code int, lines ...string) proto.Reply { return proto.Reply{Code: code, Lines: lines} }
 
-func (f *fake) Greeting() Reply { return say(220, "Welcome", "220 is not the end", "ready") }
+func (f *fake) Greeting() proto.Reply { return say(220, "Welcome", "220 is not the end", "ready") }
 
 func (f *fake) Close() error {
 	f.mu.Lock()
@@ -69,7 +71,7 @@ func (f *fake) told() []string {
 	return log
 }
 
-func (f *fake) Command(ctx context.Context, line string) (Reply, error) {
+func (f *fake) Command(ctx context.Context, line string) (proto.Reply, error) {
 	f.mu.Lock()
 	f.log = append(f.log, line)
 	verb, arg, _ := strings.Cut(line, " ")
@@ -81,10 +83,10 @@ func (f *fake) Command(ctx context.Context, line string) (Reply, error) {
 	f.mu.Unlock()
 	if hang {
 		<-ctx.Done()
-		return Reply{}, ctx.Err()
+		return proto.Reply{}, ctx.Err()
 	}
 	if err := ctx.Err(); err != nil {
-		return Reply{}, err
+		return proto.Reply{}, err
 	}
 	if set || err != nil {
 		return r, err
@@ -101,7 +103,7 @@ func (f *fake) abs(name string) string {
 	return f.cwd + name
 }
 
-func (f *fake) command(verb, arg string) Reply {
+func (f *fake) command(verb, arg string) proto.Reply {
 	name := f.abs(arg)
 	body, ok := f.files[name]
 	switch verb {
@@ -174,16 +176,16 @@ func (f *fake) list(dir string) []string {
 	return names
 }
 
-func (f *fake) Transfer(ctx context.Context, line string, offset int64) (Data, Reply, error) {
+func (f *fake) Transfer(ctx context.Context, line string, offset int64) (Data, proto.Reply, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.log = append(f.log, fmt.Sprintf("%s @%d", line, offset))
 	if err := ctx.Err(); err != nil {
-		return nil, Reply{}, err
+		return nil, proto.Reply{}, err
 	}
 	verb, arg, _ := strings.Cut(line, " ")
 	if err := f.fails[verb]; err != nil {
-		return nil, Reply{}, err
+		return nil, proto.Reply{}, err
 	}
 	if r, ok := f.replies[verb]; ok {
 		return nil, r, nil
@@ -286,13 +288,13 @@ func (d *fakeData) End() {
 	d.far.Close()
 }
 
-func (d *fakeData) Verdict(ctx context.Context) (Reply, error) {
+func (d *fakeData) Verdict(ctx context.Context) (proto.Reply, error) {
 	if d.f.silent {
 		<-ctx.Done()
-		return Reply{}, ctx.Err()
+		return proto.Reply{}, ctx.Err()
 	}
 	if d.f.lost != nil {
-		return Reply{}, d.f.lost
+		return proto.Reply{}, d.f.lost
 	}
 	d.f.mu.Lock()
 	defer d.f.mu.Unlock()

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/jlaffaye/ftp"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 // then is when all was changed.
@@ -172,13 +174,13 @@ func TestDebugOutput(t *testing.T) {
 func TestEarlyClose(t *testing.T) {
 	tests := []struct {
 		name    string
-		verdict Reply
+		verdict proto.Reply
 		lost    error
 	}{
-		{"226", Reply{}, nil},
+		{"226", proto.Reply{}, nil},
 		{"426", say(426, "cut"), nil},
 		{"451", say(451, "cut", "short"), nil},
-		{"no verdict", Reply{}, errors.New("lost")},
+		{"no verdict", proto.Reply{}, errors.New("lost")},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -205,17 +207,17 @@ func TestVerdicts(t *testing.T) {
 	lost := errors.New("the connection was lost")
 	tests := []struct {
 		name    string
-		verdict Reply
+		verdict proto.Reply
 		lost    error
 		want    string // the error of Close
 	}{
 		{"226", say(226, "done"), nil, ""},
 		{"226 in several lines", say(226, "done", "226 it is", "really"), nil, ""},
 		{"250", say(250, "done"), nil, ""},
-		{"no text", Reply{226, nil}, nil, ""},
+		{"no text", proto.Reply{Code: 226}, nil, ""},
 		{"426", say(426, "cut"), nil, "426 cut"},
 		{"552", say(552, "disk full"), nil, "552 disk full"},
-		{"lost", Reply{}, lost, "the connection was lost"},
+		{"lost", proto.Reply{}, lost, "the connection was lost"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -291,7 +293,7 @@ func TestRefused(t *testing.T) {
 // TestPreliminary: jlaffaye/ftp takes 125 and 150 for the beginning and no
 // other reply.
 func TestPreliminary(t *testing.T) {
-	for _, r := range []Reply{say(150, "here"), say(125, "here"), say(150, "one", "two"), say(151, "x"), say(110, "MARK"), say(226, "done"), {}} {
+	for _, r := range []proto.Reply{say(150, "here"), say(125, "here"), say(150, "one", "two"), say(151, "x"), say(110, "MARK"), say(226, "done"), {}} {
 		f := newFake("/f", "abc")
 		f.prelim = r
 		c, _ := dial(t, f)

@@ -23,24 +23,20 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-)
 
-// Reply is one reply to a command.
-type Reply struct {
-	Code  int
-	Lines []string
-}
+	"github.com/ftpnat/ftpnat/internal/proto"
+)
 
 // Backend carries out what is sent on the made-up control connection.
 type Backend interface {
 	// Greeting returns the server's first reply.
-	Greeting() Reply
+	Greeting() proto.Reply
 	// Command carries out one command that needs no data connection. An
 	// error is what the reader of the reply gets in its place.
-	Command(ctx context.Context, line string) (Reply, error)
+	Command(ctx context.Context, line string) (proto.Reply, error)
 	// Transfer opens a data connection for a command and returns the
 	// preliminary reply to it. A reply without Data is the server's refusal.
-	Transfer(ctx context.Context, line string, offset int64) (Data, Reply, error)
+	Transfer(ctx context.Context, line string, offset int64) (Data, proto.Reply, error)
 	// Close ends the session.
 	Close() error
 }
@@ -57,7 +53,7 @@ type Data interface {
 	// download, or an upload is complete. No Read or Write is under way.
 	End()
 	// Verdict returns the closing reply.
-	Verdict(ctx context.Context) (Reply, error)
+	Verdict(ctx context.Context) (proto.Reply, error)
 }
 
 // madeUp is added to the number of a data connection to make its port: above
@@ -221,7 +217,7 @@ func (c *Conn) transfer(line string) {
 		d.bind(data, upload(line))
 		if r.Code != 125 && r.Code != 150 {
 			// jlaffaye/ftp takes no other for the beginning.
-			r = Reply{150, []string{"The data connection is open."}}
+			r = proto.Reply{Code: 150, Lines: []string{"The data connection is open."}}
 		}
 	}
 	c.answer(r, timedOut(ctx, err))
@@ -246,7 +242,7 @@ func upload(line string) bool {
 	return false
 }
 
-func (c *Conn) answer(r Reply, err error) {
+func (c *Conn) answer(r proto.Reply, err error) {
 	if err != nil {
 		c.err = err
 		return
@@ -254,9 +250,9 @@ func (c *Conn) answer(r Reply, err error) {
 	c.reply(r)
 }
 
-func (c *Conn) say(code int, text string) { c.reply(Reply{code, []string{text}}) }
+func (c *Conn) say(code int, text string) { c.reply(proto.Reply{Code: code, Lines: []string{text}}) }
 
-func (c *Conn) reply(r Reply) {
+func (c *Conn) reply(r proto.Reply) {
 	last := len(r.Lines) - 1
 	if last < 0 {
 		fmt.Fprintf(&c.out, "%03d \r\n", r.Code)
@@ -313,7 +309,7 @@ func (c *Conn) verdict() {
 		// 250 closes a transfer too, and a refusal of what the caller did
 		// not want to read is none.
 		if r.Code != 226 {
-			r = Reply{226, []string{"The transfer has ended."}}
+			r = proto.Reply{Code: 226, Lines: []string{"The transfer has ended."}}
 		}
 		c.reply(r)
 	default:

@@ -73,8 +73,11 @@ func TestBulk(t *testing.T) {
 			total += p.Len
 		}
 	}
-	// A packet that was lost would have been sent again.
-	if total != len(sent) {
+	// What was lost would have been sent again: a queue that overflows loses a
+	// window's worth. On a busy machine TCP sends a last packet again that it only
+	// believes to be lost (RFC 8985, 7), which is none of the wire's.
+	const probes = 16 << 10
+	if total < len(sent) || total > len(sent)+probes {
 		t.Errorf("%d bytes crossed, want %d", total, len(sent))
 	}
 }

@@ -1,0 +1,184 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"github.com/ftpnat/ftpnat/internal/listing"
+	"github.com/ftpnat/ftpnat/internal/proto"
+)
+
+// Op is what was asked of a name when the server refused.
+type Op uint8
+
+// The operations.
+const (
+	OpAccess Op = iota // what needs the name to be there
+	OpList             // a listing, or CWD
+	OpRead             // RETR
+	OpMake             // MKD and RNTO, for which the name must be free
+	OpWrite            // STOR and APPE
+	OpTimes            // every command that sets a time
+)
+
+// Explain returns the refusal of a command on a name together with what it means
+// for a file system, as a [*proto.FSError]: RFC 959 has the one code 550 for all
+// that can be wrong with a file, so the server is asked about the name. If that
+// does not tell, or err is no refusal of the name, Explain returns err.
+func (s *Session) Explain(ctx context.Context, op Op, name string, err error) error {
+	if !op.explains(err) {
+		return err
+	}
+	return meaning(ctx, s.kindOf(ctx, op, name, err), err)
+}
+
+// meaning returns a refusal with its kind, which is nil if it is not known.
+func meaning(ctx context.Context, kind, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case kind == nil:
+		return err
+	}
+	return &proto.FSError{Kind: kind, Err: err}
+}
+
+// Explainable reports whether Explain may find out more of the refusal of a
+// file that was to be written, so that it is worth a connection.
+func Explainable(name string, err error) bool {
+	parent, _ := Split(name)
+	return parent != "" && OpWrite.explains(err)
+}
+
+// explains reports whether an error is a refusal that may be one of the name.
+func (op Op) explains(err error) bool {
+	if !proto.RefusedAt(err) {
+		return false
+	}
+	r := proto.ReplyOf(err)
+	switch op {
+	case OpAccess:
+		return !proto.IsTemporary(err) && !r.Unsupported()
+	case OpRead:
+		return !errors.Is(err, proto.ErrNoRestart) && (r.Code/100 != 4 || r.Missing())
+	case OpWrite:
+		return r.Code == 550 || r.Code == 551 || r.Code == 553
+	}
+	return true
+}
+
+// kindOf returns the kind of error that a refusal stands for; nil if that is not
+// known.
+func (s *Session) kindOf(ctx context.Context, op Op, name string, err error) error {
+	switch op {
+	case OpList:
+		return s.whyNotListed(ctx, name, err)
+	case OpRead:
+		if e, serr := s.Stat(ctx, name, false); serr == nil && e.Type == listing.TypeDir {
+			return proto.ErrIsDir
+		}
+		if !OpAccess.explains(err) {
+			return nil
+		}
+	case OpMake:
+		return s.whyNotMade(ctx, name, err)
+	case OpWrite:
+		return s.whyNoParent(ctx, name)
+	case OpTimes:
+		if there, serr := s.Exists(ctx, name); serr == nil && !there {
+			return fs.ErrNotExist
+		}
+		return errors.ErrUnsupported
+	}
+	_, lerr := s.Lookup(ctx, name, false)
+	return kindFound(lerr, err)
+}
+
+// kindFound is kindOf for a name that must be there, if looking it up has ended
+// with lerr.
+func kindFound(lerr, err error) error {
+	switch {
+	case errors.Is(lerr, proto.ErrMissing):
+		return fs.ErrNotExist
+	case lerr != nil:
+		return guess(err)
+	case proto.IsTemporary(err):
+		return nil
+	}
+	return fs.ErrPermission
+}
+
+// whyNotListed is kindOf for a directory that could not be listed.
+func (s *Session) whyNotListed(ctx context.Context, dir string, err error) error {
+	if dir == "" {
+		return guess(err)
+	}
+	e, serr := s.Stat(ctx, dir, false)
+	switch {
+	case errors.Is(serr, proto.ErrMissing):
+		return fs.ErrNotExist
+	case serr != nil:
+		return guess(err)
+	case e.Type != listing.TypeDir:
+		return proto.ErrNotDir
+	}
+	return fs.ErrPermission
+}
+
+// whyNotMade is kindOf for a name under which something could not be made.
+func (s *Session) whyNotMade(ctx context.Context, name string, err error) error {
+	there, serr := s.Exists(ctx, name)
+	switch {
+	case serr != nil:
+		return nil
+	case there:
+		return fs.ErrExist
+	}
+	if kind := s.whyNoParent(ctx, name); kind != nil {
+		return kind
+	}
+	if proto.ReplyOf(err).Code/100 == 4 {
+		return nil
+	}
+	return fs.ErrPermission
+}
+
+// whyNoParent returns what is wrong with the directory that a name is in; nil if
+// nothing is known to be.
+func (s *Session) whyNoParent(ctx context.Context, name string) error {
+	parent, _ := Split(name)
+	if parent == "" {
+		return nil
+	}
+	e, err := s.Stat(ctx, parent, false)
+	switch {
+	case errors.Is(err, proto.ErrMissing):
+		return fs.ErrNotExist
+	case err == nil && e.Type != listing.TypeDir:
+		return proto.ErrNotDir
+	}
+	return nil
+}
+
+// guess returns the kind of a refusal by its words, if nothing else can be had;
+// nil if they do not tell.
+func guess(err error) error {
+	switch r := proto.ReplyOf(err); {
+	case r.Missing():
+		return fs.ErrNotExist
+	case r.Denied():
+		return fs.ErrPermission
+	}
+	return nil
+}
+
+// absent returns the error of a name under which a lookup has found nothing. The
+// reason is the refusal that says so; nil if the name is not in its directory's
+// listing.
+func absent(reason error) error {
+	if reason == nil {
+		return proto.ErrMissing
+	}
+	return proto.Missing(reason)
+}

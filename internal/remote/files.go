@@ -1,0 +1,73 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/transfer"
+)
+
+// Read opens a file for reading from an offset on, in bytes. If the server cannot
+// start there the error is errors.ErrUnsupported and proto.ErrNoRestart.
+func (s *Session) Read(ctx context.Context, name string, off int64) (*transfer.Transfer, error) {
+	line, err := s.Line("RETR", name)
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.Transfer().Open(ctx, transfer.Request{Line: line, Offset: off, Resumes: true})
+	if off > 0 && proto.ReplyOf(err).NoRestart() && !errors.Is(err, proto.ErrNoRestart) {
+		err = fmt.Errorf("%w: %w", proto.ErrNoRestart, err) // it has accepted REST
+	}
+	switch {
+	case err == nil:
+		return t, nil
+	case errors.Is(err, proto.ErrNoRestart) && !proto.IsNegotiate(err):
+		return nil, &proto.FSError{Kind: errors.ErrUnsupported, Err: fmt.Errorf("the server cannot start at byte %d of a file: %w", off, err)}
+	}
+	return nil, s.Explain(ctx, OpRead, name, err)
+}
+
+// Put says how a file is written.
+type Put struct {
+	Append bool   // behind what is there: APPE
+	Offset int64  // where to begin in what is there, in bytes
+	Whole  bool   // Body is all there is to be written
+	Body   []byte // beginning of what is written
+}
+
+// Write opens a file for writing. A refusal is not explained, because that may
+// take another connection: see [Explainable]. [Session.SizeBehind] has the
+// size when the transfer has ended.
+func (s *Session) Write(ctx context.Context, name string, put Put) (*transfer.Transfer, error) {
+	verb := "STOR"
+	if put.Append {
+		verb = "APPE"
+	}
+	line, err := s.Line(verb, name)
+	if err != nil {
+		return nil, err
+	}
+	req := transfer.Request{Line: line, Offset: put.Offset, Whole: put.Whole, Body: put.Body, Resumes: put.Whole}
+	if s.HasSIZE() {
+		if req.Check, err = s.Line("SIZE", name); err != nil {
+			return nil, err
+		}
+	}
+	return s.Transfer().Open(ctx, req)
+}
+
+// SizeBehind returns the size of a file that was just written by t, which has
+// ended; -1 if the server does not tell. The question has travelled with a whole
+// upload if the server takes that. If t is nil it is asked now.
+func (s *Session) SizeBehind(ctx context.Context, name string, t *transfer.Transfer) (int64, error) {
+	if t == nil {
+		return s.ForTransfer().Size(ctx, name)
+	}
+	n, err := t.Size(ctx)
+	if _, listed := s.Feature("SIZE"); err == nil && n < 0 && !listed {
+		return s.Size(ctx, name) // learns whether there is a SIZE at all
+	}
+	return n, err
+}

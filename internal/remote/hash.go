@@ -1,0 +1,147 @@
+package remote
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"hash"
+	"hash/crc32"
+	"regexp"
+	"strings"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/trace"
+)
+
+// Algorithm is a hash that servers compute of a file.
+type Algorithm struct {
+	Name string // as HASH has it, in upper case and without hyphens
+	New  func() hash.Hash
+
+	verb string // of the command of its own, from before HASH
+}
+
+// algorithms are the known ones, the preferred one first.
+var algorithms = []Algorithm{
+	{"SHA256", sha256.New, "XSHA256"},
+	{"SHA512", sha512.New, "XSHA512"},
+	{"SHA1", sha1.New, "XSHA1"},
+	{"MD5", md5.New, "XMD5"},
+	{"CRC32", func() hash.Hash { return crc32.NewIEEE() }, "XCRC"},
+}
+
+// Digest is the hash of a file as the server reports it.
+type Digest struct {
+	Algorithm
+	Sum string // in hexadecimal digits
+}
+
+// Hash asks for the hash of a file: by HASH (draft-bryan-ftpext-hash-02), or else
+// by the command of an algorithm. It reports whether there is one to be had. A
+// server that takes longer over it than over any other command is not asked
+// again: the file may be right all the same.
+func (s *Session) Hash(ctx context.Context, name string) (Digest, bool, error) {
+	d, ok, err := s.hash(ctx, name)
+	for _, a := range algorithms {
+		if ok || err != nil {
+			break
+		}
+		if _, listed := s.Feature(a.verb); listed {
+			d, ok, err = s.hashBy(ctx, a, name)
+		}
+	}
+	if err != nil && proto.IsSilence(err) && ctx.Err() == nil {
+		trace.From(ctx).Notef("the hash of %s is not known, and not compared: %v", name, err)
+		return Digest{}, false, nil
+	}
+	return d, ok, err
+}
+
+// hashBy asks by the command of an algorithm.
+func (s *Session) hashBy(ctx context.Context, a Algorithm, name string) (Digest, bool, error) {
+	line, err := s.Line(a.verb, name)
+	if err != nil {
+		return Digest{}, false, err
+	}
+	r, err := s.Do(ctx, line)
+	sum := hexDigest(r, name, a)
+	return Digest{a, sum}, r.Completed() && sum != "", err
+}
+
+// hash asks by HASH, which uses the algorithm that was chosen by OPTS. The reply
+// names it.
+func (s *Session) hash(ctx context.Context, name string) (Digest, bool, error) {
+	offer, ok := s.Feature("HASH")
+	if !ok {
+		return Digest{}, false, nil
+	}
+	line, err := s.Line("HASH", name)
+	if err != nil {
+		return Digest{}, false, err
+	}
+	if choose := chooseHash(offer); choose != "" {
+		// The reply to HASH tells whether that was accepted.
+		if _, err := s.Do(ctx, "OPTS HASH "+choose); err != nil {
+			return Digest{}, false, err
+		}
+	}
+	r, err := s.Do(ctx, line)
+	if err != nil || !r.Completed() {
+		return Digest{}, false, err
+	}
+	word, _, _ := strings.Cut(strings.TrimSpace(r.Lines[len(r.Lines)-1]), " ")
+	for _, a := range algorithms {
+		if sum := hexDigest(r, name, a); plainHash(word) == a.Name && sum != "" {
+			return Digest{a, sum}, true, nil
+		}
+	}
+	return Digest{}, false, nil
+}
+
+// chooseHash returns the best algorithm of those that a line of FEAT offers, in
+// the server's spelling; empty if that is in use already or none is known.
+func chooseHash(offer string) string {
+	for _, a := range algorithms {
+		for _, name := range strings.FieldsFunc(offer, func(r rune) bool { return r == ';' || r == ' ' }) {
+			spelled, used := strings.CutSuffix(name, "*")
+			switch {
+			case plainHash(spelled) != a.Name:
+			case used:
+				return ""
+			default:
+				return spelled
+			}
+		}
+	}
+	return ""
+}
+
+// plainHash returns an algorithm's name in the one spelling used here.
+func plainHash(name string) string {
+	return strings.ToUpper(strings.ReplaceAll(name, "-", ""))
+}
+
+var hexRun = regexp.MustCompile(`\b[0-9A-Fa-f]+\b`)
+
+// hexDigest returns the one number in a reply about a file that is as long as a
+// hash of the algorithm; empty if there is none, or more than one.
+func hexDigest(r proto.Reply, name string, a Algorithm) string {
+	text, digits := r.Text(), 2*a.New().Size()
+	if base := BaseName(name); len(base) >= digits {
+		// It may look like a hash. A shorter one may stand in the middle of it.
+		text = strings.ReplaceAll(text, base, " ")
+	}
+	found := ""
+	for _, sum := range hexRun.FindAllString(text, -1) {
+		if len(sum) != digits {
+			continue
+		}
+		if found != "" && !strings.EqualFold(found, sum) {
+			return ""
+		}
+		found = sum
+	}
+	return found
+}

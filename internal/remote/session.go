@@ -1,0 +1,112 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ftpnat/ftpnat/internal/listing"
+	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/session"
+)
+
+// Session is one connection, and what all of them know of the server.
+type Session struct {
+	*session.Conn
+	Server *Server
+
+	transfers bool // see ForTransfer
+}
+
+// ForTransfer returns s for questions that a transfer is likely to follow: a
+// data connection for that is asked for along with them.
+func (s *Session) ForTransfer() *Session { return &Session{s.Conn, s.Server, true} }
+
+// ask sends a command that asks something and returns the reply, whatever it
+// says.
+func (s *Session) ask(ctx context.Context, line string) (proto.Reply, error) {
+	if !s.transfers {
+		return s.Do(ctx, line)
+	}
+	replies, err := s.Transfer().Ask(ctx, line)
+	if err != nil {
+		return proto.Reply{}, err
+	}
+	return replies[0], nil
+}
+
+// HasMLST reports whether the server has MLST (RFC 3659, 7), by FEAT and by what
+// was seen of it.
+func (s *Session) HasMLST() bool { return s.has(MLST) }
+
+// HasMLSD is HasMLST for MLSD.
+func (s *Session) HasMLSD() bool { return s.has(MLSD) }
+
+// HasSIZE reports whether the server may have SIZE: it did not say that it has
+// not.
+func (s *Session) HasSIZE() bool { return s.Server.Knows(SIZE) != proto.No }
+
+func (s *Session) has(c Capability) bool {
+	_, listed := s.Feature("MLST")
+	return listed && s.Server.Knows(c) != proto.No
+}
+
+// Charset translates between names and the bytes on the wire, for servers that
+// do not speak UTF-8. Both ways must be exact.
+type Charset interface {
+	Encode(name string) (wire string, err error)
+	Decode(wire string) (name string, err error)
+}
+
+// charset returns the translation that is in force: nil if the server speaks
+// UTF-8.
+func (s *Session) charset() Charset {
+	if _, utf8 := s.Feature("UTF8"); utf8 {
+		return nil
+	}
+	return s.Server.charset
+}
+
+// Encode returns a path as the server is given it.
+func (s *Session) Encode(name string) (string, error) {
+	cs := s.charset()
+	if cs == nil {
+		return dotted(name), nil
+	}
+	wire, err := cs.Encode(name)
+	if err != nil {
+		return "", fmt.Errorf("the name cannot be put in the server's charset: %w", err)
+	}
+	return dotted(wire), nil
+}
+
+// Line returns a command with a path as its argument.
+func (s *Session) Line(verb, name string) (string, error) {
+	wire, err := s.Encode(name)
+	if err != nil || wire == "" {
+		return verb, err
+	}
+	return verb + " " + wire, nil
+}
+
+// Decode translates the names of a listing in place.
+func (s *Session) Decode(entries []listing.Entry) error {
+	cs := s.charset()
+	if cs == nil {
+		return nil
+	}
+	for i := range entries {
+		e := &entries[i]
+		name, err := cs.Decode(e.Name)
+		if err == nil && !listing.ValidName(name) {
+			err = fmt.Errorf("%q is no name", name)
+		}
+		if err != nil {
+			return fmt.Errorf("the name %q in the listing: %w", e.Name, err)
+		}
+		e.Name = name
+		if e.Target, err = cs.Decode(e.Target); err != nil {
+			return fmt.Errorf("the link %q: %w", name, err)
+		}
+	}
+	return nil
+}

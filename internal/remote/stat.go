@@ -1,0 +1,297 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"path"
+	"strings"
+
+	"github.com/ftpnat/ftpnat/internal/listing"
+	"github.com/ftpnat/ftpnat/internal/proto"
+)
+
+// maxLinks is how many symbolic links in a row are followed.
+const maxLinks = 16
+
+// Stat describes what a name leads to. If that takes a listing, recent allows
+// one from the cache.
+func (s *Session) Stat(ctx context.Context, name string, recent bool) (listing.Entry, error) {
+	at := name
+	for range maxLinks {
+		e, err := s.Lookup(ctx, at, recent)
+		if err != nil || e.Type != listing.TypeLink {
+			e.Name = BaseName(name)
+			return e, err
+		}
+		if e.Target == "" {
+			return s.probe(ctx, at, e)
+		}
+		if at, err = s.follow(ctx, at, e.Target); err != nil {
+			return e, err
+		}
+	}
+	return listing.Entry{}, errors.New("too many levels of symbolic links")
+}
+
+// follow returns where a link leads to, from the directory of the session. A
+// path that leads out of it stays as it is.
+func (s *Session) follow(ctx context.Context, link, target string) (string, error) {
+	if !strings.HasPrefix(target, "/") {
+		parent, _ := Split(link)
+		return Slashed(path.Join(parent, target)), nil
+	}
+	home, err := s.home(ctx)
+	if err != nil {
+		return "", err
+	}
+	target = path.Clean(target)
+	if rest, ok := strings.CutPrefix(target+"/", strings.TrimSuffix(home, "/")+"/"); ok && home != "" {
+		return strings.TrimSuffix(rest, "/"), nil
+	}
+	return target, nil
+}
+
+// probe finds out what a link leads to if the server does not say where, or what
+// stands under a name that no listing has.
+func (s *Session) probe(ctx context.Context, name string, e listing.Entry) (listing.Entry, error) {
+	n, err := s.Size(ctx, name)
+	if err != nil {
+		return e, err
+	}
+	e.Type, e.Size, e.HasMode = listing.TypeFile, n, false
+	if n >= 0 {
+		return e, s.ModTime(ctx, name, &e)
+	}
+	wire, err := s.Encode(name)
+	if err != nil {
+		return e, err
+	}
+	entered, err := s.inside(ctx, wire, func() error { return nil })
+	e.Type, e.Size = listing.TypeDir, 0
+	if !entered && proto.RefusedAt(err) {
+		return e, absent(err)
+	}
+	return e, err
+}
+
+// Lookup describes what stands under a name. Some servers follow a symbolic link
+// all the same: see Lstat.
+func (s *Session) Lookup(ctx context.Context, name string, recent bool) (listing.Entry, error) {
+	if s.HasMLST() {
+		e, known, err := s.mlst(ctx, name)
+		if known || err != nil {
+			return e, err
+		}
+	}
+	switch {
+	case name == "":
+		return listing.Entry{Name: ".", Type: listing.TypeDir}, nil
+	case leadsOut(name):
+		return s.probe(ctx, name, listing.Entry{Name: BaseName(name)})
+	}
+	return s.listed(ctx, name, recent)
+}
+
+// Lstat is Lookup for callers that must know a link from what it leads to: some
+// servers follow it in MLST and not in MLSD.
+func (s *Session) Lstat(ctx context.Context, name string) (listing.Entry, error) {
+	e, err := s.Lookup(ctx, name, false)
+	if err != nil || e.Type == listing.TypeLink || name == "" || !s.HasMLST() || s.Server.Knows(ShowsLinks) == proto.Yes {
+		return e, err
+	}
+	return s.listed(ctx, name, false)
+}
+
+// Exists reports whether something stands under a name.
+func (s *Session) Exists(ctx context.Context, name string) (bool, error) {
+	_, err := s.Lookup(ctx, name, false)
+	if errors.Is(err, proto.ErrMissing) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// listed describes what stands under a name in its parent's listing.
+func (s *Session) listed(ctx context.Context, name string, recent bool) (listing.Entry, error) {
+	parent, base := Split(name)
+	if recent {
+		if entries, ok := s.Server.Recall(parent); ok {
+			if e, ok := Find(entries, base); ok {
+				return s.sized(ctx, name, e)
+			}
+		}
+	}
+	entries, err := s.List(ctx, parent)
+	switch {
+	case errors.Is(err, proto.ErrNotDir):
+		return listing.Entry{}, absent(err) // the parent is a file
+	case err != nil:
+		return listing.Entry{}, err
+	}
+	e, ok := Find(entries, base)
+	if !ok {
+		return listing.Entry{}, absent(nil)
+	}
+	return s.sized(ctx, name, e)
+}
+
+// sized completes an entry whose size the listing does not tell.
+func (s *Session) sized(ctx context.Context, name string, e listing.Entry) (listing.Entry, error) {
+	if e.Size >= 0 || e.Type != listing.TypeFile {
+		return e, nil
+	}
+	n, err := s.Size(ctx, name)
+	e.Size = n
+	return e, err
+}
+
+// mlst asks for one entry (RFC 3659, 7). It is not known if the server's answer
+// is of no use.
+func (s *Session) mlst(ctx context.Context, name string) (e listing.Entry, known bool, err error) {
+	line, err := s.Line("MLST", name)
+	if err != nil {
+		return e, false, err
+	}
+	r, err := s.ask(ctx, line)
+	if err != nil {
+		return e, false, err
+	}
+	return s.ParseMLST(name, line, r)
+}
+
+// ParseMLST returns the entry of a name in the reply to MLST, which was sent as
+// line. It is not known if the reply is of no use. An error that is
+// proto.ErrMissing is known, too.
+func (s *Session) ParseMLST(name, line string, r proto.Reply) (e listing.Entry, known bool, err error) {
+	switch {
+	case r.Code/100 == 4 && !r.Missing():
+		return e, false, proto.Refusal(line, r)
+	case r.Code/100 == 4:
+		return e, false, nil
+	case r.Unsupported() || r.Completed() && len(r.Lines) < 3:
+		s.Server.Learn(MLST, false)
+		return e, false, nil
+	case !r.Completed() && r.Missing():
+		return e, true, absent(proto.Refusal(line, r))
+	case !r.Completed():
+		return e, false, nil
+	}
+	e, err = listing.ParseMLSx(strings.TrimRight(r.Lines[1], "\r"))
+	if err != nil || e.Type == listing.TypeUnknown || e.Type == listing.TypeFile && e.Size < 0 {
+		s.Server.Learn(MLST, false)
+		return e, false, nil
+	}
+	switch e.Type {
+	case listing.TypeLink:
+		s.Server.Learn(ShowsLinks, true)
+	case listing.TypeCurrent, listing.TypeParent:
+		e.Type = listing.TypeDir
+	}
+	e.Name = BaseName(name)
+	if cs := s.charset(); cs != nil && e.Target != "" {
+		e.Target, err = cs.Decode(e.Target)
+	}
+	return e, true, err
+}
+
+// QuickStat describes a file in one round trip, by its size and, if that comes
+// along, its time. It is for servers without MLST, where all else is in the
+// parent's listing. A name that has a size is taken for a file; a few servers
+// tell one of a directory too. QuickStat reports whether there is such a file.
+func (s *Session) QuickStat(ctx context.Context, name string) (e listing.Entry, ok bool, err error) {
+	if !s.mayQuickStat(name) {
+		return e, false, nil
+	}
+	e = listing.Entry{Name: BaseName(name), Type: listing.TypeFile}
+	if !s.Pipelines() {
+		e.Size, err = s.Size(ctx, name)
+		return e, e.Size >= 0, err
+	}
+	wire, err := s.Encode(name)
+	if err != nil {
+		return e, false, err
+	}
+	replies, err := s.Transfer().Ask(ctx, "SIZE "+wire, "MDTM "+wire)
+	if err != nil {
+		return e, false, err
+	}
+	e.Size = replies[0].Size()
+	setTime(&e, replies[1])
+	return e, e.Size >= 0, nil
+}
+
+// mayQuickStat reports whether SIZE and MDTM are a good way to ask about a name.
+func (s *Session) mayQuickStat(name string) bool {
+	if s.HasMLST() || name == "" || trimmed(name) {
+		return false
+	}
+	if _, times := s.Feature("MDTM"); !times {
+		// Without its time the file could not be told from a later one.
+		return false
+	}
+	parent, _ := Split(name)
+	_, listed := s.Server.Recall(parent)
+	return !listed
+}
+
+// Size asks for the size of a file, in bytes; -1 if the server does not tell.
+func (s *Session) Size(ctx context.Context, name string) (int64, error) {
+	if !s.HasSIZE() {
+		return -1, nil
+	}
+	line, err := s.Line("SIZE", name)
+	if err != nil {
+		return -1, err
+	}
+	r, err := s.ask(ctx, line)
+	if err != nil {
+		return -1, err
+	}
+	if r.Unsupported() {
+		s.Server.Learn(SIZE, false)
+	}
+	return r.Size(), nil
+}
+
+// ModTime asks when a file was changed last and sets the time of e, if the
+// server tells.
+func (s *Session) ModTime(ctx context.Context, name string, e *listing.Entry) error {
+	line, err := s.Line("MDTM", name)
+	if err != nil {
+		return err
+	}
+	r, err := s.ask(ctx, line)
+	if err != nil {
+		return err
+	}
+	setTime(e, r)
+	return nil
+}
+
+// setTime sets the time of an entry to that in a reply to MDTM, if there is one.
+func setTime(e *listing.Entry, r proto.Reply) {
+	if t, ok := r.ModTime(); ok {
+		e.ModTime, e.Precision, e.Absolute = t, listing.PrecisionSecond, true
+	}
+}
+
+// Kept checks that a name that was just created is in the listing as it is.
+// Some servers change what they do not like, in every command and in silence.
+func (s *Session) Kept(ctx context.Context, name string) error {
+	parent, base := Split(name)
+	foreign := s.foreign(base)
+	if !foreign && !oddName(base) {
+		return nil
+	}
+	entries, err := s.List(ctx, parent)
+	if err != nil {
+		return err
+	}
+	if _, ok := Find(entries, base); !ok {
+		return proto.Unable("the server gives the name another form")
+	}
+	if foreign {
+		s.Server.Learn(KeepsBytes, true)
+	}
+	return nil
+}

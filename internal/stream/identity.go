@@ -1,0 +1,62 @@
+package stream
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ftpnat/ftpnat/internal/listing"
+	"github.com/ftpnat/ftpnat/internal/proto"
+)
+
+// identity is what tells a file from another one that took its name.
+type identity struct {
+	kind     listing.Type
+	size     int64     // in bytes; -1 if it is not known
+	time     time.Time // of the last change
+	exact    listing.Precision
+	absolute bool // the zone of time is known
+}
+
+func identityOf(e listing.Entry) identity {
+	return identity{kind: e.Type, size: e.Size, time: e.ModTime, exact: e.Precision, absolute: e.Absolute}
+}
+
+// sure reports whether the time tells a file from one that took its place.
+func (id identity) sure() bool { return id.absolute && id.exact >= listing.PrecisionSecond }
+
+// check returns ErrChanged if now is another file than id.
+func (id identity) check(now identity) error {
+	if now.size < 0 || id.size < 0 {
+		now.size = id.size
+	}
+	if now.kind == id.kind && now.size == id.size && id.sameTime(now) {
+		return nil
+	}
+	return fmt.Errorf("%w: %d bytes of %v, and before %d bytes of %v", proto.ErrChanged, now.size, now.time, id.size, id.time)
+}
+
+// sameTime compares two times as far as both are exact: LIST drops the minutes
+// of a file that grows old, and does not tell the zone, which MLST does.
+func (id identity) sameTime(now identity) bool {
+	if id.exact == listing.PrecisionNone || now.exact == listing.PrecisionNone {
+		return true
+	}
+	unit := max(units[id.exact], units[now.exact])
+	apart := id.time.Truncate(unit).Sub(now.time.Truncate(unit)).Abs()
+	if id.absolute == now.absolute {
+		return apart == 0
+	}
+	const farthest, step = 14 * time.Hour, 15 * time.Minute // of the zones there are
+	return apart <= max(farthest, unit) && apart%step == 0
+}
+
+// units has what a time is exact to.
+var units = [...]time.Duration{
+	listing.PrecisionDay:      24 * time.Hour,
+	listing.PrecisionMinute:   time.Minute,
+	listing.PrecisionSecond:   time.Second,
+	listing.PrecisionFraction: time.Nanosecond,
+}
+
+// Same returns ErrChanged if now does not describe the file that was does.
+func Same(was, now listing.Entry) error { return identityOf(was).check(identityOf(now)) }

@@ -1,0 +1,420 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+
+	"github.com/ftpnat/ftpnat/internal/data"
+	"github.com/ftpnat/ftpnat/internal/listing"
+	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/remote"
+	"github.com/ftpnat/ftpnat/internal/retry"
+	"github.com/ftpnat/ftpnat/internal/trace"
+	"github.com/ftpnat/ftpnat/internal/transfer"
+)
+
+// maxSkip is how far a Reader reads on to get to an offset, in bytes; to break
+// off and start anew costs some round trips.
+const maxSkip = 256 << 10
+
+// Source is a file to be read.
+type Source struct {
+	Name  string        // in the FS, for progress
+	Path  string        // in the directory of the pool
+	Entry listing.Entry // what is known of the file
+	// Asked says that Entry has what SIZE and MDTM told, and not a listing.
+	Asked bool
+	// Size is the latest size that is known, -1 if none is. Several readers of
+	// one file share it.
+	Size *atomic.Int64
+	// Steady says that who reads waits for nothing but this file.
+	Steady bool
+	// Quiet says that somebody else reports progress.
+	Quiet bool
+}
+
+// Reader reads a file over connections that come and go. Its methods are for
+// one goroutine at a time.
+type Reader struct {
+	files Files
+	src   Source
+	run   *run // nil if no transfer is under way
+
+	pos  int64 // of the transfer
+	from int64 // where the transfer began
+	end  int64 // of the file, by the server's verdict; -1 if it is not known
+
+	was     identity // the file before any of it was read
+	known   phase    // what was is worth
+	asked   bool     // was has what SIZE and MDTM told
+	broken  bool     // the last transfer broke: a listing from before may be old
+	shortAt int64    // where the server called the file complete and it was not; -1 for nowhere
+	meter   meter
+}
+
+// A phase is how far a Reader has come with the file that it first met.
+type phase uint8
+
+const (
+	unmet  phase = iota // nothing is known of the file
+	marked              // its identity is
+	begun               // and bytes of it were read
+)
+
+// Reader returns a Reader of a file. No command is sent before the first read.
+func (f Files) Reader(src Source) *Reader {
+	if src.Size == nil {
+		src.Size = new(atomic.Int64)
+		src.Size.Store(src.Entry.Size)
+	}
+	return &Reader{files: f, src: src, end: -1, shortAt: -1, meter: meter{off: src.Quiet}}
+}
+
+// Read reads at an offset. Like Read of an io.Reader it returns as soon as
+// there is something. io.EOF comes when the server has said that the file is
+// complete, and the size is right.
+func (r *Reader) Read(ctx context.Context, p []byte, off int64) (int, error) {
+	n, err := r.readOnce(ctx, p, off)
+	if !again(n, err) {
+		return n, proto.ContextError(ctx, err)
+	}
+	return r.persist(ctx, err, func() (int, error) { return r.readOnce(ctx, p, off) })
+}
+
+// CopyTo copies the file from an offset on to a local one, in the kernel if that
+// can be, and returns how many bytes were written. The error is that of Read, but
+// nil at the end of the file, or that of w.
+func (r *Reader) CopyTo(ctx context.Context, w *os.File, off int64) (n int64, err error) {
+	buf := data.Buffer()
+	defer data.Recycle(buf)
+	for err == nil {
+		var m int
+		m, err = r.copyPiece(ctx, w, *buf, off+n)
+		n += int64(m)
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
+
+// copyPiece copies a piece from an offset on.
+func (r *Reader) copyPiece(ctx context.Context, w *os.File, buf []byte, off int64) (int, error) {
+	n, err := r.copyOnce(ctx, w, buf, off)
+	if again(n, err) {
+		n, err = r.persist(ctx, err, func() (int, error) { return r.copyOnce(ctx, w, buf, off) })
+	}
+	var local *localError
+	if errors.As(err, &local) {
+		return n, local.error
+	}
+	return n, proto.ContextError(ctx, err)
+}
+
+// localError is an error of a local file.
+type localError struct{ error }
+
+func again(n int, err error) bool { return n == 0 && retry.Worth(err) }
+
+// persist repeats a try that failed with err until it has brought bytes.
+func (r *Reader) persist(ctx context.Context, err error, try func() (int, error)) (n int, _ error) {
+	first := true
+	err = retry.Do(ctx, r.files.RetryFor, func() error {
+		if !first {
+			n, err = try()
+		}
+		first = false
+		if n > 0 {
+			return retry.Permanent(err)
+		}
+		return err
+	})
+	return n, err
+}
+
+// readOnce reads on the transfer that is under way, or on a new one.
+func (r *Reader) readOnce(ctx context.Context, p []byte, off int64) (int, error) {
+	if err := r.ready(ctx, off); err != nil {
+		return 0, err
+	}
+	n, err := r.run.t.Read(p)
+	return r.took(ctx, n, err)
+}
+
+func (r *Reader) copyOnce(ctx context.Context, w *os.File, buf []byte, off int64) (int, error) {
+	if err := r.ready(ctx, off); err != nil {
+		return 0, err
+	}
+	n, err, werr := r.run.t.CopyTo(w, buf)
+	if werr != nil {
+		// What was read and not written is lost to this transfer.
+		r.drop(ctx, werr)
+		return int(n), &localError{werr}
+	}
+	return r.took(ctx, int(n), err)
+}
+
+// took records the outcome of a read.
+func (r *Reader) took(ctx context.Context, n int, err error) (int, error) {
+	r.pos += int64(n)
+	if n > 0 {
+		r.known, r.broken = begun, false
+		r.meter.moved(ctx, r.progress(), false)
+	}
+	switch {
+	case ctx.Err() != nil:
+		r.drop(ctx, ctx.Err())
+		return n, ctx.Err()
+	case n == 0 && err == io.EOF:
+		return 0, r.settle(ctx)
+	case n == 0 && err != nil:
+		r.drop(ctx, err)
+		return 0, err
+	}
+	r.park()
+	return n, nil
+}
+
+func (r *Reader) progress() trace.Progress {
+	return trace.Progress{Name: r.src.Name, Bytes: r.pos, Total: r.src.Size.Load()}
+}
+
+// park lets others have the connection until the next read. If FEAT has no REST
+// the transfer could not go on then; a steady reader keeps it.
+func (r *Reader) park() {
+	if _, rest := r.run.s.Feature("REST"); r.src.Steady && !rest {
+		return
+	}
+	r.run.lease.Park(r.run.yield)
+}
+
+// ready brings the Reader to the offset, with a transfer under way.
+func (r *Reader) ready(ctx context.Context, off int64) error {
+	if r.end >= 0 && off >= r.end {
+		return io.EOF
+	}
+	if r.run != nil {
+		mine, err := r.run.lease.Unpark(ctx)
+		if !mine {
+			r.forget()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case r.run == nil:
+	case r.pos == off, off > r.pos && off-r.pos <= maxSkip && r.skip(ctx, off-r.pos):
+		return nil
+	default:
+		r.run.t.Abandon(ctx)
+		r.release()
+	}
+	return r.start(ctx, off)
+}
+
+// skip reads n bytes that nobody wants.
+func (r *Reader) skip(ctx context.Context, n int64) bool {
+	m, err := io.CopyN(io.Discard, struct{ io.Reader }{r.run.t}, n)
+	r.pos += m
+	return err == nil && ctx.Err() == nil
+}
+
+// release gives the connection back.
+func (r *Reader) release() {
+	r.run.release()
+	r.run = nil
+}
+
+// forget ends the use of a transfer whose connection is another's.
+func (r *Reader) forget() {
+	r.run.forget()
+	r.run = nil
+}
+
+// drop gives the connection up: it is not known what is on its way there.
+func (r *Reader) drop(ctx context.Context, err error) {
+	r.broken = true
+	r.run.t.Cut(ctx, err)
+	r.release()
+}
+
+// Stop ends the transfer, if there is one. A later read begins anew.
+func (r *Reader) Stop(ctx context.Context) {
+	if r.run == nil {
+		return
+	}
+	if mine, _ := r.run.lease.Unpark(ctx); !mine {
+		r.forget()
+		return
+	}
+	r.run.t.Abandon(ctx)
+	r.release()
+}
+
+// start opens a transfer from the offset on.
+func (r *Reader) start(ctx context.Context, off int64) error {
+	run, err := r.files.start(ctx, func(s *remote.Session) (*transfer.Transfer, error) { return r.open(ctx, s, off) })
+	if err == io.EOF {
+		r.end = off
+	}
+	if err != nil {
+		return err
+	}
+	run.yield = func(ctx context.Context) bool {
+		// It can go on from where it stands.
+		run.t.Abandon(ctx)
+		return true
+	}
+	r.run, r.pos, r.from = run, off, off
+	r.meter.begin()
+	if off > 0 {
+		trace.From(ctx).Resumed(trace.Resume{Name: r.src.Name, Offset: off})
+	}
+	return nil
+}
+
+// open sends RETR, with REST before it if it is to begin in the middle. It
+// returns io.EOF if nothing is left to be read.
+func (r *Reader) open(ctx context.Context, s *remote.Session, off int64) (*transfer.Transfer, error) {
+	if err := r.meet(ctx, s); err != nil {
+		return nil, err
+	}
+	if size := r.src.Size.Load(); off > 0 && off >= size && size >= 0 {
+		// Some refuse REST to the end. What is known of the size may be old.
+		now, err := s.Size(ctx, r.src.Path)
+		if err != nil {
+			return nil, err
+		}
+		if now <= off {
+			return nil, io.EOF
+		}
+		r.src.Size.Store(now)
+	}
+	return s.Read(ctx, r.src.Path, off)
+}
+
+// meet checks that the file is the one that was read before.
+func (r *Reader) meet(ctx context.Context, s *remote.Session) error {
+	switch r.known {
+	case unmet:
+		return r.mark(ctx, s)
+	case marked:
+		return nil
+	}
+	now, err := r.look(ctx, s)
+	if err != nil {
+		return err
+	}
+	return r.was.check(now)
+}
+
+// timedFrom is from what size on a file, in bytes, is asked for its time if the
+// listing told that to the minute or the day: a transfer that breaks goes on
+// then only in the very file that it began in.
+const timedFrom = 64 << 10
+
+// mark notes what the file is before any of it is read.
+func (r *Reader) mark(ctx context.Context, s *remote.Session) error {
+	e := r.src.Entry
+	r.asked = r.src.Asked
+	switch {
+	case r.asked && e.Precision == listing.PrecisionNone:
+		if err := s.ModTime(ctx, r.src.Path, &e); err != nil {
+			return err
+		}
+	case !r.asked && e.Size >= timedFrom && !identityOf(e).sure():
+		if err := s.ForTransfer().ModTime(ctx, r.src.Path, &e); err != nil {
+			return err
+		}
+		r.asked = identityOf(e).sure()
+	}
+	r.was, r.known = identityOf(e), marked
+	return nil
+}
+
+// look describes the file by the questions that was has the answers to.
+func (r *Reader) look(ctx context.Context, s *remote.Session) (identity, error) {
+	if !r.asked {
+		// Of a short file the listing of now is all there is to tell it by.
+		recent := !r.broken && r.was.size >= timedFrom
+		e, err := s.Stat(ctx, r.src.Path, recent)
+		return identityOf(e), err
+	}
+	e := listing.Entry{Type: r.was.kind}
+	var err error
+	if e.Size, err = s.Size(ctx, r.src.Path); err != nil {
+		return identity{}, err
+	}
+	if e.Size < 0 {
+		e, err = s.Stat(ctx, r.src.Path, false)
+		return identityOf(e), err
+	}
+	err = s.ModTime(ctx, r.src.Path, &e)
+	return identityOf(e), err
+}
+
+// settle decides what the end of the data means. It returns io.EOF if the file
+// is complete.
+func (r *Reader) settle(ctx context.Context) error {
+	got := r.received()
+	err := r.run.t.End(ctx, io.EOF)
+	switch {
+	case err == io.EOF, errors.Is(err, proto.ErrShort):
+		// The 150, by which it may be short, is not the last word.
+		err = got.whole(func() (int64, error) { return r.run.s.Size(ctx, r.src.Path) })
+		r.release()
+	case errors.Is(err, proto.ErrNoVerdict):
+		r.release()
+		err = r.confirm(ctx, got, err)
+	default:
+		r.release()
+	}
+	if err == nil {
+		r.end = r.pos
+		r.src.Size.Store(r.pos)
+		r.meter.moved(ctx, r.progress(), true)
+		return io.EOF
+	}
+	r.broken = !errors.Is(err, proto.ErrChanged)
+	if errors.Is(err, proto.ErrShort) {
+		return r.short(got)
+	}
+	return err
+}
+
+// confirm settles a transfer whose closing reply never came.
+func (r *Reader) confirm(ctx context.Context, got received, lost error) error {
+	return r.files.With(ctx, func(s *remote.Session) error {
+		now, err := s.Stat(ctx, r.src.Path, false)
+		if err != nil {
+			return err
+		}
+		return got.confirmed(now.Size, lost)
+	})
+}
+
+// received returns what the transfer has brought.
+func (r *Reader) received() received {
+	got := received{from: r.from, to: r.pos, size: r.src.Size.Load(), unsigned: r.run.t.Unsigned()}
+	if got.size < 0 && got.from == 0 {
+		if n, told := r.run.t.Begun().Announced(); told {
+			got.size = n
+		}
+	}
+	return got
+}
+
+// short is for a server that says a file is complete when it is not: it is
+// asked for the rest, once.
+func (r *Reader) short(got received) error {
+	if r.shortAt == got.to {
+		return &proto.FSError{Kind: proto.ErrShort, Err: fmt.Errorf("%d of %d", got.to, got.size)}
+	}
+	r.shortAt = got.to
+	return proto.ErrShort
+}

@@ -1,0 +1,113 @@
+package stream
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/retry"
+)
+
+// TestReceived decides about downloads that the server calls complete.
+func TestReceived(t *testing.T) {
+	const unasked = -9
+	errSize := errors.New("no answer")
+	for _, c := range []struct {
+		name string
+		got  received
+		now  int64 // the server's answer to SIZE, -1 for none, unasked if there is to be no question
+		err  error // of that question
+		want error
+	}{
+		{"as many as there are", received{0, 100, 100, false}, unasked, nil, nil},
+		{"the rest", received{60, 100, 100, false}, unasked, nil, nil},
+		{"no size, no TLS", received{0, 100, -1, false}, unasked, nil, nil},
+		{"no size, and TLS cut", received{0, 100, -1, true}, 200, nil, proto.ErrShort},
+		{"no size, and TLS that ends like that", received{0, 100, -1, true}, 100, nil, nil},
+		{"no size at all, and TLS cut", received{0, 100, -1, true}, -1, nil, nil},
+		{"the size was old", received{0, 100, 90, false}, 100, nil, nil},
+		{"the size was old, and the start is from before", received{60, 100, 90, false}, 100, nil, proto.ErrChanged},
+		{"short", received{0, 60, 100, false}, 100, nil, proto.ErrShort},
+		{"short, and no SIZE", received{0, 60, 100, false}, -1, nil, proto.ErrShort},
+		{"more than there are", received{0, 120, 100, false}, 100, nil, proto.ErrChanged},
+		{"more than there are, and no SIZE", received{0, 120, 100, false}, -1, nil, proto.ErrChanged},
+		{"it grows", received{0, 120, 100, false}, 140, nil, proto.ErrChanged},
+		{"it cannot be asked", received{0, 60, 100, false}, -1, errSize, errSize},
+	} {
+		asked := false
+		err := c.got.whole(func() (int64, error) {
+			asked = true
+			return c.now, c.err
+		})
+		if !errors.Is(err, c.want) || asked == (c.now == unasked) {
+			t.Errorf("%s: %v, want %v; asked: %v", c.name, err, c.want, asked)
+		}
+	}
+}
+
+// TestConfirmed decides about downloads whose closing reply never came.
+func TestConfirmed(t *testing.T) {
+	lost := &proto.LostError{Err: errors.New("reset")}
+	for _, c := range []struct {
+		name  string
+		got   received
+		now   int64
+		whole bool
+		again bool // the rest is asked for
+	}{
+		{"all is there", received{0, 100, 100, false}, 100, true, false},
+		{"all is there, of no known size", received{0, 100, -1, false}, 100, true, false},
+		{"part", received{0, 60, 100, false}, 100, false, true},
+		{"it grows", received{0, 100, 100, false}, 120, false, true},
+		{"no size", received{0, 100, 100, false}, -1, false, false},
+	} {
+		err := c.got.confirmed(c.now, lost)
+		if (err == nil) != c.whole || retry.Worth(err) != c.again {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// TestWritten decides about files that were written.
+func TestWritten(t *testing.T) {
+	lost := &proto.LostError{Err: errors.New("reset")}
+	for _, c := range []struct {
+		name    string
+		base, n int64
+		have    int64
+		lost    error
+		want    error
+	}{
+		{"right", 0, 100, 100, nil, nil},
+		{"right, behind what was there", 50, 100, 150, nil, nil},
+		{"no size", 0, 100, -1, nil, nil},
+		{"behind what is of no known size", -1, 100, 300, nil, nil},
+		{"short", 0, 100, 60, nil, proto.ErrMismatch},
+		{"empty", 0, 100, 0, nil, proto.ErrMismatch},
+		{"no verdict, and right", 0, 100, 100, lost, nil},
+		{"no verdict, and short", 0, 100, 60, lost, lost},
+		{"no verdict and no size", 0, 100, -1, lost, lost},
+		{"no verdict, behind what is of no known size", -1, 100, 300, lost, lost},
+	} {
+		w := &Writer{base: c.base, n: c.n}
+		if err := w.whole(c.have, c.lost); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
+// TestReadAll reads what came, whatever the server said of its size.
+func TestReadAll(t *testing.T) {
+	data := bytes.Repeat([]byte("0123456789abcdef"), 150_000)
+	for _, size := range []int64{0, 1, int64(len(data)), int64(len(data)) - 1, 1 << 62} {
+		got, err := readAll(bytes.NewReader(data), size)
+		if err != nil || !bytes.Equal(got, data) {
+			t.Errorf("%d bytes were told: read %d of %d, %v", size, len(got), len(data), err)
+		}
+	}
+	small, err := readAll(bytes.NewReader(data[:7]), 1<<62)
+	if err != nil || len(small) != 7 || cap(small) > maxAhead {
+		t.Errorf("%d bytes in %d, %v", len(small), cap(small), err)
+	}
+}

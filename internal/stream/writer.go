@@ -1,0 +1,315 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/ftpnat/ftpnat/internal/data"
+	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/remote"
+	"github.com/ftpnat/ftpnat/internal/retry"
+	"github.com/ftpnat/ftpnat/internal/trace"
+	"github.com/ftpnat/ftpnat/internal/transfer"
+)
+
+// maxHeld is how much of a new file is held back, in bytes. A file that is no
+// larger is sent in one go when it is closed: without waiting for the server's
+// 150, and again if that does not come.
+const maxHeld = 64 << 10
+
+// Target is a file to be written.
+type Target struct {
+	Name   string // in the FS, for progress
+	Path   string // in the directory of the pool
+	Total  int64  // size that it will have, for progress; -1 if it is not known
+	Append bool   // what is there stays
+	// From is where a file goes on that another Writer began and could not
+	// end; zero to begin.
+	From int64
+}
+
+// Writer writes a file over connections that come and go: an upload that stands
+// idle is ended if others need its connection, and what follows is appended.
+// Its methods are for one goroutine at a time.
+type Writer struct {
+	files Files
+	to    Target
+	run   *run // nil if no transfer is under way
+
+	base  int64  // size of the file before; -1 if it is not known
+	n     int64  // bytes taken
+	held  []byte // taken and not sent yet: all there is so far
+	begun bool   // the server has been given the file
+	err   error  // the first, which all that follows returns
+	meter meter
+}
+
+// Writer returns a Writer of a file. No command is sent before there is more
+// than 64 KiB, or Close is called.
+func (f Files) Writer(to Target) *Writer { return &Writer{files: f, to: to, base: to.From} }
+
+// SetTotal sets the size that the file will have, for progress.
+func (w *Writer) SetTotal(n int64) { w.to.Total = n }
+
+// Size returns where the file ends.
+func (w *Writer) Size() int64 { return max(w.base, 0) + w.n }
+
+// Write sends p.
+func (w *Writer) Write(ctx context.Context, p []byte) (int, error) {
+	if w.err != nil {
+		return 0, w.err
+	}
+	if w.holds(len(p)) {
+		w.held = append(w.held, p...)
+		w.n += int64(len(p))
+		return len(p), nil
+	}
+	if err := w.ready(ctx); err != nil {
+		return 0, w.broke(err)
+	}
+	n, err := w.run.t.Write(p)
+	return n, w.sent(ctx, int64(n), err)
+}
+
+// holds reports whether n more bytes can be held back.
+func (w *Writer) holds(n int) bool {
+	return !w.begun && !w.to.Append && w.to.From == 0 && w.run == nil && len(w.held)+n <= maxHeld
+}
+
+// A SourceError is the error of what ReadFrom reads. The Writer is as good as
+// before. It has no Unwrap: whatever it is, it is none of the server.
+type SourceError struct{ Err error }
+
+func (e *SourceError) Error() string { return e.Err.Error() }
+
+// ReadFrom sends all that r has. A local file is sent by the kernel if that can
+// be; while anything else is read, others can have the connection. An error of
+// r is a *SourceError.
+func (w *Writer) ReadFrom(ctx context.Context, r io.Reader) (n int64, err error) {
+	buf := data.Buffer()
+	defer data.Recycle(buf)
+	file, local := data.Regular(r)
+	local = local && !w.holds(rest(file))
+	var src io.Reader = file
+	for {
+		var m int64
+		var rerr error
+		if local {
+			m, err, rerr = w.sendPiece(ctx, src, *buf)
+		} else {
+			m, err, rerr = w.copyPiece(ctx, r, *buf)
+		}
+		n += m
+		switch {
+		case err != nil:
+			return n, err
+		case rerr == io.EOF:
+			return n, nil
+		case rerr != nil:
+			return n, &SourceError{rerr}
+		}
+	}
+}
+
+// rest returns how many bytes of a file are still to be read, at most so many
+// that they cannot be held back.
+func rest(file data.File) int {
+	info, err := file.Stat()
+	if err != nil {
+		return maxHeld + 1
+	}
+	at, err := file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return maxHeld + 1
+	}
+	return int(min(info.Size()-at, maxHeld+1))
+}
+
+// sendPiece sends a piece of a local file, in the kernel if that can be.
+func (w *Writer) sendPiece(ctx context.Context, file io.Reader, buf []byte) (n int64, err, rerr error) {
+	if w.err != nil {
+		return 0, w.err, nil
+	}
+	if err := w.ready(ctx); err != nil {
+		return 0, w.broke(err), nil
+	}
+	n, err, rerr = w.run.t.CopyFrom(file, buf)
+	return n, w.sent(ctx, n, err), rerr
+}
+
+// copyPiece sends a piece of what r has, by way of memory.
+func (w *Writer) copyPiece(ctx context.Context, r io.Reader, buf []byte) (n int64, err, rerr error) {
+	m, rerr := r.Read(buf)
+	if m > 0 {
+		m, err = w.Write(ctx, buf[:m])
+	}
+	return int64(m), err, rerr
+}
+
+// sent records the outcome of a write.
+func (w *Writer) sent(ctx context.Context, n int64, err error) error {
+	w.n += n
+	w.meter.moved(ctx, w.progress(), false)
+	if err = w.flowing(ctx, err); err != nil {
+		return w.broke(err)
+	}
+	w.run.lease.Park(w.run.yield)
+	return nil
+}
+
+// flowing ends a transfer on which a write failed, or whose context has ended.
+// Why the server stopped reading is better than that it did.
+func (w *Writer) flowing(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		w.cut(ctx, ctx.Err())
+		return ctx.Err()
+	case err != nil:
+		verdict := w.run.t.End(ctx, err)
+		w.release()
+		if proto.RefusedAt(verdict) {
+			return verdict
+		}
+	}
+	return err
+}
+
+func (w *Writer) progress() trace.Progress {
+	return trace.Progress{Name: w.to.Name, Upload: true, Bytes: w.Size(), Total: w.to.Total}
+}
+
+// broke makes an error final: what the server has of the bytes so far is not
+// known.
+func (w *Writer) broke(err error) error {
+	if w.err == nil {
+		w.err = err
+	}
+	return w.err
+}
+
+// cut ends the transfer so that the file does not look complete.
+func (w *Writer) cut(ctx context.Context, err error) {
+	w.run.t.Cut(ctx, err)
+	w.release()
+}
+
+// ready sees to a transfer that is under way.
+func (w *Writer) ready(ctx context.Context) error {
+	if err := w.regain(ctx); err != nil || w.run != nil {
+		return err
+	}
+	if err := w.start(ctx, false); err != nil {
+		return err
+	}
+	held := w.held
+	w.held = nil
+	if len(held) == 0 {
+		return nil
+	}
+	_, err := w.run.t.Write(held)
+	return w.flowing(ctx, err)
+}
+
+// start opens a transfer. Until a byte was sent it can be tried again. whole
+// says that what is held is all of the file, and is to be sent with it.
+func (w *Writer) start(ctx context.Context, whole bool) error {
+	var lost error
+	err := retry.Do(ctx, w.files.RetryFor, func() error {
+		err := w.startOnce(ctx, whole)
+		if errors.Is(err, proto.ErrNoVerdict) {
+			lost = err
+		}
+		return err
+	})
+	if err == nil {
+		return nil
+	}
+	if lost != nil && !errors.Is(err, proto.ErrNoVerdict) {
+		// A server that replaces nothing may have it all from before.
+		err = errors.Join(lost, err)
+	}
+	return w.explained(ctx, err)
+}
+
+func (w *Writer) startOnce(ctx context.Context, whole bool) error {
+	run, err := w.files.start(ctx, func(s *remote.Session) (*transfer.Transfer, error) {
+		s.Server.Changed()
+		return w.open(ctx, s, whole)
+	})
+	if err != nil {
+		return err
+	}
+	if w.begun || w.to.From > 0 {
+		trace.From(ctx).Resumed(trace.Resume{Name: w.to.Name, Upload: true, Offset: w.Size()})
+	}
+	w.run, w.begun = run, true
+	w.lend(ctx)
+	w.meter.begin()
+	return nil
+}
+
+// open sends the command that goes on where the file ends.
+func (w *Writer) open(ctx context.Context, s *remote.Session, whole bool) (*transfer.Transfer, error) {
+	path := w.to.Path
+	switch {
+	case w.begun || w.to.Append:
+		return w.extend(ctx, s)
+	case w.to.From == 0:
+		if whole {
+			return s.Write(ctx, path, remote.Put{Whole: true, Body: w.held})
+		}
+		return s.Write(ctx, path, remote.Put{})
+	}
+	// After a break an old session may still be writing what it got. Written
+	// at its place the same does no harm; appended it would be there twice.
+	t, err := s.Write(ctx, path, remote.Put{Offset: w.base})
+	if err == nil || !proto.RefusedAt(err) {
+		return t, err
+	}
+	return s.Write(ctx, path, remote.Put{Append: true})
+}
+
+// extend goes on with a file of which the server said that it has all so far,
+// or that was there before.
+func (w *Writer) extend(ctx context.Context, s *remote.Session) (*transfer.Transfer, error) {
+	have, err := s.Size(ctx, w.to.Path)
+	if err != nil {
+		return nil, err
+	}
+	if !w.begun {
+		w.base = max(have, -1)
+	} else if have >= 0 && w.base >= 0 && have != w.Size() {
+		return nil, w.mismatch(have)
+	}
+	t, err := s.Write(ctx, w.to.Path, remote.Put{Append: true})
+	if err == nil || w.to.Append || !proto.RefusedAt(err) {
+		return t, err
+	}
+	return s.Write(ctx, w.to.Path, remote.Put{Offset: w.Size()})
+}
+
+// explained finds out what a refusal of the file means. No connection must be
+// in use.
+func (w *Writer) explained(ctx context.Context, err error) error {
+	if !remote.Explainable(w.to.Path, err) {
+		return err
+	}
+	// Without a connection, what the server said is the error.
+	_ = w.files.With(ctx, func(s *remote.Session) error {
+		err = s.Explain(ctx, remote.OpWrite, w.to.Path, err)
+		return nil
+	})
+	return err
+}
+
+func (w *Writer) release() {
+	w.run.release()
+	w.run = nil
+}
+
+// forget ends the use of a transfer whose connection is another's.
+func (w *Writer) forget() {
+	w.run.forget()
+	w.run = nil
+}

@@ -1,0 +1,316 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ftpnat/ftpnat/internal/control"
+	"github.com/ftpnat/ftpnat/internal/path"
+	"github.com/ftpnat/ftpnat/internal/plan"
+	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/trace"
+)
+
+// Open opens a data connection and has the server begin to use it for req. An
+// error that is no *proto.NegotiateError is about req itself or the context: the
+// server's refusal of a file is a *proto.Error, and proto.ErrNoRestart too if it
+// is for the offset. If req is a whole upload, an error that is
+// proto.ErrNoVerdict leaves open whether the server has the file.
+func (e *Engine) Open(ctx context.Context, req Request) (*Transfer, error) {
+	if err := control.CheckCommand(req.Line); err != nil {
+		return nil, err
+	}
+	e.headStart(ctx)
+	defer func() { e.port = nil }()
+	if err := e.ready(ctx); err != nil {
+		return nil, err
+	}
+	e.path.Recall()
+	e.attempts = e.attempts[:0]
+	t, early, err := e.fast(ctx, req)
+	if t != nil || err != nil {
+		return t, err
+	}
+	if early == nil {
+		early = new(tooEarly)
+	}
+	t, err = e.plainly(ctx, req, early.first)
+	switch {
+	case err == nil:
+		e.compare(ctx, early, e.path.Proven())
+	case early.noVerdict != nil:
+		// A server that replaces nothing refuses what it has got already.
+		err = errors.Join(early.noVerdict, err)
+	}
+	return t, err
+}
+
+// compare records what it tells about offers that the plain way has worked, by
+// step, after a try to be faster.
+func (e *Engine) compare(ctx context.Context, early *tooEarly, step plan.Step) {
+	e.missed = false
+	if !early.blamed || early.step != step {
+		return
+	}
+	if e.path.Learn(path.Ahead, false) {
+		trace.From(ctx).Notef("what is sent ahead of need opens no data connections here: nothing more is")
+	}
+}
+
+// plainly makes the transfer one command at a time. first is an attempt that was
+// made already; nil for none.
+func (e *Engine) plainly(ctx context.Context, req Request, first *attempt) (*Transfer, error) {
+	t, err := e.negotiate(ctx, req, first)
+	if err != nil || !req.Whole {
+		return t, err
+	}
+	if err := t.sendBody(ctx); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// negotiate goes through the plan until a step works: first quickly over all
+// steps, then with patience over those that met silence. Whatever a step does to
+// the control connection, the next one finds one in the same state.
+func (e *Engine) negotiate(ctx context.Context, req Request, first *attempt) (*Transfer, error) {
+	quick := plan.Quick(e.RTT(), e.cfg.Attempt)
+	n := &negotiation{e: e, req: req, first: first}
+	t, silent, err := n.pass(ctx, &course{steps: e.path.Steps(e.sealed())}, quick)
+	patient := plan.Patient(quick, len(silent), e.cfg.Attempt)
+	if t == nil && err == nil && len(silent) > 0 && patient != quick {
+		t, _, err = n.pass(ctx, &course{steps: silent, last: true}, patient)
+	}
+	if t == nil && err == nil {
+		err = e.failed(nil)
+	}
+	return t, err
+}
+
+// sealed reports whether no box on the way can read the commands.
+func (e *Engine) sealed() bool {
+	conn := e.sess.Live()
+	if conn == nil {
+		return false
+	}
+	_, ok := conn.TLS()
+	return ok
+}
+
+// failed returns the error of a negotiation; err is why not all was tried.
+func (e *Engine) failed(err error) error {
+	return &proto.NegotiateError{Server: e.cfg.Server, Attempts: e.Attempts(), Err: err}
+}
+
+// gaveUp says that there is no control connection to go on with.
+func (e *Engine) gaveUp(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if len(e.attempts) == 0 {
+		return err
+	}
+	return e.failed(fmt.Errorf("the control connection could not be opened again: %w", proto.Opaque(err)))
+}
+
+// idleDoubt is how long a control connection may have been idle and not be
+// doubted. NATs are known to forget one after 5 s.
+const idleDoubt = 4 * time.Second
+
+// idle returns for how long nothing came on the control connection.
+func (e *Engine) idle() time.Duration {
+	if conn := e.sess.Live(); conn != nil {
+		return conn.Idle()
+	}
+	return 0
+}
+
+// negotiation is one pass, or two, through the plan.
+type negotiation struct {
+	e     *Engine
+	req   Request
+	first *attempt // made already, of the first step; nil for none
+	again bool     // a step was repeated because of what was changed
+}
+
+// pass tries the steps of a course in order until one works. It returns those
+// that met silence, and after them those that were left out because of it.
+func (n *negotiation) pass(ctx context.Context, c *course, timers plan.Timers) (t *Transfer, silent []plan.Step, err error) {
+	e := n.e
+	for len(c.steps) > 0 {
+		step := c.steps[0]
+		a, t, err := n.try(ctx, step, timers)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case a.Err == errSameAddress:
+			// The step would repeat another one: nothing was tried.
+			c.steps = c.steps[1:]
+			continue
+		case a.again && !n.again:
+			trace.From(ctx).Notef("%v: once more: %v", a.Mode, a.Err)
+			n.again = true
+			continue
+		}
+		e.made(ctx, a)
+		if a.Cause == proto.OK {
+			e.path.Worked(step)
+			return t, nil, nil
+		}
+		if a.Cause.Lethal() && a.idle > idleDoubt && !c.stale {
+			// More likely a NAT had forgotten the connection, or the server
+			// had: the mode is not to blame before it failed on a fresh one.
+			c.stale = true
+			continue
+		}
+		e.path.Failed(step, a.Cause)
+		if a.Cause == proto.TLSReuseRequired || a.Cause == proto.TLSFailed {
+			// The path is not at fault: no other mode does better.
+			return nil, nil, e.failed(nil)
+		}
+		c.failed(a.Cause)
+	}
+	return nil, append(c.silent, c.left...), nil
+}
+
+// try returns an attempt at a step: the one that was made already, or a new one
+// on a control connection without a reply outstanding.
+func (n *negotiation) try(ctx context.Context, step plan.Step, timers plan.Timers) (*attempt, *Transfer, error) {
+	if a := n.first; a != nil {
+		n.first = nil
+		if a.step == step {
+			return a, nil, nil
+		}
+	}
+	if err := n.e.clear(ctx); err != nil {
+		return nil, nil, n.e.gaveUp(ctx, err)
+	}
+	a := n.e.attempt(n.req, step, timers)
+	t, err := a.run(ctx)
+	return a, t, err
+}
+
+// made records an attempt.
+func (e *Engine) made(ctx context.Context, a *attempt) {
+	e.attempts = append(e.attempts, a.Attempt)
+	trace.From(ctx).Attempted(a.Attempt)
+}
+
+// course is what is ahead of a pass, as the failures on its way change it.
+type course struct {
+	steps  []plan.Step // still to be tried; the first is the one under way
+	silent []plan.Step // that met silence
+	left   []plan.Step // left out because of that
+	last   bool        // leave none out
+	badIP  bool        // the server has found the data connection's address wrong
+	stale  bool        // a step was repeated because the control connection had been idle
+}
+
+// failed goes on to the next step, by why the one under way failed.
+func (c *course) failed(cause proto.Cause) {
+	step, next := c.steps[0], c.steps[1:]
+	if cause.Silent() {
+		c.silent = append(c.silent, step)
+	}
+	switch {
+	case cause == proto.BadIP && !c.badIP:
+		// One of several addresses of a NAT may be the right one.
+		c.badIP, next = true, c.steps
+	case cause == proto.BadIP:
+		// The same mode twice, and the same answer: that is how this
+		// network leaves. Coming in may be another matter.
+		next = slices.DeleteFunc(slices.Clone(next), func(s plan.Step) bool { return s.Mode.Passive() })
+	case cause == proto.ControlReset:
+		// Perhaps for its address alone: the others come last.
+		same, rest := splitMode(next, step.Mode)
+		next = slices.Concat(rest, same)
+	case cause == proto.ControlSilent && !c.last:
+		// The same again would cost as much and hardly do better.
+		same, rest := splitMode(next, step.Mode)
+		next, c.left = rest, append(c.left, same...)
+	}
+	c.steps = next
+}
+
+// splitMode separates the steps of a mode from the others.
+func splitMode(steps []plan.Step, m proto.Mode) (same, rest []plan.Step) {
+	for _, s := range steps {
+		if s.Mode == m {
+			same = append(same, s)
+		} else {
+			rest = append(rest, s)
+		}
+	}
+	return same, rest
+}
+
+// errSameAddress says that a public address is the local one, or that there is
+// none.
+var errSameAddress = errors.New("the address was tried before")
+
+// attempt is one try to open a data connection for a request.
+type attempt struct {
+	proto.Attempt
+	e      *Engine
+	req    Request
+	step   plan.Step
+	timers plan.Timers
+	idle   time.Duration // of the control connection before
+	again  bool          // what made it fail was changed meanwhile
+}
+
+func (e *Engine) attempt(req Request, step plan.Step, timers plan.Timers) *attempt {
+	a := &attempt{e: e, req: req, step: step, timers: timers, idle: e.idle()}
+	a.Mode, a.Start = step.Mode, time.Now()
+	return a
+}
+
+// run takes the step. A failure of the step is in the Attempt; an error ends the
+// negotiation.
+func (a *attempt) run(ctx context.Context) (*Transfer, error) {
+	var t *Transfer
+	var err error
+	if a.step.Mode.Passive() {
+		t, err = a.passive(ctx)
+	} else {
+		t, err = a.active(ctx)
+	}
+	if err == nil {
+		err = t.begin(ctx)
+	}
+	if err == nil {
+		a.Elapsed = time.Since(a.Start)
+		return t, nil
+	}
+	if t != nil {
+		t.Close()
+	}
+	return nil, a.failed(ctx, err)
+}
+
+// failed records why the attempt has failed. It returns an error that is none of
+// the way: that ends the negotiation.
+func (a *attempt) failed(ctx context.Context, err error) error {
+	a.Elapsed = time.Since(a.Start)
+	if ctx.Err() != nil {
+		// A reply may be outstanding that nobody waits for any more.
+		a.e.sess.Drop(ctx, ctx.Err())
+		return ctx.Err()
+	}
+	var f *fault
+	if !errors.As(err, &f) {
+		if a.step.Mode.Passive() && a.Used.IsValid() {
+			// The server refuses the file and not the way to it.
+			a.e.path.Worked(a.step)
+		}
+		return err
+	}
+	a.Cause, a.Err, a.again = f.cause, proto.Opaque(f.err), f.again
+	if f.reply.Code != 0 {
+		a.Reply = f.reply
+	}
+	return nil
+}
