@@ -1,6 +1,9 @@
 package listing
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // A clock is a date and time of day as a listing gives it.
 type clock struct {
@@ -16,7 +19,10 @@ func (c clock) valid() bool {
 }
 
 func daysIn(year, month int) int {
-	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
+	if month == 2 && year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+		return 29
+	}
+	return int([...]int8{31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}[month-1])
 }
 
 func (c clock) in(loc *time.Location) time.Time {
@@ -47,26 +53,38 @@ const futureSlack = 24 * time.Hour
 // conclude sets the year that ls omits for recent files: the latest one in which
 // the date exists and is not in the future. For February 29 that may be up to
 // eight years back.
-func (c clock) conclude(now time.Time) (clock, bool) {
-	limit := now.Add(futureSlack)
-	for c.year = limit.Year(); c.year >= limit.Year()-8; c.year-- {
-		if c.valid() && !c.in(now.Location()).After(limit) {
+func (p *Parser) conclude(c clock) (clock, bool) {
+	if c.month < 1 || c.month > 12 {
+		return c, false
+	}
+	for c.year = p.limitYear; c.year >= p.limitYear-8; c.year-- {
+		if c.valid() && (c.year < p.limitYear || !c.after(p.limit)) {
 			return c, true
 		}
 	}
 	return c, false
 }
 
+// after reports whether c is later than t is where c is.
+func (c clock) after(t clock) bool {
+	switch {
+	case c.month != t.month:
+		return c.month > t.month
+	case c.day != t.day:
+		return c.day > t.day
+	}
+	return (c.hour*60+c.min)*60+c.sec > (t.hour*60+t.min)*60+t.sec
+}
+
 // fullYear completes a year of two digits: 70 to 99 are in the last century. Three
 // digits are a count from 1900, as careless programs print them.
-func fullYear(digits string) (int, bool) {
-	y, ok := smallInt(digits)
+func fullYear(y, digits int) (int, bool) {
 	switch {
-	case !ok || len(digits) < 2:
+	case digits < 2 || digits > 4:
 		return 0, false
-	case len(digits) == 3:
+	case digits == 3:
 		return 1900 + y, true
-	case len(digits) == 4:
+	case digits == 4:
 		return y, y > 0
 	case y < 70:
 		return 2000 + y, true
@@ -75,13 +93,38 @@ func fullYear(digits string) (int, bool) {
 	}
 }
 
-// timeOfDay reads H:MM, H:MM:SS and H:MM:SS.fraction into c.
+// yearOf reads a year of two to four digits.
+func yearOf(word string) (int, bool) {
+	y, ok := smallInt(word)
+	if !ok {
+		return 0, false
+	}
+	return fullYear(y, len(word))
+}
+
+// timeOfDay reads H:MM, H.MM, H:MM:SS and H:MM:SS.fraction, with AM or PM behind
+// it or not, into c. It changes nothing if there is no such time.
 func (c *clock) timeOfDay(s string) bool {
+	var half byte
+	if n := len(s); n > 0 && !isDigit(s[n-1]) {
+		start := strings.IndexAny(s, "AaPp")
+		if start < 0 {
+			return false
+		}
+		var ok bool
+		if half, ok = halfOfDay(s[start:]); !ok {
+			return false
+		}
+		s = s[:start]
+	}
+	if len(s) == 5 && s[2] == ':' && isNumber(s[:2]) && isNumber(s[3:]) {
+		return c.setTimeOfDay([3]int{int(s[0]-'0')*10 + int(s[1]-'0'), int(s[3]-'0')*10 + int(s[4]-'0')}, 2, "", half)
+	}
 	var part [3]int
 	n, start := 0, 0
 	fraction := ""
 	for i := 0; i <= len(s); i++ {
-		if i < len(s) && s[i] >= '0' && s[i] <= '9' {
+		if i < len(s) && isDigit(s[i]) {
 			continue
 		}
 		v, ok := smallInt(s[start:i])
@@ -95,11 +138,26 @@ func (c *clock) timeOfDay(s string) bool {
 			}
 			break
 		}
-		if i < len(s) && s[i] != ':' {
+		if i < len(s) && s[i] != ':' && (s[i] != '.' || n != 1 || len(s) > len("03.04")) {
 			return false
 		}
 	}
-	if n < 2 || part[0] > 23 || part[1] > 59 || part[2] > 60 {
+	return n >= 2 && c.setTimeOfDay(part, n, fraction, half)
+}
+
+// setTimeOfDay sets n parts of a time. In the halves of a day hours begin with 12;
+// some say 0 in the first.
+func (c *clock) setTimeOfDay(part [3]int, n int, fraction string, half byte) bool {
+	switch {
+	case half != 0 && part[0] > 12, half == 'p' && part[0] == 0:
+		return false
+	case half != 0:
+		part[0] %= 12
+		if half == 'p' {
+			part[0] += 12
+		}
+	}
+	if part[0] > 23 || part[1] > 59 || part[2] > 60 {
 		return false
 	}
 	c.hour, c.min, c.sec, c.nsec = part[0], part[1], part[2], nanoseconds(fraction)
@@ -114,8 +172,21 @@ func (c *clock) timeOfDay(s string) bool {
 	return true
 }
 
+func halfOfDay(word string) (byte, bool) {
+	switch word {
+	case "AM", "am", "A", "a", "Am":
+		return 'a', true
+	case "PM", "pm", "P", "p", "Pm":
+		return 'p', true
+	}
+	return 0, false
+}
+
 // nanoseconds reads the digits behind a decimal point.
 func nanoseconds(digits string) int {
+	if digits == "" {
+		return 0
+	}
 	n := 0
 	for i := range 9 {
 		n *= 10
@@ -126,16 +197,45 @@ func nanoseconds(digits string) int {
 	return n
 }
 
-// zone reads +hhmm or -hhmm.
-func zone(s string) (*time.Location, bool) {
+// zone reads +hhmm or -hhmm. Lines that have one have mostly the same.
+func (p *Parser) zone(s string) (*time.Location, bool) {
 	if len(s) != 5 || s[0] != '+' && s[0] != '-' || !isNumber(s[1:]) {
 		return nil, false
 	}
 	h, _ := smallInt(s[1:3])
 	m, _ := smallInt(s[3:5])
+	if h >= 24 || m >= 60 {
+		return nil, false
+	}
 	seconds := (h*60 + m) * 60
 	if s[0] == '-' {
 		seconds = -seconds
 	}
-	return time.FixedZone("", seconds), h < 24 && m < 60
+	if p.zoneLoc == nil || p.zoneSeconds != seconds {
+		p.zoneSeconds, p.zoneLoc = seconds, time.FixedZone("", seconds)
+	}
+	return p.zoneLoc, true
+}
+
+// A dayCache holds the beginning of one day: files come in runs.
+type dayCache struct {
+	year, month, day int
+	unix             int64
+}
+
+// setTime sets a time in the server's zone that exists.
+func (p *Parser) setTime(e *Entry, c clock) {
+	if p.loc != time.UTC {
+		e.setTime(c, p.loc)
+		return
+	}
+	if c.year <= noDate {
+		return
+	}
+	if d := &p.days; d.year != c.year || d.month != c.month || d.day != c.day {
+		d.year, d.month, d.day = c.year, c.month, c.day
+		d.unix = time.Date(c.year, time.Month(c.month), c.day, 0, 0, 0, 0, time.UTC).Unix()
+	}
+	e.ModTime = time.Unix(p.days.unix+int64((c.hour*60+c.min)*60+c.sec), int64(c.nsec)).UTC()
+	e.Precision = c.precision
 }

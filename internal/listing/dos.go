@@ -12,97 +12,82 @@ import "strings"
 // one comes that cannot be that.
 func (p *Parser) dos(line string) (Entry, bool, string) {
 	var f fields
-	f.split(line)
-	if f.n < 4 || line[0] < '0' || line[0] > '9' {
+	f.splitN(strings.TrimLeft(line, " "), 6)
+	if f.n < 3 || !isDigit(f.at(0)[0]) {
 		return Entry{}, false, notMine
 	}
-	if _, ok := threeNumbers(f.at(0)); !ok {
-		return Entry{}, false, notMine
-	}
-	c, ok := p.dosDate(f.at(0))
+	c, late, ok := p.dosDate(f.at(0))
 	if !ok {
-		return Entry{}, false, "no such date"
+		return Entry{}, false, notMine
 	}
+	known := c.precision != PrecisionNone
+	last, timed := c.dosTime(&f)
+	if strings.HasPrefix(f.at(1), "<") {
+		last = 0 // no time at all
+	}
+	late.at(c)
 	e := Entry{Size: -1}
-	last, ok := c.dosTime(&f)
-	if !ok || !e.setTime(c, p.loc) {
-		return Entry{}, false, "no such time"
+	if reason := e.dosTail(&f, last+1); reason != "" {
+		return Entry{}, false, reason
 	}
-	return e.dosTail(&f, last+1)
+	p.setDated(&e, c, late, known && timed, timed)
+	return e, false, ""
 }
 
-func (p *Parser) dosDate(word string) (clock, bool) {
-	if strings.Contains(word, ".") {
-		return p.orders.date(word, p.now.Year(), orderDMY, orderYMD)
+// setDated sets a time of a table that has dates of numbers.
+func (p *Parser) setDated(e *Entry, c clock, l late, known, timed bool) {
+	if l.kind != lateNot && timed {
+		e.late = l
+		p.needsSettling = true
 	}
-	return p.orders.date(word, p.now.Year(), orderMDY, orderDMY, orderYMD)
+	if known && c.valid() {
+		p.setTime(e, c)
+	}
+}
+
+func (p *Parser) dosDate(word string) (clock, late, bool) {
+	if strings.Contains(word, ".") {
+		return p.ordered(word, orderDMY, orderYMD)
+	}
+	return p.ordered(word, orderMDY, orderDMY, orderYMD)
 }
 
 // dosTime reads 15:04, 03:04PM, 03:04P and "03:04 PM" and returns the index of
-// its last word.
+// its last word, and whether there is such a time.
 func (c *clock) dosTime(f *fields) (last int, ok bool) {
-	last = 1
-	word := f.at(1)
-	var half byte
-	if i := strings.IndexAny(word, "AaPp"); i > 0 {
-		half, ok = halfOfDay(word[i:])
-		if !ok {
-			return 0, false
+	if half := f.at(2); len(half) == 2 {
+		if _, ok := halfOfDay(half); ok {
+			return 2, c.timeOfDay(f.at(1) + half)
 		}
-		word = word[:i]
-	} else if h, ok := halfOfDay(f.at(2)); ok && len(f.at(2)) == 2 {
-		half, last = h, 2
 	}
-	if !c.timeOfDay(word) {
-		return 0, false
-	}
-	if half == 0 {
-		return last, true
-	}
-	if c.hour < 1 || c.hour > 12 {
-		return 0, false
-	}
-	c.hour %= 12
-	if half == 'p' {
-		c.hour += 12
-	}
-	return last, true
-}
-
-func halfOfDay(word string) (byte, bool) {
-	switch word {
-	case "AM", "am", "A", "a":
-		return 'a', true
-	case "PM", "pm", "P", "p":
-		return 'p', true
-	}
-	return 0, false
+	return 1, c.timeOfDay(f.at(1))
 }
 
 // dosTail reads a size or a tag, which is the word with index i, and the name.
-func (e *Entry) dosTail(f *fields, i int) (Entry, bool, string) {
-	word, rest := f.at(i), ""
-	if i < f.n {
-		rest = f.after(i)
+func (e *Entry) dosTail(f *fields, i int) (reason string) {
+	word := f.at(i)
+	if word == "" {
+		return "neither a size nor <DIR>"
 	}
-	if size, ok := groupedSize(word); ok {
+	rest := f.after(i)
+	if size, ok := groupedSize(word); ok || isNumber(word) || word[0] == '-' && isNumber(word[1:]) {
 		e.Type, e.Size = TypeFile, size
 		e.Name = strings.TrimPrefix(rest, " ")
-		return *e, false, ""
+		return ""
 	}
 	e.Name = dosName(word, rest)
-	switch {
-	case strings.EqualFold(word, "<DIR>"):
+	switch strings.ToUpper(word) {
+	case "<DIR>", "<REP>", "[DIR]": // REP in French
 		e.Type = TypeDir
-	case strings.EqualFold(word, "<JUNCTION>"), strings.EqualFold(word, "<SYMLINKD>"), strings.EqualFold(word, "<SYMLINK>"):
+	case "<JUNCTION>", "<SYMLINKD>", "<SYMLINK>":
 		e.Type = TypeLink
 		if at := strings.Index(e.Name, " ["); at > 0 && strings.HasSuffix(e.Name, "]") {
 			e.Name, e.Target = e.Name[:at], e.Name[at+2:len(e.Name)-1]
 		}
 	default:
-		return Entry{}, false, "neither a size nor <DIR>"
+		return "neither a size nor <DIR>"
 	}
-	return *e, false, ""
+	return ""
 }
 
 // dosName takes the padding off a name behind a tag. The tag's column is 15 wide;
@@ -115,13 +100,13 @@ func dosName(tag, rest string) string {
 	return strings.TrimLeft(rest, " \t")
 }
 
-// groupedSize reads a number that may have a comma or a point between groups of
-// three digits.
+// groupedSize reads a number that may have a comma, a point or an apostrophe
+// between groups of three digits.
 func groupedSize(word string) (int64, bool) {
 	if n, ok := parseSize(word); ok {
 		return n, ok
 	}
-	sep := strings.IndexAny(word, ",.")
+	sep := strings.IndexAny(word, ",.'")
 	if sep < 1 || sep > 3 {
 		return -1, false
 	}

@@ -88,6 +88,9 @@ type Entry struct {
 	// Raw is the line that the entry was read from. A VMS entry that spans two
 	// lines has them joined by a newline.
 	Raw string
+
+	late  late    // for Parser.Settle
+	doubt padding // the name may begin with a blank; All waits for a line that shows it
 }
 
 // ValidName reports whether name can be one entry of a directory: it is not

@@ -18,14 +18,14 @@ func (p *Parser) eplf(line string) (Entry, bool, string) {
 	}
 	e := Entry{Name: name, Type: TypeOther, Size: -1}
 	for fact := range strings.SplitSeq(facts[1:], ",") {
-		if fact != "" && !e.setEPLF(fact[0], fact[1:]) {
-			return Entry{}, false, "malformed fact " + strconv.Quote(fact[:1])
+		if fact != "" {
+			e.setEPLF(fact[0], fact[1:])
 		}
 	}
 	return e, false, ""
 }
 
-func (e *Entry) setEPLF(kind byte, value string) (ok bool) {
+func (e *Entry) setEPLF(kind byte, value string) {
 	switch kind {
 	case '/':
 		e.Type = TypeDir
@@ -34,20 +34,23 @@ func (e *Entry) setEPLF(kind byte, value string) (ok bool) {
 			e.Type = TypeFile
 		}
 	case 's':
-		e.Size, ok = parseSize(value)
-		return ok
+		e.Size, _ = parseSize(value)
 	case 'm':
-		seconds, err := strconv.ParseInt(value, 10, 40)
-		if t := time.Unix(seconds, 0).UTC(); !t.IsZero() {
-			e.ModTime, e.Precision, e.Absolute = t, PrecisionSecond, true
+		if seconds, err := strconv.ParseInt(value, 10, 40); err == nil {
+			e.setUnixSeconds(seconds)
 		}
-		return err == nil
 	case 'i':
 		e.Unique = value
 	case 'u':
 		if mode, ok := strings.CutPrefix(value, "p"); ok {
-			return e.setMode(mode)
+			e.setMode(mode)
 		}
 	}
-	return true
+}
+
+// setUnixSeconds sets a time that is counted from 1970.
+func (e *Entry) setUnixSeconds(seconds int64) {
+	if t := time.Unix(seconds, 0).UTC(); !t.IsZero() && seconds < 1<<40 {
+		e.ModTime, e.Precision, e.Absolute = t, PrecisionSecond, true
+	}
 }

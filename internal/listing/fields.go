@@ -16,9 +16,12 @@ type fields struct {
 	pos  [maxFields][2]int
 }
 
-func (f *fields) split(line string) {
+func (f *fields) split(line string) { f.splitN(line, maxFields) }
+
+// splitN takes no more than n words.
+func (f *fields) splitN(line string, n int) {
 	f.line, f.n = line, 0
-	for i := 0; f.n < maxFields; f.n++ {
+	for i := 0; f.n < n; f.n++ {
 		for i < len(line) && (line[i] == ' ' || line[i] == '\t') {
 			i++
 		}
@@ -44,18 +47,44 @@ func (f *fields) at(i int) string {
 // after returns what follows the word with index i.
 func (f *fields) after(i int) string { return f.line[f.pos[i][1]:] }
 
+// rest returns what follows the word with index i, without blanks around it.
+func (f *fields) rest(i int) string { return strings.Trim(f.after(i), " \t") }
+
 func isNumber(s string) bool {
-	return s != "" && strings.Trim(s, "0123456789") == ""
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
 }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 // parseSize reads a number of bytes; ok is false for anything else, too large a
 // number included.
 func parseSize(s string) (n int64, ok bool) {
-	if !isNumber(s) {
+	if len(s) == 0 || len(s) > 19 {
+		return parseLongSize(s)
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return -1, false
+		}
+		n = n*10 + int64(s[i]-'0')
+	}
+	if n < 0 {
 		return -1, false
 	}
+	return n, true
+}
+
+// parseLongSize reads what has zeros in front.
+func parseLongSize(s string) (int64, bool) {
 	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
+	if err != nil || !isNumber(s) {
 		return -1, false
 	}
 	return n, true

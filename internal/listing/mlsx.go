@@ -2,7 +2,6 @@ package listing
 
 import (
 	"io/fs"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -24,7 +23,7 @@ func ParseMLSx(line string) (Entry, error) {
 		}
 	}
 	if reason != "" {
-		return Entry{}, &LineError{Line: line, Reason: reason}
+		return Entry{}, newLineError(line, 0, reason)
 	}
 	return e, nil
 }
@@ -38,7 +37,7 @@ func (p *Parser) mlsx(line string) (Entry, bool, string) {
 }
 
 func parseMLSx(line string) (Entry, string) {
-	facts, name, ok := cutFacts(strings.TrimPrefix(line, " "))
+	facts, name, ok := cutFacts(trimFacts(line))
 	if !ok && strings.HasSuffix(line, ";") && knownFact(line) {
 		return Entry{}, "no name"
 	}
@@ -50,40 +49,56 @@ func parseMLSx(line string) (Entry, string) {
 		var fact string
 		fact, facts, _ = strings.Cut(facts, ";")
 		key, value, ok := strings.Cut(fact, "=")
-		if !ok || key == "" {
+		if ok && key == "" {
 			return Entry{}, "malformed fact"
 		}
-		if value == "" {
-			continue
-		}
-		if !e.setFact(key, value) {
-			return Entry{}, "malformed fact " + strconv.Quote(key)
+		if value != "" {
+			e.setFact(key, value)
 		}
 	}
 	return e, ""
 }
 
+// trimFacts takes off the blank before the facts of MLST, and those with which a
+// server begins each line. A line of a name alone, which has no facts, begins
+// with a blank that is part of the form.
+func trimFacts(line string) string {
+	if trimmed := strings.TrimLeft(line, " "); knownFact(trimmed) {
+		return trimmed
+	}
+	return strings.TrimPrefix(line, " ")
+}
+
 // cutFacts separates the facts from the name. RFC 3659 allows no space in a
-// fact, but the target of a link may come with some: then the one space that
-// follows a semicolon counts, and where there are several nothing does. The last semicolon is missing on some servers.
+// fact, but the target of a link and the name of an owner may come with some: then
+// the one space that follows a semicolon counts, and where there are several
+// nothing does. The last semicolon is missing on some servers.
 func cutFacts(line string) (facts, name string, ok bool) {
+	if at := strings.IndexByte(line, '\t'); at > 0 && line[at-1] == ';' && strings.IndexByte(line[:at], ' ') < 0 {
+		return line[:at], line[at+1:], strings.Contains(line[:at], "=")
+	}
 	facts, name, ok = strings.Cut(line, " ")
 	if !ok || !strings.Contains(facts, "=") {
 		return "", "", false
 	}
 	if strings.HasSuffix(facts, ";") {
+		if strings.Count(facts, ";") == 1 && knownFact(name) && strings.Contains(name, "; ") {
+			more, name, ok := cutFacts(name) // a blank behind each
+			return facts + more, name, ok
+		}
 		return facts, name, true
 	}
-	if f, n, ok := strings.Cut(line, "; "); ok && strings.Contains(f, "slink:") {
+	if f, n, ok := strings.Cut(line, "; "); ok && knownFact(f) {
 		return f, n, !strings.Contains(n, "; ")
 	}
-	return facts, name, knownFact(facts)
+	last := facts[strings.LastIndexByte(facts, ';')+1:]
+	return facts, name, knownFact(facts) && strings.Contains(last, "=")
 }
 
 // knownFact keeps prose with an equals sign in it from passing for facts.
 func knownFact(facts string) bool {
 	key, _, _ := strings.Cut(facts, "=")
-	for _, k := range []string{"type", "size", "modify", "perm", "unique"} {
+	for _, k := range []string{"type", "size", "modify", "perm", "unique", "unix.mode"} {
 		if strings.EqualFold(key, k) {
 			return true
 		}
@@ -91,88 +106,98 @@ func knownFact(facts string) bool {
 	return false
 }
 
-// factSetters holds the facts that an Entry keeps, by lower-case name. Names win
-// over numbers for owner and group.
-var factSetters = map[string]func(e *Entry, value string) bool{
-	"type":           (*Entry).setType,
-	"modify":         (*Entry).setModify,
-	"unix.mode":      (*Entry).setMode,
-	"size":           func(e *Entry, v string) (ok bool) { e.Size, ok = parseSize(v); return ok },
-	"sizd":           setDirSize,
-	"perm":           func(e *Entry, v string) bool { e.Perm = v; return true },
-	"unique":         func(e *Entry, v string) bool { e.Unique = v; return true },
-	"media-type":     func(e *Entry, v string) bool { e.MediaType = v; return true },
-	"unix.ownername": func(e *Entry, v string) bool { e.Owner = v; return true },
-	"unix.groupname": func(e *Entry, v string) bool { e.Group = v; return true },
-	"unix.owner":     func(e *Entry, v string) bool { return setUnset(&e.Owner, v) },
-	"unix.uid":       func(e *Entry, v string) bool { return setUnset(&e.Owner, v) },
-	"unix.group":     func(e *Entry, v string) bool { return setUnset(&e.Group, v) },
-	"unix.gid":       func(e *Entry, v string) bool { return setUnset(&e.Group, v) },
-}
-
-func (e *Entry) setFact(key, value string) bool {
-	var buf [16]byte // longer than any key above
+// setFact sets what an Entry keeps of a fact. A value that means nothing is
+// unknown, and so is that of a fact that is not known. Names win over numbers for
+// owner and group.
+func (e *Entry) setFact(key, value string) {
+	var buf [16]byte // longer than any key below
 	if len(key) > len(buf) {
-		return true
+		return
 	}
-	set, ok := factSetters[string(lower(buf[:0], key))]
-	return !ok || set(e, value)
+	switch string(lower(buf[:0], key)) {
+	case "type":
+		e.setType(value)
+	case "modify":
+		e.setModify(value)
+	case "unix.mode":
+		e.setMode(value)
+	case "size":
+		e.Size, _ = parseSize(value)
+	case "sizd": // of a directory
+		if n, ok := parseSize(value); ok && e.Size < 0 {
+			e.Size = n
+		}
+	case "perm":
+		e.Perm = value
+	case "unique":
+		e.Unique = value
+	case "media-type":
+		e.MediaType = value
+	case "unix.ownername":
+		e.Owner = value
+	case "unix.groupname":
+		e.Group = value
+	case "unix.owner", "unix.uid":
+		setUnset(&e.Owner, value)
+	case "unix.group", "unix.gid":
+		setUnset(&e.Group, value)
+	}
 }
 
-func setUnset(field *string, value string) bool {
+func setUnset(field *string, value string) {
 	if *field == "" {
 		*field = value
 	}
-	return true
 }
 
-// setDirSize takes the size of a directory, which some servers tell apart from
-// that of a file.
-func setDirSize(e *Entry, value string) bool {
-	n, ok := parseSize(value)
-	if ok && e.Size < 0 {
-		e.Size = n
+func (e *Entry) setType(value string) {
+	var buf [16]byte
+	kind := ""
+	if len(value) <= len(buf) {
+		kind = string(lower(buf[:0], value))
 	}
-	return ok
-}
-
-func (e *Entry) setType(value string) bool {
-	switch {
-	case strings.EqualFold(value, "file"):
+	switch kind {
+	case "file":
 		e.Type = TypeFile
-	case strings.EqualFold(value, "dir"):
+	case "dir", "directory", "folder":
 		e.Type = TypeDir
-	case strings.EqualFold(value, "cdir"):
+	case "cdir":
 		e.Type = TypeCurrent
-	case strings.EqualFold(value, "pdir"):
+	case "pdir":
 		e.Type = TypeParent
+	case "link", "slink", "symlink":
+		e.Type = TypeLink
 	default:
 		e.Type = TypeOther
 		e.setSystemType(value)
 	}
-	return true
 }
 
 // setSystemType reads types of the form OS.unix=slink:target, OS.unix=symlink and
 // OS.unix=slink; what else a system has is TypeOther.
 func (e *Entry) setSystemType(value string) {
-	const prefix = "OS.unix="
-	if len(value) < len(prefix) || !strings.EqualFold(value[:len(prefix)], prefix) {
+	name, kind, ok := strings.Cut(value, "=")
+	if !ok || len(name) < 3 || !strings.EqualFold(name[:3], "OS.") {
 		return
 	}
-	kind, target, _ := strings.Cut(value[len(prefix):], ":")
+	kind, target, _ := strings.Cut(kind, ":")
 	if strings.EqualFold(kind, "slink") || strings.EqualFold(kind, "symlink") {
 		e.Type, e.Target = TypeLink, target
 	}
 }
 
-func (e *Entry) setMode(value string) bool {
-	bits, err := strconv.ParseUint(value, 8, 32)
-	if err != nil {
-		return false
+// setMode reads digits, or letters as ls has them.
+func (e *Entry) setMode(value string) {
+	if bits, ok := octal(value); ok {
+		e.Mode, e.HasMode = unixMode(bits), true
+		return
 	}
-	e.Mode, e.HasMode = unixMode(uint32(bits)), true
-	return true
+	if len(value) == 10 {
+		value = value[1:]
+	}
+	if len(value) == 9 {
+		e.Mode, e.HasMode = symbolicMode(value)
+	}
 }
 
 // unixMode converts the twelve bits of chmod.
@@ -187,27 +212,31 @@ func unixMode(bits uint32) fs.FileMode {
 }
 
 // setModify reads YYYYMMDDHHMMSS with or without a fraction, which is UTC. Nothing
-// but zeros is how servers without a clock say that they do not know.
-func (e *Entry) setModify(value string) bool {
-	digits, fraction, fractional := strings.Cut(value, ".")
-	if len(digits) != 14 || !isNumber(digits) || fractional && !isNumber(fraction) {
-		return false
+// but zeros is how servers without a clock say that they do not know. Some leave
+// out the seconds, or say UTC again with a Z.
+func (e *Entry) setModify(value string) {
+	digits, fraction, fractional := strings.Cut(strings.TrimSuffix(value, "Z"), ".")
+	precision := PrecisionSecond
+	if len(digits) == 12 {
+		digits, precision = digits+"00", PrecisionMinute
 	}
-	if strings.Trim(digits, "0") == "" {
-		return true
+	c, ok := stamp(digits)
+	if !ok || fractional && !isNumber(fraction) {
+		return
 	}
-	var c clock
-	c.year, _ = smallInt(digits[:4])
-	c.month, _ = smallInt(digits[4:6])
-	c.day, _ = smallInt(digits[6:8])
-	c.hour, _ = smallInt(digits[8:10])
-	c.min, _ = smallInt(digits[10:12])
-	c.sec, _ = smallInt(digits[12:14])
-	c.nsec = nanoseconds(fraction)
-	c.precision = PrecisionSecond
+	c.precision = precision
 	if fractional {
-		c.precision = PrecisionFraction
+		c.nsec, c.precision = nanoseconds(fraction), PrecisionFraction
 	}
-	e.Absolute = true
-	return e.setTime(c, time.UTC)
+	e.Absolute = e.setTime(c, time.UTC) && c.year > noDate
+}
+
+// stamp reads YYYYMMDDHHMMSS, if there is such a time.
+func stamp(digits string) (c clock, ok bool) {
+	if len(digits) != 14 || !isNumber(digits) {
+		return c, false
+	}
+	two := func(i int) int { return int(digits[i]-'0')*10 + int(digits[i+1]-'0') }
+	c = clock{year: two(0)*100 + two(2), month: two(4), day: two(6), hour: two(8), min: two(10), sec: two(12), precision: PrecisionSecond}
+	return c, c.valid()
 }

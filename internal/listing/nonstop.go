@@ -10,6 +10,9 @@ import "strings"
 func (p *Parser) nonStop(line string) (Entry, bool, string) {
 	var f fields
 	f.split(line)
+	if p.format == FormatAuto && !(f.n >= 6 && strings.Count(line, ",") >= 1 && strings.HasSuffix(line, "\"") && strings.Count(line, "-") >= 2) {
+		return Entry{}, false, notMine
+	}
 	date := 3 // behind name, code and end of file
 	if len(f.at(1)) == 1 && !isNumber(f.at(1)) {
 		date = 4 // O marks an open file
@@ -17,11 +20,11 @@ func (p *Parser) nonStop(line string) (Entry, bool, string) {
 	e := Entry{Name: f.at(0), Type: TypeFile}
 	var c clock
 	var ok bool
-	if e.Size, ok = parseSize(f.at(date - 1)); !ok {
-		return Entry{}, false, "no size"
+	if e.Size, ok = parseSize(f.at(date - 1)); f.n < 5 || !ok && !strings.Contains(f.at(date), "-") {
+		return Entry{}, false, "no size and date"
 	}
-	if !c.vmsDate(f.at(date)) || !c.timeOfDay(f.at(date+1)) || !e.setTime(c, p.loc) {
-		return Entry{}, false, "no date"
+	if c.vmsDate(f.at(date)) && c.timeOfDay(f.at(date+1)) {
+		e.setTime(c, p.loc)
 	}
 	group, owner, ok := strings.Cut(f.at(date+2), ",")
 	if ok && owner == "" {

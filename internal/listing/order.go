@@ -14,80 +14,167 @@ const (
 	allOrders = orderYMD | orderMDY | orderDMY
 )
 
-// date reads three numbers separated by '-', '/' or '.'. The order is the one
-// that all dates so far allow; where several are left, the first of prefer
-// that is possible decides, else the date is unknown: ok with a zero clock. Years
-// after thisYear count only if there is no other way to read the date.
-func (s *orderSet) date(text string, thisYear int, prefer ...orderSet) (c clock, ok bool) {
+// ordered reads three numbers separated by '-', '/' or '.'. The order is the one
+// that all dates so far allow; where several are left, the first of prefer that
+// is possible decides, else the date is unknown: ok with a zero clock. A line to
+// come may still show it: the late says how to read the date then. Numbers that
+// are no date in any order are ok, too, and unknown.
+func (p *Parser) ordered(text string, prefer ...orderSet) (c clock, l late, ok bool) {
+	if m := &p.sameDate; text == m.text && m.orders == p.orders {
+		return m.clock, m.late, true
+	}
+	if c, l, ok = p.orderedNew(text, prefer); ok {
+		p.sameDate = sameDate{text, p.orders, c, l}
+	}
+	return c, l, ok
+}
+
+// A sameDate is the date of the line before: files come in runs.
+type sameDate struct {
+	text   string
+	orders [len(separators)]orderSet
+	clock  clock
+	late   late
+}
+
+func (p *Parser) orderedNew(text string, prefer []orderSet) (c clock, l late, ok bool) {
 	part, ok := threeNumbers(text)
 	if !ok {
-		return clock{}, false
+		return clock{}, late{}, false
 	}
-	var byOrder [orderDMY + 1]clock
-	var possible, past orderSet
-	for _, order := range []orderSet{orderYMD, orderMDY, orderDMY} {
-		if c, ok := arrange(order, part); ok {
-			byOrder[order] = c
+	l, ok = newLate(part, prefer)
+	if !ok {
+		return clock{}, late{}, false
+	}
+	l.sep = separator(text)
+	orders := &p.orders[l.sep]
+	possible := l.possible(*orders, p.now.Year())
+	if !l.yearFirst { // which says nothing of dates that have a short year
+		orders.narrow(l.possible(allOrders, 0))
+	}
+	c, same := l.agreed(possible)
+	switch {
+	case possible == 0:
+		return clock{}, late{}, true
+	case same:
+		return c, late{}, true
+	case p.certain:
+		return clock{}, l, true
+	}
+	c, _ = l.ordered(possible, p.now.Year())
+	return c, l, true
+}
+
+// narrow leaves the orders in which there is another date, too.
+func (s *orderSet) narrow(possible orderSet) {
+	if *s&possible != 0 {
+		*s &= possible
+	} else if possible != 0 {
+		*s = possible
+	}
+}
+
+const separators = "-/."
+
+// separator returns the place in separators of the first in a date: dates with
+// another may be another program's.
+func separator(text string) uint8 {
+	return uint8(strings.IndexByte(separators, text[strings.IndexAny(text, separators)]))
+}
+
+// newLate takes three numbers for a date whose order is to be seen.
+func newLate(part [3]string, prefer []orderSet) (l late, ok bool) {
+	if len(part[0]) > 4 || len(part[1]) > 2 || len(part[2]) > 4 || len(part[0]) > 2 && len(part[2]) > 2 {
+		return l, false
+	}
+	if len(part[0]) > 2 {
+		part[0], part[2] = part[2], part[0]
+		l.yearFirst = true
+	}
+	a, _ := smallInt(part[0])
+	b, _ := smallInt(part[1])
+	c, _ := smallInt(part[2])
+	l.kind, l.a, l.b, l.c = lateOrder, uint8(a), uint8(b), uint16(c)
+	l.digits = uint8(len(part[2]))
+	copy(l.prefer[:], prefer)
+	return l, true
+}
+
+// read returns the date in one order, a zero clock if it cannot have it.
+func (l late) read(order orderSet) (c clock) {
+	year, digits := int(l.c), int(l.digits)
+	switch {
+	case l.yearFirst && order == orderYMD:
+		c.month, c.day = int(l.b), int(l.a)
+	case l.yearFirst, order == orderYMD && digits > 2:
+		return clock{}
+	case order == orderYMD:
+		c.month, c.day, year = int(l.b), int(l.c), int(l.a)
+	case order == orderMDY:
+		c.month, c.day = int(l.a), int(l.b)
+	default:
+		c.day, c.month = int(l.a), int(l.b)
+	}
+	var ok bool
+	if c.year, ok = fullYear(year, digits); !ok {
+		return clock{}
+	}
+	c.precision = PrecisionDay
+	return c
+}
+
+// possible returns those of the orders in which there is such a day: if
+// thisYear is not 0, not after it, if any is not.
+func (l late) possible(orders orderSet, thisYear int) (possible orderSet) {
+	var past orderSet
+	for order := orderYMD; order <= orderDMY; order <<= 1 {
+		if c := l.read(order); c.month != 0 && c.valid() {
 			possible |= order
 			if c.year <= thisYear {
 				past |= order
 			}
 		}
 	}
-	if possible == 0 {
-		return clock{}, false
+	if possible&orders != 0 {
+		possible &= orders
 	}
-	if *s&possible != 0 {
-		possible &= *s
-	}
-	*s = possible
 	if past&possible != 0 {
 		possible &= past
 	}
-	for _, order := range prefer {
-		if order&possible != 0 {
-			return byOrder[order], true
-		}
-	}
-	return agreed(possible, byOrder), true
+	return possible
 }
 
-// agreed returns the day that all possible orders mean, as with 05/05/05, or the
-// zero clock.
-func agreed(possible orderSet, byOrder [orderDMY + 1]clock) clock {
-	var day clock
+// agreed returns the day that all possible orders mean, as with 05/05/05.
+func (l late) agreed(possible orderSet) (day clock, same bool) {
 	for order := orderYMD; order <= orderDMY; order <<= 1 {
 		if order&possible == 0 {
 			continue
 		}
-		if day != (clock{}) && day != byOrder[order] {
-			return clock{}
+		if day != (clock{}) && day != l.read(order) {
+			return clock{}, false
 		}
-		day = byOrder[order]
+		day = l.read(order)
 	}
-	return day
+	return day, day != (clock{})
 }
 
-func arrange(order orderSet, part [3]string) (c clock, ok bool) {
-	year, month, day := part[0], part[1], part[2]
-	switch order {
-	case orderMDY:
-		month, day, year = part[0], part[1], part[2]
-	case orderDMY:
-		day, month, year = part[0], part[1], part[2]
+// ordered returns the date in that of the orders which is preferred, if the
+// listing has left several.
+func (l late) ordered(orders orderSet, thisYear int) (clock, bool) {
+	possible := l.possible(orders, thisYear)
+	if c, ok := l.agreed(possible); ok {
+		return c, true
 	}
-	c.precision = PrecisionDay
-	c.year, ok = fullYear(year)
-	if !ok || len(month) > 2 || len(day) > 2 {
-		return clock{}, false
+	for _, order := range l.prefer {
+		if order&possible != 0 {
+			return l.read(order), true
+		}
 	}
-	c.month, _ = smallInt(month)
-	c.day, _ = smallInt(day)
-	return c, c.valid()
+	return clock{}, false
 }
 
 func threeNumbers(text string) (part [3]string, ok bool) {
-	sep := strings.IndexAny(text, "-/.")
+	sep := strings.IndexAny(text, separators)
 	if sep < 0 {
 		return part, false
 	}

@@ -16,20 +16,21 @@ func (p *Parser) os400(line string) (Entry, bool, string) {
 	var f fields
 	f.split(line)
 	at := 0
-	for at < f.n && at <= 4 && !objectType(f.at(at)) {
+	for at < f.n && at <= 6 && !objectType(f.at(at)) {
 		at++
 	}
-	if at >= f.n || at != 4 && at > 1 {
+	if at >= f.n || at > 6 {
 		return Entry{}, false, notMine
 	}
 	e := Entry{Name: paddedName(&f, at), Size: -1}
+	if e.Name == "" {
+		return Entry{}, false, "no name"
+	}
 	if at > 0 {
 		e.Owner = f.at(0)
 	}
 	e.Type = objectTypes[f.at(at)]
-	if at == 4 && !p.setObject(&e, &f) {
-		return Entry{}, false, "no size and date"
-	}
+	p.setObject(&e, &f, at)
 	switch f.at(at) {
 	case "*FILE":
 		p.file = e.Name
@@ -37,8 +38,11 @@ func (p *Parser) os400(line string) (Entry, bool, string) {
 			e.Type = TypeDir
 		}
 	case "*MEM":
-		if file, _, ok := strings.Cut(e.Name, "/"); ok && file == p.file {
-			return Entry{}, true, ""
+		if file, member, ok := strings.Cut(e.Name, "/"); ok && file != "" {
+			if file == p.file {
+				return Entry{}, true, ""
+			}
+			e.Name = member // of the file that was asked for
 		}
 	}
 	return e, false, ""
@@ -73,33 +77,31 @@ func paddedName(f *fields, at int) string {
 	return strings.TrimLeft(rest, " \t")
 }
 
-// setObject reads size, date and time. Only a stream file's size is what a
-// transfer brings.
-func (p *Parser) setObject(e *Entry, f *fields) bool {
-	size, ok := parseSize(f.at(1))
-	if !ok {
-		return false
+// setObject reads size, date and time from the columns before that with index at,
+// as far as they are there. Only a stream file's size is what a transfer brings.
+func (p *Parser) setObject(e *Entry, f *fields, at int) {
+	for i := 1; i < at; i++ {
+		if size, ok := parseSize(f.at(i)); ok && (f.at(at) == "*STMF" || f.at(at) == "*DSTMF") {
+			e.Size = size
+		}
+		c, l, ok := p.objectDate(f.at(i))
+		if !ok || i+1 == at {
+			continue
+		}
+		known := c.precision != PrecisionNone
+		timed := c.timeOfDay(f.at(i + 1))
+		l.at(c)
+		p.setDated(e, c, l, known && timed, timed)
+		return
 	}
-	if f.at(4) == "*STMF" || f.at(4) == "*DSTMF" {
-		e.Size = size
-	}
-	c, ok := p.objectDate(f.at(2))
-	if !ok {
-		return false
-	}
-	known := c.precision != PrecisionNone
-	if !c.timeOfDay(f.at(3)) {
-		return false
-	}
-	return !known || e.setTime(c, p.loc)
 }
 
-func (p *Parser) objectDate(word string) (clock, bool) {
+func (p *Parser) objectDate(word string) (clock, late, bool) {
 	switch {
 	case strings.Contains(word, "."):
-		return p.orders.date(word, p.now.Year(), orderDMY, orderYMD)
+		return p.ordered(word, orderDMY, orderYMD)
 	case strings.Contains(word, "-"):
-		return p.orders.date(word, p.now.Year(), orderYMD)
+		return p.ordered(word, orderYMD)
 	}
-	return p.orders.date(word, p.now.Year())
+	return p.ordered(word)
 }

@@ -2,7 +2,9 @@ package listing
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -54,7 +56,7 @@ func TestYearOfDatesWithoutOne(t *testing.T) {
 	tests := []struct {
 		now  string
 		date string
-		want string // "" means an error
+		want string // "" means no time
 	}{
 		{"2024-03-02T12:00", "Feb 29 10:00", "2024-02-29"},
 		{"2025-03-02T12:00", "Feb 29 10:00", "2024-02-29"},
@@ -73,7 +75,11 @@ func TestYearOfDatesWithoutOne(t *testing.T) {
 		}
 		p := NewParser(Options{Now: now})
 		e, _, err := p.Line("-rw-r--r-- 1 0 0 7 " + tt.date + " a")
-		if got := e.ModTime.Format(time.DateOnly); err == nil && got != tt.want || err != nil && tt.want != "" {
+		got := ""
+		if e.Precision != PrecisionNone {
+			got = e.ModTime.Format(time.DateOnly)
+		}
+		if err != nil || e.Name != "a" || got != tt.want {
 			t.Errorf("%s seen at %s: %s, %v; want %q", tt.date, tt.now, got, err, tt.want)
 		}
 	}
@@ -89,7 +95,7 @@ func TestFormatIsSticky(t *testing.T) {
 	}{
 		{"", false, false, FormatAuto},
 		{"something else", false, true, FormatAuto},
-		{"-rw-r--r-- 1 0 0 7 Feb 30 10:00 a", false, true, FormatAuto},
+		{"-rw-r--r-- 1 0 0 7 Feb a", false, true, FormatAuto},
 		{"-rw-r--r-- 1 0 0 7 Feb 29 10:00 a", true, false, FormatUnix},
 		{"04-27-00  09:09PM 7 b", false, true, FormatUnix},
 		{"type=file; c", false, true, FormatUnix},
@@ -191,11 +197,36 @@ func TestLineReaderLimit(t *testing.T) {
 	} {
 		r := NewLineReader(strings.NewReader(text))
 		var lerr *LineError
-		for range 2 { // the error is final
-			if got, err := r.Next(); !errors.As(err, &lerr) {
-				t.Errorf("overlong line = %.20q, %v", got, err)
-			}
+		if got, err := r.Next(); !errors.As(err, &lerr) || len(lerr.Line) > maxKept {
+			t.Errorf("overlong line = %.20q, %v", got, err)
 		}
+		want, wantErr := "b", error(nil)
+		if !strings.Contains(text, "b") {
+			want, wantErr = "", io.EOF
+		}
+		if got, err := r.Next(); got != want || err != wantErr {
+			t.Errorf("behind an overlong line: %.20q, %v", got, err)
+		}
+	}
+}
+
+// TestOverlongLine has a line that is too long cost itself and nothing else.
+func TestOverlongLine(t *testing.T) {
+	text := "type=file; a\r\n" + strings.Repeat("x", 3*MaxLine) + "\r\ntype=file; b\r\n"
+	var got []string
+	for e, err := range NewParser(Options{}).All(strings.NewReader(text)) {
+		var lerr *LineError
+		switch {
+		case err == nil:
+			got = append(got, e.Name)
+		case errors.As(err, &lerr):
+			got = append(got, fmt.Sprint(lerr.Num))
+		default:
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(got, []string{"a", "2", "b"}) {
+		t.Errorf("entries and errors: %q", got)
 	}
 }
 
@@ -241,7 +272,7 @@ func TestValidName(t *testing.T) {
 }
 
 func TestStrings(t *testing.T) {
-	if got := TypeParent.String() + PrecisionFraction.String() + FormatNonStop.String(); got != "parentfractionNonStop" {
+	if got := TypeParent.String() + PrecisionFraction.String() + FormatNonStop.String() + FormatNortel.String(); got != "parentfractionNonStopNortel" {
 		t.Errorf("last names: %s", got)
 	}
 	if got := Type(99).String() + Precision(99).String() + Format(99).String(); got != "invalidinvalidinvalid" {

@@ -1,9 +1,6 @@
 package listing
 
-import (
-	"io/fs"
-	"strings"
-)
+import "strings"
 
 // unix parses a line of "ls -l" and of the many servers that imitate it:
 //
@@ -13,101 +10,208 @@ import (
 //
 // What stands between the permissions and the size varies too much to be
 // counted; the date, with the size before it, is what tells where the name
-// begins. Exactly one space separates them.
+// begins. Exactly one space separates them. The date has only to look like one:
+// where it means nothing the time is unknown.
 func (p *Parser) unix(line string) (Entry, bool, string) {
 	e := Entry{Size: -1}
-	end, netware, ok := e.permissions(line)
+	text := line
+	if text[0] == ' ' || text[0] == '\t' {
+		text = strings.TrimLeft(text, " \t")
+	}
+	perm, ok := e.permissions(text)
+	if !ok && isDigit(text[0]) {
+		rest := behindNumbers(text)
+		if perm, ok = e.permissions(rest); !ok {
+			return p.numericMode(text)
+		}
+		text = rest
+	}
 	if !ok {
 		return Entry{}, false, notMine
 	}
+	p.netware = perm.netware
 	var f fields
-	f.split(line[end:])
-	for i := 1; i < f.n; i++ {
-		size, ok := sizeField(&f, i-1, e.Type)
-		if !ok {
+	f.splitN(text[perm.end:], 9)
+	c, ok := p.columns(&f, e.Type)
+	if !ok && f.n == 9 {
+		f.split(text[perm.end:])
+		c, ok = p.columns(&f, e.Type)
+	}
+	if !ok {
+		return e.withoutDate(&f)
+	}
+	name := f.after(c.date.last)
+	if name == "" {
+		return Entry{}, false, "no name"
+	}
+	e.setUnixSize(&f, c)
+	if perm.enterprise {
+		e.Owner, e.Group = f.at(1), ""
+	}
+	p.setUnixTime(&e, c.date)
+	if perm.netware || c.date.padding == padAny {
+		e.Name = strings.TrimLeft(name, " \t")
+	} else {
+		e.Name = p.unpadded(&e, name[1:], c.date.padding)
+	}
+	if e.Type == TypeLink {
+		e.Name, e.Target = cutTarget(e.Name, e.Size)
+	}
+	return e, false, ""
+}
+
+// behindNumbers returns what follows one or two numbers: ls -li and -ls have
+// inodes and blocks before the permissions.
+func behindNumbers(text string) string {
+	for range 2 {
+		n := leadingDigits(text)
+		if n == 0 || n == len(text) || text[n] != ' ' {
+			break
+		}
+		text = strings.TrimLeft(text[n:], " ")
+	}
+	return text
+}
+
+// columnsFound are the columns around the name's: where the date ends and how
+// large the file is.
+type columnsFound struct {
+	date unixDate
+	size unixSize
+}
+
+// columns finds the date and the size before it. The columns of ls come first,
+// those that others leave out or add next, and words that are in no language
+// last: a name may hold a date, too.
+func (p *Parser) columns(f *fields, t Type) (c columnsFound, ok bool) {
+	const usual = 4            // behind links, owner, group and size
+	if english(f.at(1)) != 0 { // nothing but the size before it
+		if c, ok = p.columnsAt(f, 1, t, false); ok && !c.date.unknown {
+			return c, true
+		}
+	}
+	if c, ok = p.columnsAt(f, usual, t, false); ok {
+		return c, true
+	}
+	var loose columnsFound
+	found := false
+	for i := 1; i < usual; i++ {
+		if c, ok = p.columnsAt(f, i, t, false); ok && !c.date.unknown {
+			return c, true
+		} else if ok && !found {
+			loose, found = c, true
+		}
+	}
+	if found {
+		return loose, true
+	}
+	if c, ok = p.columnsAt(f, usual, t, true); ok {
+		return c, true
+	}
+	if c, ok = p.oddSize(f, usual); ok {
+		return c, true
+	}
+	for i := usual + 1; i < f.n; i++ {
+		if c, ok = p.columnsAt(f, i, t, false); ok {
+			return c, true
+		}
+	}
+	for i := usual - 1; i < f.n; i++ {
+		if c, ok = p.columnsAt(f, i, t, true); ok && !c.date.unknown && (c.date.year == 0 || c.date.year >= 1900) {
+			return c, true
+		}
+	}
+	return p.oddSize(f, f.n)
+}
+
+func (p *Parser) columnsAt(f *fields, i int, t Type, anyWord bool) (c columnsFound, ok bool) {
+	if i >= f.n {
+		return c, false
+	}
+	if c.size, ok = sizeField(f, i-1, t); !ok {
+		return c, false
+	}
+	c.date, ok = p.dateAt(f, i, anyWord)
+	return c, ok
+}
+
+// oddSize finds a date of a known month behind a group with the size glued to
+// it, as where a column is full, and behind none, in the first n words.
+func (p *Parser) oddSize(f *fields, n int) (c columnsFound, ok bool) {
+	for i := 1; i < min(n, f.n); i++ {
+		if c.date, ok = p.dateAt(f, i, false); !ok || !c.date.worded || c.date.unknown || leadingDigits(f.at(i)) > 2 {
 			continue
 		}
-		d, ok := p.unixDate(&f, i)
-		if !ok {
-			continue
+		word := f.at(i - 1)
+		start := len(strings.TrimRight(word, "0123456789"))
+		c.size = unixSize{bytes: -1, first: i}
+		if n, ok := parseSize(word[start:]); ok && i > 1 && start > 0 && isLetter(word[start-1]) {
+			f.pos[i-1][1] -= len(word) - start // the rest is the owner or the group
+			c.size.bytes = n
 		}
-		if !e.setUnixTime(p, d) {
-			return Entry{}, false, "no such date"
-		}
-		e.setUnixSize(&f, size, i-1)
-		name := f.after(d.last)
-		if name == "" {
-			return Entry{}, false, "no name"
-		}
-		name = name[1:]
-		if netware || d.padded {
-			name = strings.TrimLeft(name, " \t")
-		}
-		e.Name = name
+		return c, true
+	}
+	return c, false
+}
+
+// withoutDate reads a line whose columns end with the size, and the line of ls
+// for a file that it could not look at. The name is one word then: of several,
+// some may be columns.
+func (e *Entry) withoutDate(f *fields) (Entry, bool, string) {
+	if f.n > 5 && f.at(0) == "?" && f.at(3) == "?" && f.at(4) == "?" {
+		e.Name = strings.TrimPrefix(f.after(4), " ")
 		if e.Type == TypeLink {
-			e.Name, e.Target = cutTarget(name, e.Size)
+			e.Name, e.Target = cutTarget(e.Name, -1)
 		}
-		return e, false, ""
+		return *e, false, ""
 	}
-	return Entry{}, false, "no size and date"
+	if f.n != 5 || !isNumber(f.at(0)) || f.rest(4) != "" || strings.IndexByte("0123456789", f.at(4)[0]) >= 0 || monthOf(f.at(4)) != 0 {
+		return Entry{}, false, "no size and date"
+	}
+	size, ok := parseSize(f.at(3))
+	if !ok {
+		return Entry{}, false, "no size and date"
+	}
+	e.setUnixSize(f, columnsFound{size: unixSize{size, 3}, date: unixDate{first: 4}})
+	e.Name = f.at(4)
+	return *e, false, ""
 }
 
-// permissions reads the type and mode at the start of a line and returns where
-// they end.
-func (e *Entry) permissions(line string) (end int, netware, ok bool) {
-	if len(line) < 10 || !e.setUnixType(line[0]) {
-		return 0, false, false
+// numericMode parses a line of a server that leaves nothing to be read:
+//
+//	0100644   500  101   12345    123456789       name
+func (p *Parser) numericMode(text string) (Entry, bool, string) {
+	var f fields
+	f.splitN(text, 6)
+	mode := f.at(0)
+	bits, ok := octal(mode)
+	if f.n < 6 || !ok || len(mode) < 5 || len(mode) > 7 || !isNumber(f.at(1)) || !isNumber(f.at(2)) || !isNumber(f.at(3)) {
+		return Entry{}, false, notMine
 	}
-	if mode, ok := symbolicMode(line[1:10]); ok {
-		e.Mode, e.HasMode = mode, true
-		end = 10
-		if end < len(line) && strings.IndexByte("+.@*", line[end]) >= 0 {
-			end++ // access list, SELinux context, extended attributes
-		}
-		return end, false, end < len(line) && strings.IndexByte(" \t0123456789", line[end]) >= 0
-	}
-	rights := strings.TrimLeft(line[1:], " ")
-	closing := strings.IndexByte(rights, ']')
-	if closing < 1 || rights[0] != '[' || strings.Trim(rights[1:closing], "-ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		return 0, false, false
-	}
-	return len(line) - len(rights) + closing + 1, true, true
-}
-
-func (e *Entry) setUnixType(c byte) bool {
-	switch c {
-	case '-', 'C': // C is a contiguous file
+	e := Entry{Mode: unixMode(bits), HasMode: true, Owner: f.at(1), Group: f.at(2)}
+	switch bits >> 12 {
+	case 0o10:
 		e.Type = TypeFile
-	case 'd':
+	case 0o4:
 		e.Type = TypeDir
-	case 'l':
+	case 0o12:
 		e.Type = TypeLink
-	case 'b', 'c', 'p', 's', 'D', 'P', 'n', 'w':
+	case 0o1, 0o2, 0o6, 0o14:
 		e.Type = TypeOther
 	default:
-		return false
+		return Entry{}, false, notMine
 	}
-	return true
-}
-
-// symbolicMode reads rwxr-xr-x with the letters for setuid, setgid and sticky.
-func symbolicMode(s string) (mode fs.FileMode, ok bool) {
-	special := [...]fs.FileMode{fs.ModeSetuid, fs.ModeSetgid, fs.ModeSticky}
-	for i := range 9 {
-		bit := fs.FileMode(1) << (8 - i)
-		switch c := s[i]; {
-		case c == '-':
-		case c == "rwx"[i%3]:
-			mode |= bit
-		case i%3 == 2 && (c == 's' || c == 't'):
-			mode |= bit | special[i/3]
-		case i%3 == 2 && (c == 'S' || c == 'T' || c == 'l' || c == 'L'):
-			mode |= special[i/3]
-		default:
-			return 0, false
-		}
+	e.Size, _ = parseSize(f.at(3))
+	if seconds, ok := parseSize(f.at(4)); ok {
+		e.setUnixSeconds(seconds)
+	} else {
+		return Entry{}, false, notMine
 	}
-	return mode, true
+	e.Name = strings.TrimLeft(f.after(4), " \t")
+	if e.Type == TypeLink {
+		e.Name, e.Target = cutTarget(e.Name, e.Size)
+	}
+	return e, false, ""
 }
 
 // A unixSize is the size column, or the two numbers of a device.
@@ -117,7 +221,7 @@ type unixSize struct {
 }
 
 // sizeField reads the size in the word with index i. One that is rounded
-// (33.5k) is unknown, and so is a device's.
+// (33.5k), too large or negative is unknown, and so is a device's.
 func sizeField(f *fields, i int, t Type) (unixSize, bool) {
 	word := f.at(i)
 	if t == TypeOther {
@@ -131,20 +235,34 @@ func sizeField(f *fields, i int, t Type) (unixSize, bool) {
 	if n, ok := parseSize(word); ok {
 		return unixSize{n, i}, true
 	}
-	number := strings.TrimRight(word, "kKmMgGtT")
-	whole, fraction, _ := strings.Cut(number, ".")
-	rounded := len(word)-len(number) == 1 && isNumber(whole) && (fraction == "" || isNumber(fraction))
-	return unixSize{-1, i}, rounded
+	if isNumber(word) || word[0] == '-' && (len(word) == 1 || isNumber(word[1:])) {
+		return unixSize{-1, i}, true
+	}
+	if !isDigit(word[0]) {
+		return unixSize{}, false
+	}
+	if n, ok := groupedSize(word); ok {
+		return unixSize{n, i}, true
+	}
+	return unixSize{-1, i}, rounded(word)
+}
+
+// rounded recognises 33.5k, 4,0K, 12KB and 1.5MiB.
+func rounded(word string) bool {
+	number := strings.TrimRight(word, "iBkKmMgGtTpP")
+	unit := len(word) - len(number)
+	whole, fraction, _ := strings.Cut(strings.ReplaceAll(number, ",", "."), ".")
+	return unit >= 1 && unit <= 3 && isNumber(whole) && (fraction == "" || isNumber(fraction))
 }
 
 // setUnixSize sets the size and what the columns before it say.
-func (e *Entry) setUnixSize(f *fields, size unixSize, last int) {
-	e.Size = size.bytes
-	if f.at(0) == "folder" && e.Type == TypeDir && last == 1 {
+func (e *Entry) setUnixSize(f *fields, c columnsFound) {
+	e.Size = c.size.bytes
+	if f.at(0) == "folder" && e.Type == TypeDir && c.date.first == 2 {
 		e.Size = -1 // NetPresenz counts the entries
 		return
 	}
-	e.setOwners(f, size.first)
+	e.setOwners(f, c.size.first)
 	if e.HasMode && e.Mode == 0 && e.Owner == "owner" && e.Group == "group" {
 		e.HasMode = false // IIS knows no modes, and says so in this way
 	}

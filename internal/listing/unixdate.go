@@ -5,142 +5,307 @@ import (
 	"time"
 )
 
+// A padding says how a date column is filled up with blanks.
+type padding uint8
+
+const (
+	padNone padding = iota
+	padYear         // by one blank, or not: others with a time are one letter wider
+	padISO          // the same of 2005-06-07, whose neighbours may be 06-07 21:22
+	padCR           // not a date: the line ended in a carriage return more
+	padAny          // by any number of blanks
+)
+
 // A unixDate is the date column of an "ls -l" line.
 type unixDate struct {
 	clock
-	last   int            // index of its last word
-	loc    *time.Location // nil unless the column names a zone
-	padded bool           // the column is filled up with spaces
+	first   int            // index of its first word
+	last    int            // index of its last word
+	loc     *time.Location // nil unless the column names a zone
+	word    string         // the month's, if it is not English
+	worded  bool           // the month is a word
+	unknown bool           // it looks like a date, but its numbers are none
+	padding padding
+	late    late // what the order of its numbers is, if the listing is to tell
 }
 
-// setUnixTime sets the time, leaving it unknown where the order of day and month
-// is.
-func (e *Entry) setUnixTime(p *Parser, d unixDate) bool {
-	if d.precision == PrecisionNone {
-		return true
+// setUnixTime sets the time, leaving it unknown where there is no such time or
+// the listing does not tell it.
+func (p *Parser) setUnixTime(e *Entry, d unixDate) {
+	if d.word != "" {
+		p.tongue.saw(d.word)
 	}
-	if d.loc != nil {
-		e.Absolute = true
-		return e.setTime(d.clock, d.loc)
+	if d.late.kind != lateNot && !d.unknown {
+		p.setLate(e, &d)
 	}
-	if d.year != 0 {
-		return e.setTime(d.clock, p.loc)
-	}
-	c, ok := d.conclude(p.now)
-	return ok && e.setTime(c, p.loc)
-}
-
-// unixDate reads a date that begins with the word of index i.
-func (p *Parser) unixDate(f *fields, i int) (unixDate, bool) {
-	word := f.at(i)
-	if month := monthOf(word); month != 0 {
-		return monthAndDay(f, month, f.at(i+1), i+2)
-	}
-	if month := monthOf(f.at(i + 1)); month != 0 {
-		if d, ok := monthAndDay(f, month, word, i+2); ok {
-			return d, true
+	switch {
+	case d.unknown || d.precision == PrecisionNone:
+	case d.loc != nil:
+		e.Absolute = e.setTime(d.clock, d.loc) && d.year > noDate
+	case d.year == 0:
+		if c, ok := p.conclude(d.clock); ok {
+			p.setTime(e, c)
 		}
-		return yearMonthDay(f, i, month)
+	case d.valid():
+		p.setTime(e, d.clock)
 	}
-	if m, day, ok := strings.Cut(word, "月"); ok && day != "" {
-		if month := monthOf(m + "月"); month != 0 {
-			return monthAndDay(f, month, day, i+1)
-		}
-	}
-	return p.numericDate(f, i)
 }
 
-// monthAndDay reads what follows a month and a day: a time, a year, or a time and
-// a year.
-func monthAndDay(f *fields, month int, day string, i int) (d unixDate, ok bool) {
-	d.month, d.last = month, i
-	d.day, ok = cutDay(day)
-	if !ok {
-		return d, false
+// dateAt reads a date that begins with the word of index i. With anyWord, words
+// that are in no dictionary may be months.
+func (p *Parser) dateAt(f *fields, i int, anyWord bool) (d unixDate, ok bool) {
+	first := i
+	if weekday(f.at(i)) && (english(f.at(i+1)) != 0 || english(f.at(i+2)) != 0) {
+		i++ // in some languages Sat and Sun are months
 	}
-	if d.year, ok = cutYear(f.at(i)); ok {
-		d.precision = PrecisionDay
-		return d, true
+	if isDigit(f.at(i)[0]) {
+		d, ok = p.numberFirst(f, i, anyWord)
+	} else {
+		d, ok = p.monthFirst(f, i, anyWord)
 	}
-	if !d.timeOfDay(f.at(i)) {
-		return d, false
+	if ok && i > first && d.precision <= PrecisionDay && timelike(f.at(d.last+1)) { // Mon, 02 Mar 2020 10:00:00
+		d.last++
+		d.unknown = !d.timeOfDay(f.at(d.last)) || d.unknown
 	}
-	if d.precision >= PrecisionSecond && i+2 < f.n { // ls -T
-		if year, ok := cutYear(f.at(i + 1)); ok {
-			d.year, d.last = year, i+1
-		}
-	}
-	return d, true
-}
-
-// yearMonthDay reads 2003年 4月 18日. Without the character for the year it may be
-// a size before a date without a year: then the word is not part of the date.
-func yearMonthDay(f *fields, i, month int) (d unixDate, ok bool) {
-	if _, ok := monthAndDay(f, month, f.at(i+2), i+3); ok || isNumber(f.at(i)) && isLetter(f.at(i + 1)[0]) {
-		return d, false
-	}
-	if d.year, ok = cutYear(f.at(i)); !ok {
-		return d, false
-	}
-	d.month, d.last, d.precision = month, i+2, PrecisionDay
-	d.day, ok = cutDay(f.at(i + 2))
+	d.first = first
 	return d, ok
 }
 
-func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
-
-func cutDay(word string) (int, bool) {
-	word = strings.TrimRight(word, ".,")
-	word = strings.TrimSuffix(strings.TrimSuffix(word, "日"), "일")
-	day, ok := smallInt(word)
-	return day, ok && day >= 1 && day <= 31
+// weekday recognises the days with which some servers begin a date.
+func weekday(word string) bool {
+	switch strings.TrimRight(word, ".,") {
+	case "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun":
+		return true
+	}
+	return false
 }
 
-// cutYear reads a year from 1601 on, where Windows begins to count, or the year
-// that says that there is no date.
-func cutYear(word string) (int, bool) {
-	word = strings.TrimSuffix(strings.TrimSuffix(word, "年"), "년")
-	year, ok := smallInt(word)
-	return year, ok && len(word) == 4 && (year >= 1601 || year == noDate)
-}
-
-// numericDate reads the dates of "ls --time-style" and of servers that write
-// numbers: 2024-02-29 10:00, 2024-02-29 10:00:00.123456789 +0100, 24-04-2003
-// 17:12, 2004.07.15, 02-29 10:00.
-func (p *Parser) numericDate(f *fields, i int) (d unixDate, ok bool) {
-	word := f.at(i)
-	if len(word) == 5 && word[2] == '-' {
-		month, ok := smallInt(word[:2])
-		if !ok || month < 1 || month > 12 {
-			return d, false
-		}
-		return monthAndDay(f, month, word[3:], i+1)
-	}
-	if len(word) < len("2004.7.5") {
-		return d, false
-	}
-	if strings.Contains(word, "/") {
-		d.clock, ok = p.orders.date(word, p.now.Year())
-	} else {
-		d.clock, ok = p.orders.date(word, p.now.Year(), orderYMD, orderDMY)
-	}
+// monthFirst reads "Jan 29 03:26" and "Jan 29  2005", in any language.
+func (p *Parser) monthFirst(f *fields, i int, anyWord bool) (d unixDate, ok bool) {
+	last, ok := p.month(&d, f, i, anyWord)
 	if !ok {
+		return d.textual(f, i)
+	}
+	if !d.setDay(f.at(last + 1)) {
 		return d, false
+	}
+	return d, p.dateEnd(&d, f, last+2)
+}
+
+// month reads the month in the one to three words from index i on, and returns
+// the index of the last.
+func (p *Parser) month(d *unixDate, f *fields, i int, anyWord bool) (last int, ok bool) {
+	word := f.at(i)
+	if word == "" || isDigit(word[0]) && word[len(word)-1] < 0x80 && !isLetter(word[len(word)-1]) {
+		return 0, false
+	}
+	word = strings.TrimRight(word, ".,")
+	if m := english(word); m != 0 && !p.tongue.shown {
+		d.month, d.worded = m, true
+		if m == 1 {
+			d.late = late{kind: lateMonth, word: january}
+		}
+		return i, true
+	}
+	if word == "de" && i+1 < f.n { // Spanish and Portuguese
+		if m, known := p.tongue.month(f.at(i + 1)); known {
+			d.setMonth(p, m, f.at(i+1))
+			return i + 1, true
+		}
+	}
+	for last = min(i+2, f.n-1); last > i; last-- {
+		if f.pos[last][1]-f.pos[i][0] > maxWord {
+			continue
+		}
+		several := f.line[f.pos[i][0]:f.pos[last][1]]
+		if m, known := p.tongue.month(several); known {
+			d.setMonth(p, m, several)
+			return last, true
+		}
+	}
+	m, known := p.tongue.month(word)
+	switch {
+	case known:
+		d.setMonth(p, m, word)
+	case anyWord && wordlike(word):
+		d.month = 0
+	default:
+		return 0, false
+	}
+	return i, true
+}
+
+func (d *unixDate) setMonth(p *Parser, month int, word string) {
+	d.month, d.word, d.worded = month, word, true
+	if month == 0 {
+		d.late = p.lateMonth(word)
+	}
+}
+
+// wordlike reports whether a word might be a month in some language.
+func wordlike(word string) bool {
+	if len(word) > maxWord || strings.ContainsAny(word, "/\\:<>\"*?|=;") {
+		return false
+	}
+	for i := range len(word) {
+		if word[i] >= 0x80 || isLetter(word[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// setDay reads the day of a month. A number that is no day will do for the form.
+func (d *unixDate) setDay(word string) bool {
+	digits := strings.TrimRight(word, ".,")
+	n := leadingDigits(digits)
+	if n < len(digits) && digits[n] < 0x80 {
+		return false // not 5日 or 5일
+	}
+	day, ok := smallInt(digits[:n])
+	if !ok || n > 2 || len(digits)-n > 4 {
+		return false
+	}
+	d.day = day
+	d.unknown = d.unknown || day < 1 || day > 31
+	return true
+}
+
+func leadingDigits(s string) int {
+	n := 0
+	for n < len(s) && isDigit(s[n]) {
+		n++
+	}
+	return n
+}
+
+// dateEnd reads what follows a month and a day, from the word with index i on: a
+// time, a year, or a time and a year.
+func (p *Parser) dateEnd(d *unixDate, f *fields, i int) bool {
+	word := f.at(i)
+	if word == "" {
+		return false
+	}
+	if year, ok := yearColumn(word); ok {
+		d.setYear(year)
+		d.last = i
+		single := d.worded && f.pos[i][0]-f.pos[i-1][1] == 1 && isDigit(word[len(word)-1])
+		switch {
+		case (strings.HasSuffix(f.at(i-1), ",") || single && f.pos[min(i+1, f.n-1)][0]-f.pos[i][1] == 1) && timelike(f.at(i+1)) && f.rest(i+1) != "":
+			// A time behind a year. Behind ls's, which is as wide as a time and
+			// has two blanks before it, it would be the name.
+			d.unknown = !d.timeOfDay(f.at(i+1)) || d.unknown
+			d.last = i + 1
+		case single:
+			d.padding = padYear
+		}
+		return true
+	}
+	if d.word != "" && len(word) <= 4 && !isDigit(word[0]) && (timelike(f.at(i+1)) || word == "de" && len(f.at(i+1)) == 4) {
+		return p.dateEnd(d, f, i+1) // "5. нов. у 03:04"
+	}
+	if d.worded && len(word) == 5 && isNumber(word) {
+		d.unknown, d.last = true, i // a year that no clock has
+		return true
+	}
+	if !timelike(word) {
+		return false
 	}
 	d.last = i
-	known := d.precision != PrecisionNone
-	if !d.timeOfDay(f.at(i + 1)) {
-		d.padded = true
-		return d, true
-	}
-	d.last++
-	if d.precision >= PrecisionSecond {
-		if loc, ok := zone(f.at(i + 2)); ok {
-			d.loc, d.last = loc, i+2
+	d.unknown = !d.timeOfDay(word) || d.unknown
+	if d.precision >= PrecisionSecond && i+1 < f.n && f.rest(i+1) != "" { // ls -T
+		if year, ok := yearColumn(f.at(i + 1)); ok && len(f.at(i+1)) == 4 {
+			d.setYear(year)
+			d.precision = PrecisionSecond
+			d.last = i + 1
 		}
 	}
-	if !known {
-		d.precision, d.loc = PrecisionNone, nil
+	return true
+}
+
+// setYear sets a year from 1601 on, where Windows begins to count, or that which
+// says that there is no date.
+func (d *unixDate) setYear(year int) {
+	d.year = year
+	if d.precision == PrecisionNone {
+		d.precision = PrecisionDay
 	}
-	return d, true
+	if year < 1601 && year != noDate {
+		d.unknown = true
+	}
+}
+
+// yearColumn reads 2019, 2019., 2019年 and whatever stands for no year.
+func yearColumn(word string) (int, bool) {
+	n := leadingDigits(word)
+	if n == 0 || n > 4 {
+		return 0, false
+	}
+	switch end := word[n:]; {
+	case end == "", end == ".", end == ",":
+	case n == 4 && end[0] >= 0x80 && len(end) <= 4:
+	default:
+		return 0, false
+	}
+	year, _ := smallInt(word[:n])
+	if year == noDate && n != 4 {
+		year = 0
+	}
+	return year, true
+}
+
+// timelike reports whether a word has the form of a time of day: 3:26, 03.26,
+// 03:26:59, 10:33PM.
+func timelike(word string) bool {
+	n := leadingDigits(word)
+	if n < 1 || n > 2 || len(word) < n+3 || word[n] != ':' && word[n] != '.' {
+		return false
+	}
+	rest := word[n+1:]
+	if leadingDigits(rest) != 2 {
+		return false
+	}
+	if word[n] == '.' {
+		return len(rest) == 2
+	}
+	rest = rest[2:]
+	if strings.HasPrefix(rest, ":") && leadingDigits(rest[1:]) == 2 {
+		rest = rest[3:]
+		if strings.HasPrefix(rest, ".") {
+			rest = rest[1+leadingDigits(rest[1:]):]
+		}
+	}
+	if rest != "" {
+		_, ok := halfOfDay(rest)
+		return ok
+	}
+	return true
+}
+
+// unpadded takes off the blank with which some fill up a date. Whether they do
+// the listing has to show: a name may begin with a blank.
+func (p *Parser) unpadded(e *Entry, name string, column padding) string {
+	if column == padNone {
+		return name
+	}
+	if p.pads[column] == padUnknown {
+		if pads, known := p.tongue.pads(column); known {
+			p.setPad(column, pads)
+		}
+	}
+	blank := len(name) > 1 && name[0] == ' '
+	switch {
+	case !blank:
+		p.setPad(column, false)
+		return name
+	case p.pads[column] == padNo:
+		return name
+	case p.pads[column] == padUnknown:
+		if p.guessed++; p.guessed >= enoughPadded {
+			p.setPad(column, true)
+		} else {
+			e.doubt = column
+		}
+	}
+	return name[1:]
 }

@@ -33,7 +33,7 @@ func (p *Parser) vms(line string) (Entry, bool, string) {
 		}
 		return Entry{}, false, notMine
 	}
-	if _, version, ok := strings.Cut(f.at(0), ";"); !ok || !isNumber(version) {
+	if _, version, ok := strings.Cut(f.at(0), ";"); !ok || !isNumber(version) || p.format == FormatAuto && f.n > 1 && !vmsColumns(&f) {
 		return Entry{}, false, notMine
 	}
 	if f.n == 1 {
@@ -42,6 +42,21 @@ func (p *Parser) vms(line string) (Entry, bool, string) {
 	}
 	e, reason := p.vmsEntry(f.at(0), &f, 1)
 	return e, false, reason
+}
+
+// vmsColumns reports whether there is a date, an owner or a protection behind a
+// name: a semicolon is in names of other systems, too.
+func vmsColumns(f *fields) bool {
+	if strings.Contains(f.line, "privilege") || strings.Contains(f.line, "%RMS-E-PRV") {
+		return true
+	}
+	for i := 1; i < f.n; i++ {
+		word := f.at(i)
+		if strings.Count(word, "-") == 2 || word[0] == '[' && word[len(word)-1] == ']' || word[0] == '(' && strings.Contains(word, ",") {
+			return true
+		}
+	}
+	return false
 }
 
 func ownerOnly(f *fields) bool {
@@ -56,6 +71,10 @@ func ownerOnly(f *fields) bool {
 // vmsEntry reads the columns from the word with index i on.
 func (p *Parser) vmsEntry(name string, f *fields, i int) (Entry, string) {
 	e := Entry{Name: name, Type: TypeFile, Size: -1}
+	if at := strings.LastIndexByte(name, ']'); at > 0 && at+1 < len(name) && name[at+1] != ';' {
+		name = name[at+1:] // DISK$USER:[DIR]FILE.TXT;1
+		e.Name = name
+	}
 	base, _, _ := strings.Cut(name, ";")
 	if n := len(base) - len(".DIR"); n > 0 && strings.EqualFold(base[n:], ".DIR") {
 		e.Name, e.Type = base[:n], TypeDir
@@ -74,8 +93,8 @@ func (p *Parser) vmsEntry(name string, f *fields, i int) (Entry, string) {
 		}
 		e.setVMSOwner(word)
 	}
-	if !dated || !e.setTime(c, p.loc) {
-		return Entry{}, "no date"
+	if dated {
+		e.setTime(c, p.loc)
 	}
 	return e, ""
 }
@@ -88,7 +107,7 @@ func (c *clock) vmsDate(word string) bool {
 		return false
 	}
 	c.month, c.precision = monthOf(month), PrecisionDay
-	c.year, ok = fullYear(year)
+	c.year, ok = yearOf(year)
 	c.day, ok2 = smallInt(day)
 	return ok && ok2 && c.month != 0
 }

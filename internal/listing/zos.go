@@ -33,7 +33,7 @@ func (p *Parser) dataset(line string) (Entry, bool, string) {
 	switch first := f.at(0); {
 	case first == "Pseudo" && f.at(1) == "Directory":
 		e.Type = TypeDir
-	case first == "Migrated", first == "ARCIVE", first == "Tape", strings.Contains(line, "Not Direct Access"):
+	case first == "Migrated", first == "ARCIVE", first == "Tape", strings.EqualFold(f.at(1), "Tape"), strings.Contains(line, "Not Direct Access"):
 	case strings.HasPrefix(line, "Not Mounted"), strings.HasPrefix(line, "Error determining attributes"), strings.HasPrefix(line, "GDG base"):
 		e.Type = TypeOther
 	default:
@@ -44,8 +44,11 @@ func (p *Parser) dataset(line string) (Entry, bool, string) {
 
 // fullDataset recognises a line without the heading before it.
 func fullDataset(f *fields) bool {
-	date := f.at(2)
-	return f.n >= 9 && f.n <= 10 && len(date) == 10 && (date == "**NONE**" || date[4] == '/' && date[7] == '/')
+	date, kind := f.at(2), f.at(f.n-2)
+	if f.n == 3 && strings.EqualFold(f.at(1), "Tape") || f.n == 4 && kind == "VSAM" && isNumber(f.at(1)) || f.n == 2 && f.at(0) == "Migrated" {
+		return true
+	}
+	return f.n >= 8 && f.n <= 10 && (date == "**NONE**" || len(date) == 10 && date[4] == '/' && date[7] == '/')
 }
 
 func validDsname(name string) bool {
@@ -53,7 +56,7 @@ func validDsname(name string) bool {
 		return false
 	}
 	for part := range strings.SplitSeq(name, ".") {
-		if !validMember(part) {
+		if !validMember(strings.ToUpper(part)) {
 			return false
 		}
 	}
@@ -78,17 +81,18 @@ func (p *Parser) member(line string) (Entry, bool, string) {
 	var f fields
 	f.split(line)
 	e := Entry{Name: f.at(0), Type: TypeFile, Size: -1}
+	version := f.at(1)
+	if p.format == FormatAuto && !(f.n >= 9 && len(version) == 5 && version[2] == '.' && strings.Count(f.at(2), "/") == 2 && strings.Count(f.at(3), "/") == 2 && timelike(f.at(4))) {
+		return Entry{}, false, notMine // without a heading most lines would do
+	}
 	if !validMember(e.Name) {
 		return Entry{}, false, "no member name"
 	}
-	version := f.at(1)
 	switch {
 	case f.n == 1:
 		return e, false, ""
 	case f.n >= 8 && len(version) == 5 && version[2] == '.':
-		if !e.setMemberTime(p, &f) {
-			return Entry{}, false, "no such date"
-		}
+		e.setMemberTime(p, &f)
 		e.Owner = f.at(f.n - 1)
 		return e, false, ""
 	case f.n >= 4 && len(version) >= 6 && strings.Trim(version, "0123456789ABCDEF") == "":
@@ -97,14 +101,10 @@ func (p *Parser) member(line string) (Entry, bool, string) {
 	return Entry{}, false, "neither statistics nor attributes"
 }
 
-func (e *Entry) setMemberTime(p *Parser, f *fields) bool {
-	orders := allOrders
-	c, ok := orders.date(f.at(3), p.now.Year(), orderYMD)
-	if !ok {
-		return false
+func (e *Entry) setMemberTime(p *Parser, f *fields) {
+	if c, _, ok := p.ordered(f.at(3), orderYMD); ok && c.timeOfDay(f.at(4)) {
+		e.setTime(c, p.loc)
 	}
-	c.timeOfDay(f.at(4))
-	return e.setTime(c, p.loc)
 }
 
 // jes refuses the jobs that z/OS lists with SITE FILETYPE=JES: they are not

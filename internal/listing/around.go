@@ -1,0 +1,199 @@
+package listing
+
+import "strings"
+
+// crEnds says what a carriage return in front of a line's end means.
+type crEnds uint8
+
+const (
+	crUnknown crEnds = iota
+	crNames          // it is the name's: other lines have none
+	crLines          // all lines have one: their ends were converted twice
+)
+
+// trim takes off what servers put around a line: a byte order mark, NUL of a
+// program in C, a second carriage return, and the end of a file of CP/M.
+func (p *Parser) trim(line string) string {
+	p.endsGuessed = false
+	if p.num == 1 {
+		line = strings.TrimPrefix(line, "\ufeff")
+	}
+	if line == "" {
+		return line
+	}
+	if line[0] == 0 || line[len(line)-1] == 0 {
+		line = strings.Trim(line, "\x00")
+	}
+	if len(line) > 0 && line[0] == 0x1a && strings.Trim(line, "\x1a\x00") == "" {
+		return ""
+	}
+	if blank(line) {
+		return ""
+	}
+	if line[0] == '\r' {
+		line = line[1:] // of a line that ends in LF CR
+	}
+	if line[len(line)-1] != '\r' {
+		if p.ends == crUnknown {
+			p.ends = crNames
+		}
+		return line
+	}
+	if p.ends == crNames || p.ends == crUnknown && strings.HasSuffix(line, " Icon\r") {
+		return line // macOS has such a file in folders with an icon of their own
+	}
+	if p.ends == crUnknown && p.entries == 0 && p.num > 1 || p.crLines > 0 {
+		p.ends = crLines
+	}
+	p.crLines++
+	p.endsGuessed = p.ends == crUnknown
+	return line[:len(line)-1]
+}
+
+// around recognises lines that stand around the entries and would pass for
+// entries of some form: headings, totals, and all that follows once the listing
+// has gone on with another directory.
+func (p *Parser) around(line string) (skip bool) {
+	if p.foreign {
+		return true
+	}
+	return p.format != FormatMLSx && (p.table(line) || p.heading(line))
+}
+
+// aside recognises lines that are no entries and no headings of a form: a total
+// in a language that is not known here, and the name of the directory.
+func (p *Parser) aside(line string, afterBlank bool) (skip bool, reason string) {
+	if p.fixed || p.format != FormatAuto && p.format != FormatUnix {
+		return false, ""
+	}
+	if _, total := totalOf(line); total && p.entries == 0 {
+		return true, ""
+	}
+	if line[len(line)-1] != ':' || symbolic(line) {
+		return false, ""
+	}
+	if p.entries == 0 {
+		return true, "" // ".:", as ls says with several arguments
+	}
+	if afterBlank {
+		p.foreign = true
+		return false, "the listing goes on with another directory"
+	}
+	return false, ""
+}
+
+// reply recognises the lines of a reply to STAT on the data connection, and
+// returns what one of them has of a listing.
+func (p *Parser) reply(line string) (text string, ok bool) {
+	if p.fixed || len(line) < 5 || line[:2] != "21" || line[2] < '1' || line[2] > '3' || p.format != FormatAuto && p.format != FormatUnix {
+		return "", false
+	}
+	rest := strings.TrimLeft(line[4:], " ")
+	switch line[3] {
+	case '-':
+		if symbolic(rest) {
+			return rest, true
+		}
+		return "", true
+	case ' ':
+		rest = strings.ToLower(rest)
+		return "", strings.Contains(rest, "status") || strings.HasPrefix(rest, "end")
+	}
+	return "", false
+}
+
+// symbolic reports whether a line begins as one of ls does.
+func symbolic(line string) bool {
+	var e Entry
+	_, ok := e.permissions(line)
+	return ok
+}
+
+// heading recognises lines that every listing of some format may carry besides
+// its entries.
+func (p *Parser) heading(line string) bool {
+	f, ok := headingOf(line)
+	if ok && (p.format == FormatAuto || f == p.format || zOS(f) && zOS(p.format)) {
+		p.format = f
+		return true
+	}
+	if p.format != FormatAuto && p.format != FormatUnix {
+		return false
+	}
+	word, ok := totalOf(line)
+	if !ok {
+		return false
+	}
+	if !p.tongue.total(word) {
+		return false
+	}
+	p.format = FormatUnix
+	return true
+}
+
+// headingOf knows the headings of one format.
+func headingOf(line string) (Format, bool) {
+	var f fields
+	f.splitN(line, 4)
+	if f.n < 2 {
+		return FormatAuto, false
+	}
+	first, second := f.at(0), f.at(1)
+	switch first {
+	case "Volume":
+		if second == "Unit" {
+			return FormatDatasets, true
+		}
+		return FormatDOS, second == "in" || second == "Serial"
+	case "Name":
+		return FormatMembers, second == "VV.MM" || second == "Size" && f.at(2) == "TTR"
+	case "File":
+		return FormatNonStop, second == "Code" && f.at(2) == "EOF"
+	case "JOBNAME":
+		return FormatJES, second == "JOBID"
+	case "Directory":
+		if second == "of" {
+			return FormatDOS, true
+		}
+		return FormatVMS, strings.Contains(second, "[") && strings.Contains(second, "]")
+	case "Total", "Grand":
+		if strings.Contains(line, " block") || strings.Contains(line, " file") {
+			return FormatVMS, true
+		}
+	}
+	if isNumber(first) {
+		return FormatDOS, second == "File(s)" || second == "Dir(s)"
+	}
+	return FormatAuto, false
+}
+
+// totalOf returns the word or the few words with which ls announces the sum of
+// blocks, in any language: a number follows, and nothing else.
+func totalOf(line string) (word string, ok bool) {
+	line = strings.Trim(line, " \t")
+	at := strings.LastIndexAny(line, " \t")
+	if at < 1 {
+		return "", false
+	}
+	number := line[at+1:]
+	if !isNumber(number) && !rounded(number) {
+		if _, ok := groupedSize(number); !ok {
+			return "", false
+		}
+	}
+	word = strings.TrimRight(line[:at], " \t:")
+	if word == "" || len(word) > maxWord || strings.Count(word, " ") > 2 || strings.ContainsAny(word, "0123456789/;=+.[]\t") {
+		return "", false
+	}
+	return word, word[0] != '-'
+}
+
+// skipAbove recognises a total above a listing of facts: MLSD by a program that
+// has ls at hand.
+func (p *Parser) skipAbove(line string) bool {
+	if p.format != FormatMLSx || p.num > 0 || strings.ContainsAny(line, ";=") {
+		return false
+	}
+	_, ok := totalOf(strings.TrimRight(line, "\r"))
+	return ok
+}
