@@ -59,9 +59,21 @@ func advise(attempts []Attempt, nat Finding) adviceList {
 		if a.Cause == ControlReset && !a.Mode.passive() || a.Cause == Refused && wentFurther(attempts[i+1:], a.Mode) {
 			continue
 		}
-		list.add(adviceOn(a, nat))
+		list.add(mapped(adviceOn(a, nat), attempts))
 	}
 	return list
+}
+
+// mapped returns an advice, or if that is to set a Mapper and the one that is set
+// has failed, an advice on that.
+func mapped(advice string, attempts []Attempt) string {
+	for _, a := range attempts {
+		var unmapped *proto.UnmappedError
+		if errors.As(a.Err, &unmapped) && strings.Contains(advice, "Dialer.Mapper") {
+			return fmt.Sprintf(adviceUnmapped, proto.Quote(unmapped.Mapper.Error()))
+		}
+	}
+	return advice
 }
 
 // adviceOn returns the advice on one attempt: its cause's, or a closer one
@@ -108,6 +120,8 @@ const (
 		"Their logs tell why."
 	adviceStarved = "The data connection was accepted and then nothing came: something on the way accepts connections in the place of the other end and passes nothing on, " +
 		"or the server is very slow (then raise Dialer.AttemptTimeout)."
+	adviceUnmapped = "Dialer.Mapper was asked for a port of the NAT and did not get one: %v. " +
+		"Allow it on the router (UPnP, NAT-PMP or PCP), or forward a range of ports to this machine (Dialer.PublicAddr, Dialer.ListenPorts)."
 	adviceFirewalled = "The server cannot connect back to this machine. There is no NAT, so it is a firewall: " +
 		"this machine's, or one near it, has to let the server's connections in to the ports of Dialer.ListenPorts; or one at the server does not let them out."
 )

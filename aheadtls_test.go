@@ -18,8 +18,10 @@ func TestRoundTripsTLS(t *testing.T) {
 		first, later, download, uploaded float64
 	}{
 		{ftptest.VSFTPD(), 10, 9, 4.2, 4.2},
-		{ftptest.PureFTPd(), 9, 8, 3.2, 3.2},
-		{ftptest.Pyftpdlib(), 9, 8, 4.2, 4.2},
+		// Their 150 tells no size: in the plain way, which a first session takes,
+		// SIZE is a round trip of its own.
+		{ftptest.PureFTPd(), 10, 8, 3.2, 3.2},
+		{ftptest.Pyftpdlib(), 10, 8, 4.2, 4.2},
 	} {
 		t.Run(c.server.Name, func(t *testing.T) {
 			s := setup{

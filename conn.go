@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/ftpnat/ftpnat/internal/control"
 	"github.com/ftpnat/ftpnat/internal/data"
@@ -26,6 +27,8 @@ type Conn struct {
 	cfg *config
 	c   *session.Conn
 	ctx context.Context // has the hooks of Dial, which are called for Close too
+
+	text bool // TYPE is not that of bytes; for the operation in progress
 
 	mu     sync.Mutex
 	op     *operation // in progress; nil if the Conn is free
@@ -88,6 +91,9 @@ func (c *Conn) Do(ctx context.Context, want int, cmd string, args ...string) (Re
 		return Reply{}, fmt.Errorf("ftpnat: %s is not a command for Do: it is part of a transfer or of the session", v)
 	}
 	r, err := c.c.Want(op.ctx, want, line)
+	if control.Verb(line) == "TYPE" && r.Completed() {
+		c.text = !strings.HasPrefix(strings.ToUpper(line), "TYPE I") && !strings.HasPrefix(strings.ToUpper(line), "TYPE L")
+	}
 	return Reply(r), op.result(err)
 }
 
@@ -207,6 +213,11 @@ func (d *download) Close() error {
 // returns the number of bytes. If it returns an error, the file on the server is
 // not to be relied on. r must not use the Conn; its first 64 KiB are read before
 // the server is asked, and a file that is no larger is sent in one go.
+//
+// If the server tells the size of the file afterwards, and it is not that number,
+// the error is [ErrMismatch]. The question takes a round trip; it travels with a
+// file of up to 64 KiB where the server is known to take that. It is not asked in
+// TYPE A, in which sizes mean nothing.
 func (c *Conn) Store(ctx context.Context, path string, r io.Reader) (int64, error) {
 	op, err := c.acquire(ctx)
 	if err != nil {
@@ -214,6 +225,9 @@ func (c *Conn) Store(ctx context.Context, path string, r io.Reader) (int64, erro
 	}
 	defer c.release(op)
 	req := transfer.Request{Line: "STOR " + path, Known: -1}
+	if !c.text {
+		req.Check = "SIZE " + path
+	}
 	held, rest, err := holdBack(r)
 	if err != nil {
 		return 0, err
@@ -228,7 +242,34 @@ func (c *Conn) Store(ctx context.Context, path string, r io.Reader) (int64, erro
 	} else {
 		err = t.End(op.ctx, nil)
 	}
+	if err == nil {
+		err = stored(op.ctx, t)
+	}
 	return t.Count(), op.result(err)
+}
+
+// stored compares the size that the server tells of a file with what was sent.
+func stored(ctx context.Context, t *transfer.Transfer) error {
+	for _, pause := range []time.Duration{time.Second, 2 * time.Second, 0} {
+		size, err := t.Size(ctx)
+		switch {
+		case err != nil:
+			return err
+		case size < 0 || size == t.Count():
+			return nil
+		case size > t.Count() || pause == 0:
+			return fmt.Errorf("%w: it has %d bytes, and %d were sent", ErrMismatch, size, t.Count())
+		}
+		// It may be on its way to a slow store.
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // holdMost is the number of bytes up to which a file is sent as a whole.

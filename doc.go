@@ -55,6 +55,41 @@
 // [Dialer.ClearCommands] name. Without TLS the login is sent before the
 // server's greeting has come, as that would not tell who it is either.
 //
+// # What is tried again
+//
+// What may pass is tried again for [Dialer.RetryFor], two minutes by default, with
+// pauses that grow from a quarter of a second to ten. What is final is not: a
+// negative reply of 500 and more; one of 4yz whose words say that it is (no such
+// file, denied, already exists, read-only, disk full, quota); every refusal of a
+// user or a password; a certificate that is not trusted. Tries that cost a transfer
+// or a login and get no byte further end after three. The end of a call's context
+// ends everything; its error has the last reply or network error with it.
+//
+//	call                            after a refusal for now (4yz)   after a break
+//
+//	Open of a URL: connecting       too many users, busy: again     once it has worked: again
+//	  421 without a reason          three tries                     -
+//	  USER, PASS, ACCT              never, but 421 too many users   once, one command at a time
+//	  CWD of the URL's path         three tries                     again
+//	Dialer.Dial                     as above                        never
+//	Conn.Do                         never                           if it only asks: once
+//	Conn.Retrieve, Store            never                           never, once it has begun
+//	a data connection, each mode    the next mode                   the next mode
+//	  all modes                     again, if NegotiateError is     again, if one has
+//	                                Temporary                       worked before
+//	Stat, ReadDir, ReadLink, Glob   again                           again
+//	Open, Read, ReadFile, Fetch     again                           from where it stood
+//	Write of a File, Append         again, with what is in memory   from where it stood
+//	WriteFile, Upload, CopyFS       again                           again
+//	Remove, Rename                  again                           again, once it was found out
+//	                                                                whether it has been done
+//	Mkdir                           again                           never
+//	Chmod, Chtimes                  again                           again
+//
+// "Never" leaves it to the caller: [Retryable] tells whether the same call may
+// succeed later. Several calls of an [FS] do not send a refused password once more
+// for each: for a minute they get the same refusal.
+//
 // # Watching
 //
 // [WithTrace] puts hooks into a context that see each command, reply and

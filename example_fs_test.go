@@ -8,53 +8,42 @@ import (
 	"io"
 	"io/fs"
 	"log"
-	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing/fstest"
 	"time"
 
 	"github.com/ftpnat/ftpnat"
-	"github.com/ftpnat/ftpnat/internal/ftptest"
+	"github.com/ftpnat/ftpnat/ftptest"
 )
 
-// openExample opens the file system of a server with a few files.
-func openExample(change func(*ftptest.Server)) (fsys *ftpnat.FS, stop func()) {
-	tree := ftptest.NewTree()
-	for name, data := range map[string]string{
-		"readme.txt":       "Welcome.\n",
-		"2006/jan.csv":     "118\n",
-		"2006/feb.csv":     "97\n",
-		"2006/raw/log.bin": strings.Repeat("0123456789", 20_000),
-	} {
-		if err := tree.WriteFile(name, []byte(data), 0o644); err != nil {
-			log.Fatal(err)
-		}
-	}
-	srv := &ftptest.Server{Tree: tree, Personality: ftptest.ProFTPD()}
-	if change != nil {
-		change(srv)
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		log.Fatal(err)
-	}
-	srv.Start(ln)
-	fsys, err = ftpnat.Open(context.Background(), "ftp://"+ln.Addr().String())
-	if err != nil {
-		log.Fatal(err)
-	}
-	return fsys, func() {
-		fsys.Close()
-		srv.Close()
-	}
+// archive is what the servers of the examples have.
+var archive = fstest.MapFS{
+	"readme.txt":       {Data: []byte("Welcome.\n")},
+	"2006/jan.csv":     {Data: []byte("118\n")},
+	"2006/feb.csv":     {Data: []byte("97\n")},
+	"2006/raw/log.bin": {Data: bytes.Repeat([]byte("0123456789"), 20_000)},
 }
 
-// A file is read as any other; io.EOF comes when the server has said that it is
-// complete.
+// openServer opens the file system of a server. It is ftpnat.Open without a
+// context and an error, to keep the examples short.
+func openServer(srv *ftptest.Server) *ftpnat.FS {
+	fsys, err := ftpnat.Open(context.Background(), srv.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return fsys
+}
+
+// A file is read as any other. io.EOF comes when the server has confirmed that
+// the file is complete.
 func ExampleFS_Open() {
-	fsys, stop := openExample(nil)
-	defer stop()
+	srv := ftptest.NewServer(archive)
+	defer srv.Close()
+	fsys := openServer(srv)
+	defer fsys.Close()
 
 	f, err := fsys.Open("readme.txt")
 	if err != nil {
@@ -67,10 +56,53 @@ func ExampleFS_Open() {
 	// Output: Welcome.
 }
 
-// What works on an fs.FS works on the server.
+// A part of a large file, without what is before it: archive/zip and the like
+// read their files so.
+func ExampleFile_ReadAt() {
+	srv := ftptest.NewServer(archive)
+	defer srv.Close()
+	fsys := openServer(srv)
+	defer fsys.Close()
+
+	f, err := fsys.OpenFile("2006/raw/log.bin", os.O_RDONLY, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer f.Close()
+	part := make([]byte, 5)
+	if _, err := f.ReadAt(part, 100_003); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", part)
+	// Output: 34567
+}
+
+func ExampleFS_ReadDir() {
+	srv := ftptest.NewServer(archive)
+	defer srv.Close()
+	fsys := openServer(srv)
+	defer fsys.Close()
+
+	entries, err := fsys.ReadDir("2006")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, e := range entries {
+		fmt.Println(e.Name(), e.IsDir())
+	}
+	// Output:
+	// feb.csv false
+	// jan.csv false
+	// raw true
+}
+
+// fs.WalkDir lists many directories in one round trip, if the server allows
+// it.
 func ExampleFS_walk() {
-	fsys, stop := openExample(nil)
-	defer stop()
+	srv := ftptest.NewServer(archive)
+	defer srv.Close()
+	fsys := openServer(srv)
+	defer fsys.Close()
 
 	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -93,32 +125,50 @@ func ExampleFS_walk() {
 	// readme.txt 9
 }
 
-// A tree is copied down by package os.
-func ExampleFS_copyDown() {
-	fsys, stop := openExample(nil)
-	defer stop()
-	dir, err := os.MkdirTemp("", "backup")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
+// Sub returns one directory as a file system.
+func ExampleFS_Sub() {
+	srv := ftptest.NewServer(archive)
+	defer srv.Close()
+	fsys := openServer(srv)
+	defer fsys.Close()
 
-	if err := os.CopyFS(dir, fsys); err != nil {
-		log.Fatal(err)
-	}
-	data, err := os.ReadFile(dir + "/2006/jan.csv")
+	year, err := fsys.Sub("2006")
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf("%s", data)
+	names, err := fs.Glob(year, "*.csv")
+	fmt.Println(names, err)
+	// Output: [feb.csv jan.csv] <nil>
+}
+
+// Anything that takes an fs.FS takes a server: here net/http.
+func ExampleFS_http() {
+	srv := ftptest.NewServer(archive)
+	defer srv.Close()
+	fsys := openServer(srv)
+	defer fsys.Close()
+
+	web := httptest.NewServer(http.FileServerFS(fsys))
+	defer web.Close()
+	resp, err := http.Get(web.URL + "/2006/jan.csv")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(os.Stdout, resp.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
 	// Output: 118
 }
 
-// A tree is copied down over several connections at once; each file appears
-// when it is whole.
+// A tree is copied down over several connections at once. Each file appears
+// when it is whole, and a file that exists already is an error.
 func ExampleFS_Fetch() {
-	fsys, stop := openExample(nil)
-	defer stop()
+	srv := ftptest.NewServer(archive)
+	defer srv.Close()
+	fsys := openServer(srv)
+	defer fsys.Close()
 	dir, err := os.MkdirTemp("", "backup")
 	if err != nil {
 		log.Fatal(err)
@@ -128,19 +178,21 @@ func ExampleFS_Fetch() {
 	if err := fsys.Fetch(dir, "2006"); err != nil {
 		log.Fatal(err)
 	}
-	names, err := fs.Glob(os.DirFS(dir), "*/*")
+	names, err := fs.Glob(os.DirFS(dir), "*")
 	fmt.Println(names, err)
 
 	err = fsys.Fetch(dir, "2006/jan.csv")
 	fmt.Println(errors.Is(err, fs.ErrExist))
 	// Output:
-	// [raw/log.bin] <nil>
+	// [feb.csv jan.csv raw] <nil>
 	// true
 }
 
 func ExampleFS_CopyFS() {
-	fsys, stop := openExample(nil)
-	defer stop()
+	srv := ftptest.NewServer(nil)
+	defer srv.Close()
+	fsys := openServer(srv)
+	defer fsys.Close()
 
 	site := fstest.MapFS{ // or os.DirFS, an embed.FS, a zip.Reader
 		"index.html":    {Data: []byte("<h1>Hello</h1>")},
@@ -156,8 +208,10 @@ func ExampleFS_CopyFS() {
 
 // A file appears under its name only when all of it is there.
 func ExampleFS_Upload() {
-	fsys, stop := openExample(nil)
-	defer stop()
+	srv := ftptest.NewServer(archive)
+	defer srv.Close()
+	fsys := openServer(srv)
+	defer fsys.Close()
 
 	n, err := fsys.Upload("2006/mar.csv", strings.NewReader("104\n"))
 	if err != nil {
@@ -167,40 +221,99 @@ func ExampleFS_Upload() {
 	// Output: 4 bytes
 }
 
+// Append adds to the end of a file. Close has the server's verdict.
+func ExampleFS_Append() {
+	srv := ftptest.NewServer(archive)
+	defer srv.Close()
+	fsys := openServer(srv)
+	defer fsys.Close()
+
+	f, err := fsys.Append("2006/jan.csv")
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = fmt.Fprintln(f, "121")
+	if err := errors.Join(err, f.Close()); err != nil {
+		log.Fatal(err)
+	}
+	data, err := fsys.ReadFile("2006/jan.csv")
+	fmt.Printf("%s%v\n", data, err)
+	// Output:
+	// 118
+	// 121
+	// <nil>
+}
+
+// MkdirAll makes what is missing. It is not an error if the directory already
+// exists.
+func ExampleFS_MkdirAll() {
+	srv := ftptest.NewServer(archive)
+	defer srv.Close()
+	fsys := openServer(srv)
+	defer fsys.Close()
+
+	fmt.Println(fsys.MkdirAll("2006/reports/weekly", 0o777))
+	fmt.Println(fsys.MkdirAll("2006/reports/weekly", 0o777))
+	info, err := fsys.Stat("2006/reports/weekly")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(info.IsDir())
+	// Output:
+	// <nil>
+	// <nil>
+	// true
+}
+
+// Rename also moves a file to another directory.
+func ExampleFS_Rename() {
+	srv := ftptest.NewServer(archive)
+	defer srv.Close()
+	fsys := openServer(srv)
+	defer fsys.Close()
+
+	if err := fsys.Mkdir("done", 0o777); err != nil {
+		log.Fatal(err)
+	}
+	if err := fsys.Rename("2006/jan.csv", "done/jan.csv"); err != nil {
+		log.Fatal(err)
+	}
+	_, err := fsys.Stat("2006/jan.csv")
+	fmt.Println(errors.Is(err, fs.ErrNotExist))
+	// Output: true
+}
+
 // The connection breaks twice on the way. The reader does not notice; a hook
 // does.
 func ExampleFS_resume() {
-	fsys, stop := openExample(func(srv *ftptest.Server) {
-		srv.Faults = []ftptest.Fault{
-			{On: ftptest.Data, Conn: 1, After: 70_000, Kind: ftptest.Reset},
-			{On: ftptest.Data, Conn: 2, After: 70_000, Kind: ftptest.Reset},
-		}
-	})
-	defer stop()
-	rests := 0
-	ctx := ftpnat.WithTrace(context.Background(), &ftpnat.Trace{Command: func(line string) {
-		if strings.HasPrefix(line, "REST ") {
-			rests++
-		}
-	}})
+	srv := ftptest.NewServer(archive, ftptest.CutData(70_000).On(1), ftptest.CutData(70_000).On(2))
+	defer srv.Close()
+	fsys := openServer(srv)
+	defer fsys.Close()
+	resumed := 0
+	ctx := ftpnat.WithTrace(context.Background(), &ftpnat.Trace{Resume: func(ftpnat.ResumeEvent) { resumed++ }})
 
 	f, err := fsys.WithContext(ctx).Open("2006/raw/log.bin")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer f.Close()
-	var all bytes.Buffer
-	if _, err := all.ReadFrom(f); err != nil {
+	n, err := io.Copy(io.Discard, f)
+	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(all.Len(), "bytes, resumed:", rests > 0)
-	// Output: 200000 bytes, resumed: true
+	fmt.Println(n, "bytes, resumed:", resumed)
+	// Output: 200000 bytes, resumed: 2
 }
 
 // The context governs every call on an FS, and the files opened with it.
 func ExampleFS_WithContext() {
-	fsys, stop := openExample(func(srv *ftptest.Server) { srv.Rate = 10_000 })
-	defer stop()
+	srv := ftptest.NewUnstartedServer(archive)
+	srv.Rate = 10_000 // bytes per second
+	srv.Start()
+	defer srv.Close()
+	fsys := openServer(srv)
+	defer fsys.Close()
 
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
@@ -209,10 +322,12 @@ func ExampleFS_WithContext() {
 	// Output: true
 }
 
-// Progress is told a few times a second, and at the end.
+// Progress is reported a few times a second, and at the end.
 func ExampleTrace_progress() {
-	fsys, stop := openExample(nil)
-	defer stop()
+	srv := ftptest.NewServer(archive)
+	defer srv.Close()
+	fsys := openServer(srv)
+	defer fsys.Close()
 	ctx := ftpnat.WithTrace(context.Background(), &ftpnat.Trace{Progress: func(e ftpnat.ProgressEvent) {
 		if e.Bytes == e.Total {
 			fmt.Printf("%s: all %d bytes\n", e.Name, e.Total)
@@ -230,11 +345,13 @@ func ExampleTrace_progress() {
 	// Output: 2006/raw/log.bin: all 200000 bytes
 }
 
-// An error says which name and why. That something is missing was confirmed,
-// as servers have one code for all that can be wrong.
+// An error says which name and why. That something is missing has been
+// confirmed, because servers have one code for all that can be wrong.
 func ExampleFS_errors() {
-	fsys, stop := openExample(nil)
-	defer stop()
+	srv := ftptest.NewServer(archive)
+	defer srv.Close()
+	fsys := openServer(srv)
+	defer fsys.Close()
 
 	_, err := fsys.ReadFile("2007/jan.csv")
 	var refused *ftpnat.ReplyError

@@ -3,29 +3,26 @@ package ftpnat_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log"
-	"net"
-	"net/netip"
 	"os"
 	"strings"
+	"testing/fstest"
 
 	"github.com/jlaffaye/ftp"
 
 	"github.com/ftpnat/ftpnat"
-	"github.com/ftpnat/ftpnat/internal/ftptest"
-	"github.com/ftpnat/ftpnat/internal/memnet"
+	"github.com/ftpnat/ftpnat/ftptest"
 )
 
 // An address is all that is needed. What stands in between is found out.
 func ExampleOpen() {
-	addr, stop := startServer()
-	defer stop()
+	srv := ftptest.NewServer(fstest.MapFS{"report.csv": {Data: []byte("date,orders\n2006-01-02,118\n")}})
+	defer srv.Close()
 
-	fsys, err := ftpnat.Open(context.Background(), "ftp://demo:secret@"+addr)
+	fsys, err := ftpnat.Open(context.Background(), srv.URL)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -51,12 +48,12 @@ func ExampleOpen() {
 
 // One control connection, to fetch a file and to store one.
 func ExampleDialer_Dial() {
-	addr, stop := startServer()
-	defer stop()
+	srv := ftptest.NewServer(fstest.MapFS{"report.csv": {Data: []byte("date,orders\n2006-01-02,118\n")}})
+	defer srv.Close()
 	ctx := context.Background()
 
-	d := &ftpnat.Dialer{User: "demo", Password: "secret"}
-	c, err := d.Dial(ctx, addr)
+	d := new(ftpnat.Dialer)
+	c, err := d.Dial(ctx, srv.Addr)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -85,17 +82,17 @@ func ExampleDialer_Dial() {
 // A program that uses github.com/jlaffaye/ftp gets through with one more
 // option. Here the server refuses EPSV: the program does not notice.
 func ExampleDialer_DialFunc() {
-	addr, stop := startServer(ftptest.Step{On: "EPSV", Reply: "500 Unknown command."})
-	defer stop()
+	srv := ftptest.NewServer(fstest.MapFS{"report.csv": {Data: []byte("date,orders\n2006-01-02,118\n")}}, ftptest.Refuse("EPSV"))
+	defer srv.Close()
 	ctx := context.Background()
 
 	d := new(ftpnat.Dialer)
-	c, err := ftp.Dial(addr, ftp.DialWithDialFunc(d.DialFunc(ctx)))
+	c, err := ftp.Dial(srv.Addr, ftp.DialWithDialFunc(d.DialFunc(ctx)))
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer c.Quit()
-	if err := c.Login("demo", "secret"); err != nil {
+	if err := c.Login("anonymous", ""); err != nil {
 		log.Fatal(err)
 	}
 	entries, err := c.List("")
@@ -109,80 +106,44 @@ func ExampleDialer_DialFunc() {
 	// 27 report.csv
 }
 
-// The story of 2006: a program that insists on active mode, behind a NAT. The
-// connection is cut, and the error says why and what to do.
-func ExampleNegotiateError() {
-	d, addr, stop := behindNAT(memnet.CommandBox{Verbs: []string{"PORT"}, Do: memnet.Reset})
-	defer stop()
+// What happens on the way: the commands of a download, and each attempt to open
+// a data connection. The server refuses EPSV.
+func ExampleWithTrace() {
+	srv := ftptest.NewServer(fstest.MapFS{"report.csv": {Data: []byte("date,orders\n2006-01-02,118\n")}}, ftptest.Refuse("EPSV"))
+	defer srv.Close()
 	ctx := context.Background()
 
-	d.Modes = []ftpnat.Mode{ftpnat.PORT}
-	c, err := d.Dial(ctx, addr)
+	d := new(ftpnat.Dialer)
+	c, err := d.Dial(ctx, srv.Addr)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer c.Close()
-
-	_, err = c.Retrieve(ctx, "report.csv", 0)
-	var failed *ftpnat.NegotiateError
-	if !errors.As(err, &failed) {
-		log.Fatal(err)
-	}
-	for _, a := range failed.Attempts {
-		fmt.Printf("%v with %v: %v\n", a.Mode, a.Advertised.Addr(), a.Cause)
-	}
-	fmt.Println(strings.ReplaceAll(failed.Advice()[0], ". ", ".\n"))
-	// Output:
-	// PORT with 192.168.1.10: the control connection was cut
-	// PORT with 203.0.113.7: the control connection was cut
-	// The connection was cut when this machine asked the server to connect back to it (PORT).
-	// It had to name its address, 192.168.1.10, which is private: it means nothing outside your own network, and the server, or a firewall on the way, takes it for an attack.
-	// Use passive mode, in which this machine makes both connections itself: leave Dialer.Modes empty, or add EPSV and PASV.
-}
-
-// What happens on the way: here all that is sent, and each attempt to open a
-// data connection. The server refuses EPSV.
-func ExampleWithTrace() {
-	addr, stop := startServer(ftptest.Step{On: "EPSV", Reply: "500 Unknown command."})
-	defer stop()
-
-	ctx := ftpnat.WithTrace(context.Background(), &ftpnat.Trace{
+	traced := ftpnat.WithTrace(ctx, &ftpnat.Trace{
 		Command: func(line string) { fmt.Println(">", line) },
 		Attempt: func(a ftpnat.Attempt) { fmt.Printf("* %v: %v\n", a.Mode, a.Cause) },
 	})
-	d := &ftpnat.Dialer{User: "demo", Password: "secret"}
-	c, err := d.Dial(ctx, addr)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer c.Close()
-	r, err := c.Retrieve(ctx, "report.csv", 0)
+	r, err := c.Retrieve(traced, "report.csv", 0)
 	if err != nil {
 		log.Fatal(err)
 	}
 	r.Close()
 	// Output:
-	// > USER demo
-	// > PASS ****
-	// > TYPE I
-	// > OPTS UTF8 ON
-	// > FEAT
 	// > EPSV
 	// * EPSV: the server refused
 	// > PASV
 	// > RETR report.csv
 	// * PASV: it works
-	// > QUIT
 }
 
 // What one process has learnt about a path, another one need not find out
 // again. The server refuses EPSV, which only the first process tries.
 func ExampleMemoryMap() {
-	addr, stop := startServer(ftptest.Step{On: "EPSV", Reply: "500 Unknown command."})
-	defer stop()
+	srv := ftptest.NewServer(fstest.MapFS{"report.csv": {Data: []byte("date,orders\n2006-01-02,118\n")}}, ftptest.Refuse("EPSV"))
+	defer srv.Close()
 
 	learnt := new(ftpnat.MemoryMap)
-	fetch(addr, learnt)
+	fetch(srv.Addr, learnt)
 	data, err := json.Marshal(learnt)
 	if err != nil {
 		log.Fatal(err)
@@ -192,7 +153,7 @@ func ExampleMemoryMap() {
 	if err := json.Unmarshal(data, known); err != nil {
 		log.Fatal(err)
 	}
-	fetch(addr, known)
+	fetch(srv.Addr, known)
 	// Output:
 	// EPSV: the server refused
 	// PASV: it works
@@ -203,7 +164,7 @@ func ExampleMemoryMap() {
 // fetch retrieves a file and prints the attempts that it took.
 func fetch(addr string, memory ftpnat.Memory) {
 	ctx := context.Background()
-	d := &ftpnat.Dialer{User: "demo", Password: "secret", Memory: memory}
+	d := &ftpnat.Dialer{Memory: memory}
 	c, err := d.Dial(ctx, addr)
 	if err != nil {
 		log.Fatal(err)
@@ -218,53 +179,4 @@ func fetch(addr string, memory ftpnat.Memory) {
 		fmt.Printf("%v: %v\n", a.Mode, a.Cause)
 	}
 	fmt.Println()
-}
-
-// newServer returns a server for the examples, with one file.
-func newServer(script []ftptest.Step) *ftptest.Server {
-	tree := ftptest.NewTree()
-	if err := tree.WriteFile("report.csv", []byte("date,orders\n2006-01-02,118\n"), 0o644); err != nil {
-		log.Fatal(err)
-	}
-	return &ftptest.Server{
-		Tree:        tree,
-		Users:       map[string]string{"demo": "secret"},
-		Personality: ftptest.VSFTPD(),
-		Script:      script,
-	}
-}
-
-// startServer starts a server on a loopback port.
-func startServer(script ...ftptest.Step) (addr string, stop func()) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		log.Fatal(err)
-	}
-	s := newServer(script)
-	s.Start(ln)
-	return ln.Addr().String(), func() { s.Close() }
-}
-
-// behindNAT starts a server on a network of its own, which a Dialer reaches
-// through a NAT and a box at the server's side.
-func behindNAT(box memnet.Box) (d *ftpnat.Dialer, addr string, stop func()) {
-	n := memnet.New(memnet.Config{})
-	home := n.Site(memnet.Masquerade(netip.MustParseAddr("203.0.113.7")))
-	client := home.Host("client", netip.MustParseAddr("192.168.1.10"))
-	server := n.Site(box).Host("ftp.example.net", netip.MustParseAddr("198.51.100.10"))
-	ln, err := server.Listen(context.Background(), "tcp", ":21")
-	if err != nil {
-		log.Fatal(err)
-	}
-	s := newServer(nil)
-	s.Listen, s.Dial = server.Listen, server.DialFrom
-	s.Start(ln)
-	d = &ftpnat.Dialer{
-		User: "demo", Password: "secret",
-		DialContext: client.DialContext, Listen: client.Listen,
-	}
-	return d, "ftp.example.net", func() {
-		s.Close()
-		n.Close()
-	}
 }

@@ -157,7 +157,7 @@ func TestFetchUnsized(t *testing.T) {
 func TestFirstError(t *testing.T) {
 	s := setup{ftp: func(srv *ftptest.Server) {
 		srv.Rate = 1000
-		srv.Script = []ftptest.Step{{On: "RETR", Nth: 3, Reply: "550 Permission denied."}, {On: "STOR", Nth: 3, Reply: "553 No."}}
+		srv.Script = []ftptest.Step{{On: "RETR", Nth: 3, Reply: "550 Permission denied."}, {On: "STOR", Arg: "up/10", Reply: "553 No."}}
 	}}
 	inBubble(t, s, func(t *testing.T, w *world) {
 		plantMany(t, w.Server.Tree, 12, 100_000)

@@ -39,6 +39,7 @@ type File struct {
 
 	found listing.Entry // reading: the entry that Open found
 	quick bool          // whether found is only a size and a time
+	rough bool          // whether found is from a listing, which may be some seconds old
 	size  atomic.Int64  // reading: the latest size that is known, in bytes; -1 if none is
 
 	use    ioLock          // guards what follows
@@ -142,14 +143,14 @@ func (f *File) Stat() (fs.FileInfo, error) {
 	return f.info, nil
 }
 
-// complete looks up what Open has left open.
+// complete looks up what Open has left open, or had from a listing.
 func (f *File) complete() error {
-	if !f.quick || f.asked {
+	if !f.quick && !f.rough || f.asked {
 		return nil
 	}
 	var e listing.Entry
 	err := f.look("stat", func(ctx context.Context, s *remote.Session, at string) (err error) {
-		e, err = s.Stat(ctx, at, true)
+		e, err = s.Stat(ctx, at, f.quick)
 		if !errors.Is(err, proto.ErrMissing) {
 			return err
 		}
@@ -163,6 +164,9 @@ func (f *File) complete() error {
 	}
 	e.Name = f.found.Name
 	f.info, f.asked = fileInfo{e}, true
+	if f.rough && e.Size >= 0 {
+		f.size.Store(e.Size)
+	}
 	return nil
 }
 
@@ -216,7 +220,9 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// Seek sets where Read goes on. It costs nothing by itself.
+// Seek sets where Read goes on. It costs nothing by itself, but for a first Seek
+// from the end of a file of which Open had nothing but a listing: that is asked for
+// its size.
 func (f *File) Seek(offset int64, whence int) (int64, error) {
 	f.use.lock()
 	defer f.use.unlock()
@@ -249,6 +255,11 @@ func (f *File) seek(offset int64, whence int) (int64, error) {
 	case io.SeekCurrent:
 		offset += f.off
 	case io.SeekEnd:
+		if f.rough {
+			if err := f.complete(); err != nil {
+				return 0, err
+			}
+		}
 		size := f.size.Load()
 		if size < 0 {
 			return 0, proto.Unable("the server does not tell the size")
@@ -404,6 +415,36 @@ func (f *File) Close() error {
 	defer f.useAt.unlock()
 	if f.random != nil {
 		f.random.Stop(f.ctx)
+	}
+	return nil
+}
+
+// Abort gives up a file that is being written, in place of Close: what was written
+// is removed. What was there before stays if no more than 64 KiB were written, or
+// if the file was opened by [FS.CreateAtomic], or if the server puts files in place
+// at their end. What was appended to a file cannot be taken back; the error is then
+// [errors.ErrUnsupported]. An operation in progress is aborted. A Close that
+// follows returns [fs.ErrClosed].
+func (f *File) Abort() error {
+	if !f.use.tryLock() {
+		f.cancel(fs.ErrClosed)
+		f.use.lock()
+	}
+	defer f.use.unlock()
+	var err error
+	switch {
+	case f.closed:
+		err = fs.ErrClosed
+	case f.out == nil:
+		err = proto.Unable("the file is open for reading")
+	}
+	if err != nil {
+		return &fs.PathError{Op: "abort", Path: f.name, Err: err}
+	}
+	f.closed = true
+	defer f.cancel(fs.ErrClosed)
+	if err := f.out.Abort(f.ctx); err != nil {
+		return &fs.PathError{Op: "abort", Path: f.name, Err: public(err)}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"strings"
 	"time"
@@ -186,6 +187,7 @@ func (f *FS) openRead(name string) (*File, error) {
 		}
 		e.Name = remote.BaseName(remote.Slashed(name))
 		file.found, file.info, file.quick = e, fileInfo{e}, quick
+		file.rough = !quick && e.Type == listing.TypeFile && !s.HasMLST()
 		if e.Type == listing.TypeDir {
 			file.list, err = s.List(ctx, at)
 			file.listed = err == nil
@@ -347,6 +349,22 @@ func (g globbed) ReadDir(name string) ([]fs.DirEntry, error) { return g.f.ReadDi
 
 // Stat describes a file. A link that leads nowhere is there all the same.
 func (g globbed) Stat(name string) (fs.FileInfo, error) { return g.f.Lstat(name) }
+
+// Features returns the extensions that the server names in answer to FEAT (RFC
+// 2389), with what it says of each, by the name of the command in capital letters.
+// It is empty if the server has no FEAT. It takes no round trip where there is a
+// connection.
+func (f *FS) Features() (map[string]string, error) {
+	features := make(map[string]string)
+	err := f.ask("features", ".", func(ctx context.Context, s *remote.Session, _ string) error {
+		maps.Copy(features, s.Features())
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return features, nil
+}
 
 // Sub returns the file system of a directory. It is an *FS, and shares the
 // connections.

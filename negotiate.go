@@ -1,6 +1,7 @@
 package ftpnat
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -198,6 +199,10 @@ func (a Attempt) what() string {
 		return a.Cause.String()
 	}
 	what := a.Cause.String()
+	var unmapped *proto.UnmappedError
+	if errors.As(a.Err, &unmapped) {
+		return what + " (" + unmapped.Error() + ")"
+	}
 	if a.Cause == OtherAddress {
 		return what + " (" + a.Err.Error() + ")"
 	}
@@ -229,6 +234,8 @@ type NegotiateError struct {
 	Server   string // host:port of the control connection
 	Attempts []Attempt
 	Err      error // why it ended before all modes were tried; nil if all were
+
+	proven bool // a mode has worked on this path before
 }
 
 // Error returns a line for each attempt, and the advice.
@@ -260,6 +267,18 @@ func (e *NegotiateError) Unwrap() []error {
 		errs = append(errs, e.Err)
 	}
 	return errs
+}
+
+// Temporary reports whether the same may work later: a mode has worked on this path
+// before, or the server has refused one by a reply that may pass (425 or 421: all
+// its ports are in use). Where that is so, calls on an [FS] try again for
+// [Dialer.RetryFor] before they return the error.
+func (e *NegotiateError) Temporary() bool {
+	in := proto.NegotiateError{Proven: e.proven}
+	for _, a := range e.Attempts {
+		in.Attempts = append(in.Attempts, proto.Attempt{Cause: proto.Cause(a.Cause), Reply: proto.Reply(a.Reply)})
+	}
+	return in.Temporary()
 }
 
 // Timeout reports whether every attempt met silence, so that patience or another

@@ -98,23 +98,23 @@ type Report struct {
 }
 
 // report returns what a connection knows of its path.
-func (cfg *config) report(c *session.Conn) *Report {
-	t := c.Transfer()
-	lesson := c.Path().Lesson()
+func (c *config) report(conn *session.Conn) *Report {
+	t := conn.Transfer()
+	lesson := conn.Path().Lesson()
 	r := &Report{
-		Server:     cfg.session.Server,
-		Greeting:   c.Greeting().Text(),
-		Features:   maps.Clone(c.Features()),
-		Local:      c.Path().Local(),
-		Remote:     c.Path().Peer(),
+		Server:     c.session.Server,
+		Greeting:   conn.Greeting().Text(),
+		Features:   maps.Clone(conn.Features()),
+		Local:      conn.Path().Local(),
+		Remote:     conn.Path().Peer(),
 		Seen:       lesson.Public,
-		Public:     cfg.dialer.PublicAddr.Unmap(),
-		Proxy:      cfg.dialer.ProxyURL != nil,
-		TLS:        cfg.session.TLS.Config != nil,
-		TLSVersion: c.TLSVersion(),
+		Public:     c.dialer.PublicAddr.Unmap(),
+		Proxy:      c.dialer.ProxyURL != nil,
+		TLS:        c.session.TLS.Config != nil,
+		TLSVersion: conn.TLSVersion(),
 		TLSResumed: Finding(t.TLSResumed()),
-		RTT:        c.RTT(),
-		Reconnect:  max(c.Control().Lives()-1, 0),
+		RTT:        conn.RTT(),
+		Reconnect:  max(conn.Control().Lives()-1, 0),
 		Mode:       Mode(lesson.Mode),
 	}
 	for _, a := range t.Attempts() {
@@ -292,7 +292,7 @@ func (d *Dialer) Probe(ctx context.Context, addr string) (*Report, error) {
 	c, err := dial(pctx, cfg)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return nil, ctx.Err()
+		return nil, proto.ContextError(ctx, err)
 	case err != nil && pctx.Err() != nil:
 		return nil, fmt.Errorf("ftpnat: %s: the login took more than %v: %w", s.Server, roundTime(limit), err)
 	case err != nil:

@@ -3,7 +3,6 @@ package ftpnat
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -15,7 +14,6 @@ import (
 	"github.com/ftpnat/ftpnat/internal/remote"
 	"github.com/ftpnat/ftpnat/internal/retry"
 	"github.com/ftpnat/ftpnat/internal/stream"
-	"github.com/ftpnat/ftpnat/internal/tree"
 )
 
 // Create opens a file for writing, replacing any existing file.
@@ -23,9 +21,34 @@ import (
 // No command is sent before more than 64 KiB were written, or before Close if
 // the file is no larger: errors may come then, and an existing file stays until
 // then. To have a file appear under its name only when it is whole, use
-// [FS.Upload].
+// [FS.CreateAtomic] or [FS.Upload].
+//
+// If more is written, the server is asked first for the size and the time of what
+// is there, so that the new file can be told from it if the server's closing reply
+// is lost. The question travels with the one for a data connection, or costs a
+// round trip.
 func (f *FS) Create(name string) (*File, error) {
 	return f.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+}
+
+// CreateAtomic opens a file for writing that appears under its name at Close, when
+// it is whole: until then, the name has what it had before. What is written goes to
+// a temporary name in the same directory, which is renamed when the server has
+// confirmed it and its size is right: see [FS.Upload] for how an existing file is
+// replaced. On an error, and by [File.Abort], the temporary file is removed if the
+// server can be reached.
+//
+// Unlike Upload, it cannot send again what was written: a connection that breaks
+// ends the file with an error, unless no more than 64 KiB were written.
+func (f *FS) CreateAtomic(name string) (*File, error) {
+	if !remote.ValidName(name) || name == "." {
+		return nil, &fs.PathError{Op: "create", Path: name, Err: fs.ErrInvalid}
+	}
+	file := &File{fs: f, name: name}
+	to := stream.Target{Name: name, Path: f.path(name), Total: -1}
+	file.out = f.c.Atomic(to)
+	file.open(to.Path)
+	return file, nil
 }
 
 // Append opens a file for writing at its end. It creates the file if it does not
@@ -102,39 +125,64 @@ func (f *FS) mayWrite(name string, flag int) error {
 	return nil
 }
 
-// WriteFile writes a file, replacing any existing file. If it returns an error,
-// the file is not to be relied on. perm is not used; the permission bits are
-// those that the server gives to new files (see [FS.Chmod]).
+// WriteFile writes a file, replacing any existing file. A transfer that fails is
+// made again from the start, for as long as Dialer.RetryFor, unless the server's
+// refusal is final or several in a row got no further. If it returns an error, the
+// file is not to be relied on. perm is not used; the permission bits are those that
+// the server gives to new files (see [FS.Chmod]).
 func (f *FS) WriteFile(name string, data []byte, perm fs.FileMode) error {
-	file, err := f.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, perm)
-	if err != nil {
+	if !remote.ValidName(name) || name == "." {
+		err := fs.ErrInvalid
+		if name == "." {
+			err = &proto.FSError{Kind: proto.ErrIsDir}
+		}
+		return &fs.PathError{Op: "writefile", Path: name, Err: err}
+	}
+	ctx, cancel := f.c.Pool.Within(f.ctx)
+	defer cancel(nil)
+	to := stream.Target{Name: name, Path: f.path(name), Total: int64(len(data))}
+	if err := pool.Ended(ctx, f.c.WriteFile(ctx, to, data)); err != nil {
+		return &fs.PathError{Op: "writefile", Path: name, Err: public(err)}
+	}
+	return nil
+}
+
+// Hash returns the hash of a file as the server computes it, where it has a command
+// for that: HASH (draft-bryan-ftpext-hash-02), XSHA256, XSHA512, XSHA1, XMD5 or
+// XCRC. The algorithm is one of "SHA-256", "SHA-512", "SHA-1", "MD5" and "CRC32",
+// in any case and with or without hyphens. If the server does not offer it, the
+// error is [errors.ErrUnsupported]. It takes one round trip, or three if the
+// algorithm is not the one that the server uses by itself, and as long as the
+// server needs to read the file.
+func (f *FS) Hash(name, algorithm string) ([]byte, error) {
+	var sum []byte
+	err := f.ask("hash", name, func(ctx context.Context, s *remote.Session, at string) (err error) {
+		sum, err = s.HashBy(ctx, at, algorithm)
 		return err
-	}
-	file.out.SetTotal(int64(len(data)))
-	if len(data) > 0 {
-		_, err = file.Write(data)
-	}
-	if cerr := file.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	})
+	return sum, err
 }
 
 // change calls fn, which changes something on the server. It is repeated only if
 // the server has refused the change for now: after a break it is not known
 // whether the command was carried out.
 func (f *FS) change(op, name string, fn func(ctx context.Context, s *remote.Session, at string) error) error {
-	if name == "." {
-		return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
-	}
-	return f.do(op, name, isRefusal, func(ctx context.Context, s *remote.Session, at string) error {
-		defer s.Server.Changed()
-		return fn(ctx, s, at)
-	})
+	return f.changeAgain(op, name, isRefusal, fn)
 }
 
 // isRefusal reports whether err is a refusal that may not last.
 func isRefusal(err error) bool { return retry.Worth(err) && proto.RefusedAt(err) }
+
+// changeAgain is change for an fn that is repeated after what again allows.
+func (f *FS) changeAgain(op, name string, again func(error) bool, fn func(ctx context.Context, s *remote.Session, at string) error) error {
+	if name == "." {
+		return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	return f.do(op, name, again, func(ctx context.Context, s *remote.Session, at string) error {
+		defer s.Server.Changed()
+		return fn(ctx, s, at)
+	})
+}
 
 // Mkdir makes a directory. perm is not used; the permission bits are those that
 // the server gives to new directories (see [FS.Chmod]).
@@ -143,7 +191,7 @@ func (f *FS) Mkdir(name string, perm fs.FileMode) error {
 }
 
 // MkdirAll makes a directory, and those above it that are missing. It is not an
-// error if the directory already exists.
+// error if the directory already exists, nor if others make it at the same time.
 func (f *FS) MkdirAll(name string, perm fs.FileMode) error {
 	if name == "." {
 		return nil
@@ -170,17 +218,27 @@ func (f *FS) MkdirAll(name string, perm fs.FileMode) error {
 			err = nil // somebody else was faster
 		}
 	}
+	if err != nil {
+		// Of two who make a directory at once, some servers refuse both.
+		if info, serr := f.Stat(name); serr == nil && info.IsDir() {
+			return nil
+		}
+	}
 	return err
 }
 
 // Remove removes a file, a symbolic link or an empty directory. If the server is
 // not one of a few well-known programs, a directory is listed first: some
-// servers remove it with all that is in it.
+// servers remove it with all that is in it. If the connection breaks, nil means
+// that there is nothing under the name any more.
 func (f *FS) Remove(name string) error { return f.remove(name, true) }
 
 // remove is Remove; with careful, what is in a directory must stay.
 func (f *FS) remove(name string, careful bool) error {
-	return f.change("remove", name, func(ctx context.Context, s *remote.Session, at string) error { return s.Remove(ctx, at, careful) })
+	removal := remote.Removal{Careful: careful, Asks: careful}
+	return f.changeAgain("remove", name, retry.Worth, func(ctx context.Context, s *remote.Session, at string) error {
+		return removal.Do(ctx, s, at)
+	})
 }
 
 // RemoveAll removes a file, or a directory with all that is in it. Symbolic links
@@ -215,13 +273,28 @@ func (f *FS) RemoveAll(name string) error {
 
 // Rename gives a file another name. Whether an existing file with the new name is
 // replaced is up to the server; if it does not replace it, the error is
-// [fs.ErrExist].
+// [fs.ErrExist]. If the connection breaks, the server is asked for both names.
 func (f *FS) Rename(oldname, newname string) error {
 	if !remote.ValidName(newname) || newname == "." {
 		return &os.LinkError{Op: "rename", Old: oldname, New: newname, Err: fs.ErrInvalid}
 	}
-	err := f.change("rename", oldname, func(ctx context.Context, s *remote.Session, at string) error {
-		return s.Rename(ctx, at, f.path(newname))
+	unsettled := false
+	err := f.changeAgain("rename", oldname, retry.Worth, func(ctx context.Context, s *remote.Session, at string) error {
+		to := f.path(newname)
+		if unsettled {
+			if done, err := s.Renamed(ctx, at, to, -1); done || err != nil {
+				return err
+			}
+		}
+		err := s.Rename(ctx, at, to)
+		if unsettled && proto.RefusedAt(err) {
+			// It may have been carried out just now.
+			if done, derr := s.Renamed(ctx, at, to, -1); done && derr == nil {
+				return nil
+			}
+		}
+		unsettled = unsettled || errors.Is(err, remote.ErrUnsettled)
+		return err
 	})
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
@@ -234,26 +307,31 @@ func (f *FS) Rename(oldname, newname string) error {
 // atime is not used. There are three commands for this, and some servers have
 // none of them: the error is then [errors.ErrUnsupported].
 func (f *FS) Chtimes(name string, atime, mtime time.Time) error {
-	return f.change("chtimes", name, func(ctx context.Context, s *remote.Session, at string) error { return s.Chtimes(ctx, at, mtime.UTC()) })
+	return f.changeAgain("chtimes", name, retry.Worth, func(ctx context.Context, s *remote.Session, at string) error { return s.Chtimes(ctx, at, mtime.UTC()) })
 }
 
 // Chmod sets the permission bits, by SITE CHMOD. If the server does not have it,
 // the error is [errors.ErrUnsupported].
 func (f *FS) Chmod(name string, mode fs.FileMode) error {
-	return f.change("chmod", name, func(ctx context.Context, s *remote.Session, at string) error { return s.Chmod(ctx, at, mode) })
+	return f.changeAgain("chmod", name, retry.Worth, func(ctx context.Context, s *remote.Session, at string) error { return s.Chmod(ctx, at, mode) })
 }
 
 // Upload writes a file that appears under its name only when it is whole. The
 // content of src, from its start to its end, is written under a temporary name
 // in the same directory, which is renamed when the server has confirmed it and
-// its size is right; if the server can hash files, the hash must be right too. A
-// connection that breaks is replaced and the upload resumed. Upload returns the
-// size in bytes.
+// its size is right; if the server can hash files, the hash must be right too.
+// Upload returns the size in bytes. src may be a file of the same FS.
+//
+// If a connection breaks, the content is sent again under another temporary name,
+// for as long as Dialer.RetryFor or until three tries in a row got no further.
+// It goes on where it broke if the server can hash files; or, once it has broken
+// twice, if the server lets the file be read back and compared.
 //
 // An existing file is replaced. If the server refuses to rename over a file,
 // that file is moved out of the way first and removed afterwards, or put back if
-// the rename fails. On an error the temporary file is removed, if the server can
-// be reached.
+// the rename fails. Upload returns nil only if the rename was confirmed, by the
+// server's reply or by what it tells of both names afterwards. On an error the
+// temporary files are removed, if the server can be reached.
 func (f *FS) Upload(name string, src io.ReadSeeker) (int64, error) {
 	if !remote.ValidName(name) || name == "." {
 		return 0, &fs.PathError{Op: "upload", Path: name, Err: fs.ErrInvalid}
@@ -265,179 +343,4 @@ func (f *FS) Upload(name string, src io.ReadSeeker) (int64, error) {
 		return n, &fs.PathError{Op: "upload", Path: name, Err: public(err)}
 	}
 	return n, nil
-}
-
-// CopyFS copies the tree src into a directory, which it makes if needed, as
-// [os.CopyFS] does for local directories. A file that already exists is an error
-// that is [fs.ErrExist], and nothing is replaced. Each file is checked as Close
-// of a [File] does. Symbolic links, and what is neither a file nor a directory,
-// cannot be copied over FTP and are an error. The first error ends the copy;
-// files that were whole by then stay.
-//
-// Up to Dialer.MaxConns files are copied at once, so that src must be safe for
-// concurrent use, as those of the standard library are. If MaxConns is 1, src is
-// used only by the caller's goroutine, one file after the other. src may be a
-// file system of the same server that shares its connections with f.
-func (f *FS) CopyFS(dir string, src fs.FS) error {
-	if !remote.ValidName(dir) {
-		return &fs.PathError{Op: "copyfs", Path: dir, Err: fs.ErrInvalid}
-	}
-	opts := f.c.treeOptions()
-	from, remote := src.(*FS)
-	if remote && from.c == f.c {
-		opts.Most = max(opts.Most/2, 1) // each file is read and written
-	}
-	return tree.Copy(f.ctx, side{f}, opts, dir, func(ctx context.Context) (fs.FS, context.CancelFunc) {
-		if !remote {
-			return src, func() {}
-		}
-		// It has a context of its own, and ends with the copy too.
-		both, cancel := context.WithCancel(from.ctx)
-		stop := context.AfterFunc(ctx, cancel)
-		return from.WithContext(both), func() {
-			stop()
-			cancel()
-		}
-	})
-}
-
-// treeOptions returns how much is done at once.
-func (c *client) treeOptions() tree.Options {
-	return tree.Options{Most: c.maxConns, Room: c.Pool.Room, SplitOver: c.splitOver}
-}
-
-// Fetch copies a directory of the server, or one file, into the local directory
-// dst, which it makes if needed. Of a directory it copies the content, as
-// [os.CopyFS] does; a file is copied under the last element of its name. Fetch
-// uses up to Dialer.MaxConns connections at once, and opens no more of them than
-// there are files waiting.
-//
-// A file that already exists is an error that is [fs.ErrExist], and nothing is
-// replaced. Each file is read as from a [File]: a transfer that breaks is
-// resumed, and the count and the server's word must be right. A file is written
-// under a temporary name beginning with a dot, and gets its own name only when
-// it is whole. The first error ends the copy and names the file; files that were
-// whole by then stay. The context of the FS governs the copy. New files and
-// directories have the modes 0o666 and 0o777 before umask, and a file has in
-// addition the permission bits that the server tells.
-//
-// A symbolic link that leads to a place in the tree is copied as a link. For a
-// link that leads out of it, or whose target the server does not tell, the file
-// behind it is fetched; if there is no file behind it, that is an error. Nothing
-// that the server says makes Fetch write outside of dst. A name that the local
-// system cannot hold, or that it takes for the name of another file, is an
-// error.
-func (f *FS) Fetch(dst, name string) error {
-	if !remote.ValidName(name) {
-		return &fs.PathError{Op: "fetch", Path: name, Err: fs.ErrInvalid}
-	}
-	return tree.Fetch(f.ctx, side{f}, f.c.treeOptions(), dst, name)
-}
-
-// side is an FS as package tree sees it.
-type side struct{ f *FS }
-
-// Stat describes a file, or what a symbolic link leads to.
-func (s side) Stat(ctx context.Context, name string) (listing.Entry, error) {
-	info, err := s.f.WithContext(ctx).Stat(name)
-	if err != nil {
-		return listing.Entry{}, err
-	}
-	return info.(fileInfo).e, nil
-}
-
-// ReadDir lists a directory.
-func (s side) ReadDir(ctx context.Context, name string) ([]listing.Entry, error) {
-	dir, err := s.f.WithContext(ctx).readDir(name)
-	if err != nil {
-		return nil, err
-	}
-	return dir.Entries(), nil
-}
-
-// Open opens a file for reading.
-func (s side) Open(ctx context.Context, name string, how tree.Opening) (tree.File, error) {
-	file, err := s.open(s.f.WithContext(ctx), name, how.Entry)
-	if err != nil {
-		return nil, err
-	}
-	source := file.source()
-	source.Asked = source.Asked || how.Timed
-	source.Quiet, source.Steady = how.Quiet, how.Steady
-	file.in = file.fs.c.Reader(source)
-	return opened{file}, nil
-}
-
-// open opens a file that a listing has described, or asks the server.
-func (s side) open(f *FS, name string, e *listing.Entry) (*File, error) {
-	if e == nil {
-		return f.openRead(name)
-	}
-	file := &File{fs: f, name: name, found: *e, info: fileInfo{*e}}
-	file.open(f.path(name))
-	return file, nil
-}
-
-// ModTime sets the time in e to that of MDTM, if the server has it.
-func (s side) ModTime(ctx context.Context, name string, e *listing.Entry) error {
-	return s.f.WithContext(ctx).ask("fetch", name, func(ctx context.Context, s *remote.Session, at string) error { return s.ModTime(ctx, at, e) })
-}
-
-// Check returns the hash of a file that is still the one that e describes.
-func (s side) Check(ctx context.Context, name string, e listing.Entry, timed bool) (sum *tree.Digest, err error) {
-	err = s.f.WithContext(ctx).ask("fetch", name, func(ctx context.Context, s *remote.Session, at string) error {
-		now, err := s.Stat(ctx, at, false)
-		if err == nil && timed {
-			err = s.ModTime(ctx, at, &now)
-		}
-		if err == nil && now.Size != e.Size {
-			err = fmt.Errorf("%w: it has %d bytes, and had %d", proto.ErrChanged, now.Size, e.Size)
-		}
-		if err == nil {
-			err = stream.Same(e, now)
-		}
-		if err != nil {
-			return err
-		}
-		d, ok, err := s.Hash(ctx, at)
-		if ok {
-			sum = &tree.Digest{Name: d.Name, Sum: d.Sum, New: d.New}
-		}
-		return err
-	})
-	return sum, err
-}
-
-// Mkdir makes a directory.
-func (s side) Mkdir(ctx context.Context, name string) error {
-	return s.f.WithContext(ctx).Mkdir(name, 0o777)
-}
-
-// MkdirAll makes a directory and those above it.
-func (s side) MkdirAll(ctx context.Context, name string) error {
-	return s.f.WithContext(ctx).MkdirAll(name, 0o777)
-}
-
-// Create opens a file for writing.
-func (s side) Create(ctx context.Context, name string, size int64) (tree.Writer, error) {
-	return created{s.f.WithContext(ctx).create(name, stream.Target{Total: size})}, nil
-}
-
-// opened is a file that is read, as package tree sees it.
-type opened struct{ *File }
-
-// Entry returns what Open has found.
-func (f opened) Entry() listing.Entry { return f.found }
-
-// created is a file that is written, as package tree sees it.
-type created struct{ *File }
-
-// Abort closes the file so that it does not look complete, as far as that can be
-// helped.
-func (f created) Abort() {
-	f.use.lock()
-	defer f.use.unlock()
-	f.closed = true
-	f.out.Abort(f.ctx)
-	f.cancel(fs.ErrClosed)
 }

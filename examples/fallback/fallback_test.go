@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/xml"
 	"errors"
 	"flag"
 	"io"
@@ -131,6 +132,36 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestChart draws the story, and compares it with the picture of the README.
+func TestChart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "story.svg")
+	synctest.Test(t, func(t *testing.T) {
+		if code, out, errs := program(t.Context(), "-scenario", "story-2006", "-svg", file); code != exitOK || out+errs != "" {
+			t.Errorf("exit code %d, %q %q", code, out, errs)
+		}
+	})
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join("..", "..", "docs", "story-2006.svg")
+	if *update {
+		if err := os.WriteFile(name, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("the picture differs from %s (-update writes it):\n%s", name, got)
+	}
+	if err := xml.Unmarshal(got, new(struct{})); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestAll plays everything, with the summary alone.
 func TestAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -197,6 +228,7 @@ func TestCommandLine(t *testing.T) {
 		args []string
 		want string // in what is printed to standard error
 	}{
+		{[]string{"-svg", "x.svg"}, "-svg draws one scenario"},
 		{[]string{"-scenario", "no-such"}, "there is no scenario \"no-such\"; there are:\n  story-2006\n  clear\n"},
 		{[]string{"-bogus"}, "flag provided but not defined: -bogus"},
 		{[]string{"ftp.example.com"}, "the URL has to be of the form"},

@@ -7,6 +7,7 @@
 //
 //	go run ./examples/fallback
 //	go run ./examples/fallback -scenario story-2006
+//	go run ./examples/fallback -scenario story-2006 -svg docs/story-2006.svg
 //	go run ./examples/fallback ftp://user:password@ftp.example.com/dir
 package main
 
@@ -18,7 +19,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
 )
 
@@ -49,6 +49,8 @@ func run(ctx context.Context, args []string, out *printer, stderr io.Writer) int
 	case opts.list:
 		list(out)
 		return exitOK
+	case opts.svg != "":
+		err = drawChart(ctx, opts.chosen()[0], opts.svg)
 	case opts.url != "":
 		err = visitServer(ctx, out, opts)
 	default:
@@ -93,11 +95,7 @@ func visitServer(ctx context.Context, p *printer, opts *options) error {
 
 // play plays the scenarios, one after the other, and sums them up.
 func play(ctx context.Context, p *printer, opts *options) error {
-	chosen := scenarios
-	if opts.scenario != "" {
-		i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == opts.scenario })
-		chosen = scenarios[i : i+1]
-	}
+	chosen := opts.chosen()
 	detail := *p
 	if opts.quiet {
 		detail.w = io.Discard

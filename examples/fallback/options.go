@@ -19,12 +19,13 @@ import (
 type options struct {
 	scenario string
 	list     bool
+	svg      string // file for the sequence chart of the scenario
 	quiet    bool
 	url      string // of a real server; empty means to play scenarios
 	set      settings
 }
 
-const usage = `usage: fallback [-scenario name | -list] [-quiet]
+const usage = `usage: fallback [-scenario name [-svg file] | -list] [-quiet]
        fallback [-modes m,...] [-public addr] [-ports lo-hi] [-timeout d] [-quiet] url
 
 Without a URL, plays scenarios with a server and a network of its own. With one
@@ -40,6 +41,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.SetOutput(io.Discard)
 	f.StringVar(&o.scenario, "scenario", "", "play the scenario of this `name` alone")
 	f.BoolVar(&o.list, "list", false, "print the names of the scenarios")
+	f.StringVar(&o.svg, "svg", "", "draw the dialogue of the scenario into this `file`, as a sequence chart")
 	f.BoolVar(&o.quiet, "quiet", false, "print the summary alone")
 	f.Func("modes", "the `modes` to try, in order: EPSV,PASV,PORT,EPRT", o.set.setModes)
 	f.TextVar(&o.set.public, "public", netip.Addr{}, "the public `address` to name in active mode")
@@ -64,10 +66,13 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 // check finds what does not go together.
 func (o *options) check(f *flag.FlagSet) error {
 	if o.url != "" {
-		if o.scenario != "" || o.list {
-			return errors.New("-scenario and -list are for the scenarios and a URL is for a real server")
+		if o.scenario != "" || o.list || o.svg != "" {
+			return errors.New("-scenario, -svg and -list are for the scenarios and a URL is for a real server")
 		}
 		return checkURL(o.url)
+	}
+	if o.svg != "" && o.scenario == "" {
+		return errors.New("-svg draws one scenario, which -scenario names")
 	}
 	var err error
 	f.Visit(func(fl *flag.Flag) {
@@ -86,6 +91,15 @@ func (o *options) check(f *flag.FlagSet) error {
 		names = append(names, s.name)
 	}
 	return fmt.Errorf("there is no scenario %q; there are:\n  %s", o.scenario, strings.Join(names, "\n  "))
+}
+
+// chosen returns the scenarios to play.
+func (o *options) chosen() []scenario {
+	if o.scenario == "" {
+		return scenarios
+	}
+	i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == o.scenario })
+	return scenarios[i : i+1]
 }
 
 // checkURL finds what is wrong with a URL. The errors do not repeat it: it may

@@ -102,7 +102,7 @@ func NewConn(raw, nc net.Conn, rtt time.Duration) (*Conn, *Call) {
 
 // take gives the call a reply. Because it counts them there is always room.
 func (c *Call) take(r proto.Reply) error {
-	r = mask(r, c.secrets)
+	r = proto.Mask(r, c.secrets)
 	if c.got++; c.got > maxReplies {
 		return &ProtocolError{"too many replies to one command", head(r)}
 	}
@@ -150,7 +150,7 @@ func (c *Conn) failLocked(err error) {
 	}
 	var pe *ProtocolError
 	if errors.As(err, &pe) {
-		err = &ProtocolError{pe.Reason, maskString(pe.Line, c.secrets)}
+		err = &ProtocolError{pe.Reason, proto.MaskText(pe.Line, c.secrets)}
 	} else {
 		err = &proto.LostError{Err: err}
 	}

@@ -101,7 +101,7 @@ func limitError(ctx context.Context, err error, limit time.Duration) error {
 		return ctx.Err()
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("no connection within %v: %w", limit, err)
+		return fmt.Errorf("%w within %v: %w", proto.ErrUnreached, limit, proto.Limited(err))
 	}
 	return err
 }
@@ -206,24 +206,28 @@ func (s *Session) Ready(ctx context.Context) error {
 		backoff.WithInitialInterval(250*time.Millisecond),
 		backoff.WithMaxInterval(5*time.Second),
 		backoff.WithMaxElapsedTime(s.cfg.RetryFor))
+	var why error // the last failure that is not the context's
 	err := backoff.Retry(func() error {
 		err := s.revive(ctx)
+		if ctx.Err() == nil {
+			why = err
+		}
 		if err != nil && !transient(err) {
 			return backoff.Permanent(err)
 		}
 		return err
 	}, backoff.WithContext(pace, ctx))
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if err != nil && ctx.Err() != nil && why != nil {
+		err = why
 	}
-	return err
+	return proto.ContextError(ctx, err)
 }
 
 // transient reports whether a new connection may do better.
 func transient(err error) bool {
 	var refused *proto.Error
 	if errors.As(err, &refused) {
-		return refused.Reply.Code/100 == 4 || refused.Reply.Preliminary() // 120: ready in a while
+		return refused.Temporary() || refused.Reply.Preliminary() // 120: ready in a while
 	}
 	var cert *tls.CertificateVerificationError
 	if errors.As(err, &cert) {
@@ -249,20 +253,13 @@ func (s *Session) revive(ctx context.Context) error {
 	if err == nil {
 		err = s.askAgain(ctx)
 	}
-	if refusesLogin(err) && s.Flying() && s.Accepted(ctx) {
+	if proto.RefusedLogin(err) && s.Flying() && s.Accepted(ctx) {
 		err = fmt.Errorf("%w: %v", errDisplaced, err)
 	}
 	if err != nil {
 		s.Drop(ctx, err)
 	}
 	return err
-}
-
-// refusesLogin reports whether a server says that the user is not let in, which
-// no other connection does better.
-func refusesLogin(err error) bool {
-	var refused *proto.Error
-	return errors.As(err, &refused) && refused.Reply.Code/10 == 53
 }
 
 // restore repeats what the server must know.
@@ -274,8 +271,8 @@ func (s *Session) restore(ctx context.Context) error {
 	}
 	in := false
 	for _, line := range s.state.Login() {
-		if in && Verb(line) == "PASS" {
-			continue // USER was enough this time
+		if in && Verb(line) != "USER" {
+			continue // what came before was enough this time
 		}
 		r, err := s.repeat(ctx, line)
 		if err != nil {
@@ -317,14 +314,21 @@ func (s *Session) protect(ctx context.Context) error {
 	if _, err := s.once(ctx, pbsz); err != nil {
 		return err
 	}
-	if _, err := s.repeat(ctx, s.level()); err != nil {
+	r, err := s.once(ctx, s.level())
+	switch {
+	case err != nil:
 		return err
+	case s.cfg.ClearData && r.Code/100 == 5:
+		// Clear is what data is where nobody has said otherwise: RFC 2228, 3.
+		trace.From(ctx).Notef("the server does not know PROT: data is clear without it")
+	case !r.Positive():
+		return &proto.Error{Command: s.level(), Reply: r}
 	}
 	if !s.cfg.ClearCommands {
 		return nil
 	}
 	s.sawCommand(ctx, "CCC")
-	r, err := s.conn.EndTLS(ctx, s.cfg.ReplyLimit)
+	r, err = s.conn.EndTLS(ctx, s.cfg.ReplyLimit)
 	if r.Code != 0 {
 		s.Saw(ctx, r)
 	}

@@ -193,6 +193,15 @@ func (s *Session) sawStray(ctx context.Context, conn *Conn) (ending bool) {
 	return ending
 }
 
+// sawStrays is sawStray, and reports whether there was any.
+func (s *Session) sawStrays(ctx context.Context, conn *Conn) (any bool) {
+	for _, r := range conn.Stray() {
+		s.Saw(ctx, r)
+		any = true
+	}
+	return any
+}
+
 // Next returns the next reply to the call, from the connection that it was
 // sent on; unlike Do it leaves that as it is when there is none.
 func (s *Session) Next(ctx context.Context, call *Call, limit time.Duration) (proto.Reply, error) {
@@ -255,7 +264,11 @@ func (s *Session) drop(ctx context.Context, err error) {
 	s.conn.Reset()
 	s.conn = nil
 	missing := s.login.coming()
+	was := s.Grounded()
 	s.login.crash(err)
+	if s.cfg.Grounded != nil && s.Grounded() && !was {
+		s.cfg.Grounded()
+	}
 	if missing {
 		s.caughtUp(false)
 	}

@@ -58,6 +58,7 @@ type pipelined struct {
 	proven bool     // the server is known to take it
 	partly bool     // silence means that the server took some of it
 	astray bool     // a reply that lets the user in came out of turn, once
+	doubt  error    // a reply may be that to another command: see settle
 	lost   int      // number of those that were lost with their connections
 }
 
@@ -70,7 +71,7 @@ type flown struct {
 }
 
 // land ends the flight.
-func (p *pipelined) land() { p.stage, p.rest = landed, nil }
+func (p *pipelined) land() { p.stage, p.rest, p.doubt = landed, nil, nil }
 
 // flight returns the commands to send in one go on a new connection, in the
 // order in which they will be asked for. There is no Login if they are to be
@@ -156,10 +157,14 @@ func (p *pipelined) has(line string) bool {
 func (s *Session) landing(ctx context.Context, f flown) (proto.Reply, error) {
 	// If the last command is not answered, what was sent ahead of it may be why;
 	// if nothing is, that may have shared a segment with it.
-	s.login.partly = !f.last && (s.login.stage == answered || !s.cfg.Merges)
+	s.login.partly = s.login.doubt != nil || !f.last && (s.login.stage == answered || !s.cfg.Merges)
 	r, err := s.touchdown(ctx, f)
-	if err == nil && displaced(Verb(f.line), r) {
-		err = fmt.Errorf("%s: %w: %s", proto.Redact(f.line), errDisplaced, r)
+	switch verb := Verb(f.line); {
+	case err != nil:
+	case foreign(verb, r):
+		err = displacedBy(f.line, r)
+	case odd(verb, r) && s.login.doubt == nil:
+		s.login.doubt = displacedBy(f.line, r)
 	}
 	if err == nil {
 		s.login.stage = answered
@@ -183,10 +188,10 @@ func (s *Session) touchdown(ctx context.Context, f flown) (proto.Reply, error) {
 	r, err := s.inTurn(ctx, f.call, limit)
 	switch {
 	case errors.Is(err, proto.ErrSilent) && s.login.stage == answered && !f.last && !s.conn.disordered():
-		if r, err = s.prod(ctx, f.call); err == nil {
+		if r, err = s.prod(ctx, f); err == nil {
 			err = s.gather(ctx, min(s.cfg.ReplyLimit, restLimit+trips))
 		}
-	case err == nil && r.Code/100 == 5 && (Verb(f.line) == "USER" || Verb(f.line) == "PASS"):
+	case err == nil && notIn(Verb(f.line), r):
 		err = s.gather(ctx, limit)
 	}
 	return r, err
@@ -204,12 +209,18 @@ func (s *Session) inTurn(ctx context.Context, c *Call, limit time.Duration) (pro
 }
 
 // prod sends one more command, which brings forth a reply if nothing is left
-// of a flight, and returns the reply to a call that may have waited for that.
-func (s *Session) prod(ctx context.Context, c *Call) (proto.Reply, error) {
+// of a flight, and returns the reply to a call that may have waited for that. If
+// not even that is answered, the server is at work on the password, and must not
+// be sent it once more.
+func (s *Session) prod(ctx context.Context, f flown) (proto.Reply, error) {
 	if _, err := s.Send(ctx, "NOOP"); err != nil {
 		return proto.Reply{}, err
 	}
-	return s.final(ctx, c, min(s.cfg.ReplyLimit, flightLimit))
+	limit := flightLimit
+	if Verb(f.line) == "PASS" {
+		limit = s.cfg.ReplyLimit
+	}
+	return s.final(ctx, f.call, min(s.cfg.ReplyLimit, limit))
 }
 
 // gather waits for the replies to what is left of a flight. An error says that
@@ -238,7 +249,11 @@ func (s *Session) gather(ctx context.Context, limit time.Duration) error {
 // errDisplaced says that a server gave more replies than it got commands.
 var errDisplaced = errors.New("the reply is one to another command")
 
-// displaced reports whether a positive reply cannot be that to the command. A
+func displacedBy(line string, r proto.Reply) error {
+	return fmt.Errorf("%s: %w: %s", proto.Redact(line), errDisplaced, r)
+}
+
+// displaced reports whether a positive reply is likely not that to the command. A
 // server that says one thing twice shifts the replies to all that came with it:
 // the directory would be taken for that of the session when it was refused.
 func displaced(verb string, r proto.Reply) bool {
@@ -249,6 +264,66 @@ func displaced(verb string, r proto.Reply) bool {
 		return r.Code/100 == 2 && r.Code != 250
 	}
 	return false
+}
+
+// odd is displaced for a reply of which it will be found out: by RFC 959, 4.2 the
+// first digit decides, and some servers have codes of their own.
+func odd(verb string, r proto.Reply) bool {
+	switch verb {
+	case "USER":
+		return r.Code/100 == 2 && r.Code != 230 && r.Code != 232
+	case "PASS":
+		return r.Code/100 == 2 && r.Code != 230 && r.Code != 202
+	}
+	return displaced(verb, r)
+}
+
+// foreign reports whether a reply can only be that to another command of a login.
+func foreign(verb string, r proto.Reply) bool {
+	switch r.Code {
+	case 230:
+		return verb != "USER" && verb != "PASS" && verb != "ACCT"
+	case 211:
+		return verb != "FEAT" && len(r.Lines) > 1
+	case 227, 229:
+		return true
+	}
+	return false
+}
+
+// notIn reports whether a reply to USER or PASS neither lets the user in nor asks
+// for more that was sent.
+func notIn(verb string, r proto.Reply) bool {
+	switch verb {
+	case "USER":
+		return r.Code/100 != 2 && r.Code != 331
+	case "PASS":
+		// A 331 is more likely that to USER, once more.
+		return r.Code/100 != 2 && r.Code != 331 && r.Code != 332
+	}
+	return false
+}
+
+// settle finds out whether a server whose replies were odd has given one too many.
+// What it says to PWD can hardly be taken for anything else.
+func (s *Session) settle(ctx context.Context) error {
+	doubt := s.login.doubt
+	if doubt == nil {
+		return nil
+	}
+	conn := s.Live()
+	if conn == nil || s.sawStrays(ctx, conn) {
+		return doubt
+	}
+	call, err := s.Send(ctx, "PWD")
+	if err != nil {
+		return err
+	}
+	r, err := s.final(ctx, call, min(s.cfg.ReplyLimit, flightLimit))
+	if err == nil && r.Code != 257 && !r.Unsupported() {
+		err = doubt
+	}
+	return err
 }
 
 // skip reads the replies to commands that nobody asks for: a PASS if USER was
@@ -272,12 +347,25 @@ func (s *Session) Land(ctx context.Context) (bool, error) {
 	}
 	rest := s.login.rest
 	s.login.rest = nil
-	if err := s.skip(ctx, rest); err != nil {
+	err := s.skip(ctx, rest)
+	if err == nil {
+		err = s.settle(ctx)
+	}
+	if err != nil {
 		s.Drop(ctx, err)
 		return true, err
 	}
 	s.login.land()
 	return true, nil
+}
+
+// Meant reports whether the refusal of a login that was sent in one go is meant,
+// and none of how it was sent: all the rest has been answered, and not in the same
+// way, as by a server that understands nothing of what comes too early.
+func (s *Session) Meant(refusal proto.Reply) bool {
+	return s.Flying() && refusal.Code != 331 && !slices.ContainsFunc(s.login.rest, func(f flown) bool {
+		return !f.last && (f.reply.Code == 0 || f.reply.Code/10 == 50 && f.reply.Code == refusal.Code)
+	})
 }
 
 // moment is how long a reply may take that comes right behind others.

@@ -18,7 +18,7 @@ func (c *Conn) deliver(r proto.Reply, buffered int) (stop bool, err error) {
 		// Nobody asked: a 421 at the idle limit, or one reply too many.
 		// Kept for whoever looks why the connection ends.
 		c.unasked = c.unasked || r.Code == 227 || r.Code == 229
-		r = mask(r, c.secrets)
+		r = proto.Mask(r, c.secrets)
 		if c.stray = append(c.stray, r); len(c.stray) > maxStray {
 			return false, &ProtocolError{"more replies than commands", head(r)}
 		}

@@ -67,7 +67,7 @@ func TestRetryEnds(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			start := time.Now()
-			if _, err := s.Do(ctx, "NOOP"); err != context.DeadlineExceeded || time.Since(start) > 10*time.Second {
+			if _, err := s.Do(ctx, "NOOP"); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errNoMore) || time.Since(start) > 10*time.Second {
 				t.Errorf("Do = %v after %v", err, time.Since(start))
 			}
 		}, retrying(patience))
@@ -106,12 +106,14 @@ func TestRetryEnds(t *testing.T) {
 
 func TestTransientDNS(t *testing.T) {
 	for err, want := range map[error]bool{
-		&net.DNSError{IsNotFound: true}:             false,
-		&net.DNSError{IsTemporary: true}:            true,
-		proto.ErrSilent:                             true,
-		&proto.LostError{Err: io.EOF}:               true,
-		&proto.Error{Reply: proto.Reply{Code: 430}}: true,
-		&proto.Error{Reply: proto.Reply{Code: 530}}: false,
+		&net.DNSError{IsNotFound: true}:                                   false,
+		&net.DNSError{IsTemporary: true}:                                  true,
+		proto.ErrSilent:                                                   true,
+		&proto.LostError{Err: io.EOF}:                                     true,
+		&proto.Error{Reply: proto.Reply{Code: 421}}:                       true,
+		&proto.Error{Reply: proto.Reply{Code: 430}}:                       false,
+		&proto.Error{Command: "PASS ****", Reply: proto.Reply{Code: 451}}: false,
+		&proto.Error{Reply: proto.Reply{Code: 530}}:                       false,
 	} {
 		if transient(err) != want {
 			t.Errorf("transient(%v) = %v", err, !want)

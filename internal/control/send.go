@@ -49,12 +49,15 @@ func (c *Conn) send(ctx context.Context, calls ...*Call) error {
 		return c.err
 	}
 	now := time.Now()
+	var secrets []string
 	for _, call := range calls {
 		call.sent = now
 		c.pending = append(c.pending, call)
 		if len(call.secrets) > 0 {
-			c.secrets = call.secrets
+			c.secrets, secrets = call.secrets, call.secrets
 		}
+		// Where a reply too many comes, this one gets that to the password.
+		call.secrets = secrets
 		text = appendTelnet(text, call.line)
 	}
 	c.mu.Unlock()

@@ -30,8 +30,9 @@ type Config struct {
 	// Flight, if not nil, is asked for each connection whether the login may be
 	// sent in one go.
 	Flight func() (Flight, bool)
-	// Lost, if not nil, is called when a connection was given up.
-	Lost func()
+	// Lost, if not nil, is called when a connection was given up, and Grounded
+	// when the session will send one command at a time from now on.
+	Lost, Grounded func()
 	// Landed, if not nil, is called when the replies of a flight that were
 	// postponed have come, or were lost.
 	Landed func(ok bool)

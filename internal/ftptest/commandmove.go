@@ -73,12 +73,18 @@ func (s *session) store(verb, arg string, offset int64) {
 		s.startTransfer(s.moving(verb, arg, 0)) // is refused, and must not touch the file
 		return
 	}
-	w, err := s.srv.Tree.openWrite(s.path(arg), offset, s.srv.Discard)
+	name, place := s.storeName(arg, offset)
+	if name == "" {
+		s.say("hidden", "{arg}", arg, "{path}", hiddenName(s.path(arg)))
+		return
+	}
+	w, err := s.openStore(name, offset)
 	if err != nil {
 		s.fail(verb, arg, err)
 		return
 	}
 	t := s.moving(verb, arg, 0)
+	t.place = place
 	t.recv = &quota{w: w, left: orDefault(s.srv.MaxFileSize, defaultMaxFileSize)}
 	if s.ascii {
 		t.recv = &fromASCII{w: t.recv}

@@ -84,6 +84,8 @@ func (s *session) exec(verb, arg string) {
 		s.say("unknown", "{verb}", verb)
 	case !cmd.free && !s.loggedIn:
 		s.say("login")
+	case slices.Contains(s.p.Denied, verb):
+		s.say("denied")
 	case cmd.arg && arg == "":
 		s.say("syntax")
 	case s.epsvAll && verb != "EPSV" && slices.Contains(dataSetup, verb):
@@ -114,7 +116,7 @@ func (s *session) cmdUser(arg string) {
 		s.say("tls.login")
 		return
 	}
-	s.loggedIn, s.user = false, arg
+	s.loggedIn, s.user = s.p.NoPass, arg
 	s.say("USER")
 }
 

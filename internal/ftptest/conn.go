@@ -21,6 +21,7 @@ var errEnded = errors.New("ftptest: connection ended")
 type wire struct {
 	net.Conn
 	srv    *Server
+	index  int // of the connection on its channel
 	faults []Fault
 
 	mu             sync.Mutex
@@ -36,7 +37,7 @@ type wire struct {
 // wrap takes over a connection. It reports false, and closes the connection, if
 // the server is closing.
 func (s *Server) wrap(conn net.Conn, on Channel, index int) (*wire, bool) {
-	w := &wire{Conn: conn, srv: s, closed: make(chan struct{}), gone: make(chan struct{})}
+	w := &wire{Conn: conn, srv: s, index: index, closed: make(chan struct{}), gone: make(chan struct{})}
 	for _, f := range s.Faults {
 		if f.matches(on, index) {
 			w.faults = append(w.faults, f)
@@ -127,7 +128,7 @@ func (w *wire) end(kind Ending) {
 			_ = l.SetLinger(0) // without it the connection is closed in order
 		}
 		w.kill()
-	case Cut:
+	case Cut, Drained:
 		c, ok := w.Conn.(interface{ CloseWrite() error })
 		if !ok || c.CloseWrite() != nil {
 			w.kill()
@@ -164,7 +165,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		return 0, w.wait(kind)
 	}
 	n, err := w.Conn.Read(p[:w.room(Received, len(p))])
-	if kind := w.state(); kind != Keep {
+	if kind := w.state(); kind != Keep && (kind != Drained || n == 0) {
 		return 0, w.wait(kind)
 	}
 	if errors.Is(err, io.EOF) {
@@ -180,7 +181,11 @@ func (w *wire) Read(p []byte) (int, error) {
 func (w *wire) Write(p []byte) (int, error) {
 	done := 0
 	for done < len(p) {
-		if kind := w.state(); kind != Keep {
+		switch kind := w.state(); kind {
+		case Keep:
+		case Drained:
+			return len(p), nil
+		default:
 			return done, w.wait(kind)
 		}
 		n, err := w.Conn.Write(p[done : done+w.room(Sent, len(p)-done)])
@@ -196,7 +201,10 @@ func (w *wire) Write(p []byte) (int, error) {
 // wait returns the error of a call on an ended connection. A silent connection
 // answers nobody, the server included: the call lasts until either side closes.
 func (w *wire) wait(kind Ending) error {
-	if kind == Silence {
+	switch kind {
+	case Drained:
+		return io.EOF
+	case Silence:
 		select {
 		case <-w.closed:
 		case <-w.gone:

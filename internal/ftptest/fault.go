@@ -33,6 +33,10 @@ const (
 	// Silence leaves the connection open, but nothing is sent any more and what is
 	// received is lost, until the client closes its side.
 	Silence
+	// Drained ends the connection in order, as Cut does, and the server does not learn
+	// of it: what it sends is lost, and what it receives has ended in order. A box on
+	// the way did that.
+	Drained
 )
 
 // Fault ends a connection after an exact number of bytes.

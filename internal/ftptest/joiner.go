@@ -1,6 +1,9 @@
 package ftptest
 
-import "io"
+import (
+	"bufio"
+	"io"
+)
 
 // joiner reads in pieces, as ProFTPD does, and loses CR and LF where a full piece
 // ends between them.
@@ -22,4 +25,13 @@ func (j *joiner) Read(p []byte) (int, error) {
 		n--
 	}
 	return n, err
+}
+
+// lineReader reads a line at a time.
+type lineReader struct{ br *bufio.Reader }
+
+// Read reads a line, which p has room for.
+func (l lineReader) Read(p []byte) (int, error) {
+	line, err := l.br.ReadSlice('\n')
+	return copy(p, line), err
 }

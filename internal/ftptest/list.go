@@ -1,6 +1,7 @@
 package ftptest
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -22,6 +23,9 @@ func (s *session) listArg(arg string) (options, name string) {
 		word, rest, _ := strings.Cut(arg, " ")
 		options += word[1:]
 		arg = strings.TrimLeft(rest, " ")
+	}
+	if s.p.NoListArg {
+		arg = ""
 	}
 	return options, arg
 }
@@ -54,7 +58,7 @@ func (s *session) entries(name string, all bool) ([]Info, error) {
 
 // visible lists a directory; all adds the names with a leading dot.
 func (s *session) visible(dir string, all bool) ([]Info, error) {
-	list, err := s.srv.Tree.ReadDir(dir)
+	list, err := s.listable(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +69,24 @@ func (s *session) visible(dir string, all bool) ([]Info, error) {
 		return list, nil
 	}
 	return slices.DeleteFunc(list, func(i Info) bool { return strings.HasPrefix(i.name, ".") }), nil
+}
+
+// listable returns what listings of a directory show.
+func (s *session) listable(dir string) ([]Info, error) {
+	info, err := s.srv.Tree.Stat(dir)
+	if err == nil && s.p.Modes && info.Mode().Perm()&0o400 == 0 {
+		return nil, fs.ErrPermission
+	}
+	list, err := s.srv.Tree.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(list, func(i Info) bool {
+		return slices.ContainsFunc(s.p.Hide, func(pattern string) bool {
+			ok, err := path.Match(pattern, i.name)
+			return err == nil && ok
+		})
+	}), nil
 }
 
 // dots describes a directory and the one above it under their dotted names.
@@ -125,13 +147,22 @@ func (s *session) cut(list []Info) (short []Info, truncated bool) {
 // sendList sends a listing over a data connection.
 func (s *session) sendList(verb, arg string, list []Info, format func(Info) string) {
 	list, truncated := s.cut(list)
-	var b strings.Builder
+	var lines []string
 	for _, i := range list {
-		b.WriteString(format(i) + "\r\n")
+		lines = append(lines, format(i))
+	}
+	if s.srv.EditList != nil {
+		_, name := s.listArg(arg)
+		lines = s.srv.EditList(s.path(name), lines)
+	}
+	var b strings.Builder
+	for _, line := range lines {
+		b.WriteString(line + "\r\n")
 	}
 	t := s.moving(verb, arg, int64(b.Len()))
 	t.vars = append(t.vars, "{n}", strconv.Itoa(len(list)))
 	t.list, t.truncated, t.send = true, truncated, strings.NewReader(b.String())
+	t.unreadable, s.unreadable = s.unreadable, false
 	s.startTransfer(t)
 }
 
@@ -139,7 +170,8 @@ func (s *session) sendList(verb, arg string, list []Info, format func(Info) stri
 func (s *session) listed(verb, arg string) ([]Info, bool) {
 	options, name := s.listArg(arg)
 	list, err := s.entries(name, strings.ContainsAny(options, "aA"))
-	if err != nil && !s.p.EmptyMissing {
+	s.unreadable = errors.Is(err, fs.ErrPermission) && s.p.has("list.unreadable")
+	if err != nil && !s.p.EmptyMissing && !s.unreadable {
 		s.fail(verb, name, err)
 		return nil, false
 	}
@@ -200,7 +232,7 @@ func (s *session) machine(dir string, i Info) string {
 
 func (s *session) cmdMlsd(arg string) {
 	dir := s.path(arg)
-	list, err := s.srv.Tree.ReadDir(dir)
+	list, err := s.listable(dir)
 	if err != nil {
 		s.fail("MLSD", arg, err)
 		return

@@ -64,8 +64,11 @@ type Personality struct {
 	RequirePRET bool // RequirePRET refuses PASV and EPSV without a PRET ahead of them.
 	Telnet      bool // Telnet halves a doubled 0xFF anywhere in a command.
 
-	LazyTLS    bool // LazyTLS leaves the handshake of a data connection to the first byte: an empty download has none.
-	KeepUpload bool // KeepUpload leaves the data connection of an upload open on the server's side.
+	ClearData   bool // ClearData has data in the clear until PROT P, also where TLS is implicit.
+	LineRecords bool // LineRecords sends each line of a listing by itself, which is a record of TLS.
+	LazyTLS     bool // LazyTLS leaves the handshake of a data connection to the first byte: an empty download has none.
+	NoNotify    bool // NoNotify ends data connections under TLS without a closure alert.
+	KeepUpload  bool // KeepUpload leaves the data connection of an upload open on the server's side.
 
 	RestPersists bool   // RestPersists keeps the restart position for later transfers.
 	RestAppends  bool   // RestAppends has a STOR right behind a REST write at the file's end.
@@ -83,6 +86,17 @@ type Personality struct {
 	MachineDots  bool   // MachineDots lists "." and ".." in MLSD as cdir and pdir.
 	LinkType     string // LinkType is MLSD's type of a symbolic link; "{target}" stands for what it holds, empty follows it.
 	StatIndent   string // StatIndent is put ahead of each line of STAT's listing.
+
+	NoPass       bool          // NoPass logs in by USER alone.
+	Denied       []string      // Denied lists the commands that are refused to everybody, whatever they name.
+	Hide         []string      // Hide holds patterns of names that listings do not show, though the files are there.
+	NoListArg    bool          // NoListArg ignores the argument of LIST, NLST and STAT but for options: the working directory is listed.
+	Modes        bool          // Modes lists nothing of a directory that its owner may not read.
+	StoreAs      []string      // StoreAs holds pairs of a text and what is put in its place in the names of STOR and APPE.
+	HideStores   bool          // HideStores puts a file under its name when all of it has come; what broke is removed, and one at a time is taken.
+	WriteBehind  time.Duration // WriteBehind does so that long after the closing reply.
+	Holes        bool          // Holes has a restart beyond the end of a file leave zeros; else it is refused.
+	RestartClamp bool          // RestartClamp has it go on at the end instead.
 }
 
 // Saying returns a copy of p that answers with other texts, given as pairs of a

@@ -24,6 +24,7 @@ type Step struct {
 	On   string // On is the command's verb, Greeting or Any.
 	Nth  int    // Nth is which occurrence is meant, from 1; zero means each.
 	Conn int    // Conn is the index of the control connection, from 1; zero means any, and Nth then counts over all.
+	Arg  string // Arg is what the command's argument must end with. Nth counts the others too.
 
 	Delay   time.Duration // Delay passes before anything else; the control connection answers nothing meanwhile.
 	Before  string        // Before is sent ahead of the answer: a stray reply.
@@ -39,6 +40,10 @@ type Step struct {
 	Early       bool   // Early gives the closing reply before the data is moved.
 
 	Then Ending // Then ends the control connection after the answer.
+
+	// Do is called when the command was carried out or answered, and of a transfer
+	// when it has begun: what happens on the server meanwhile.
+	Do func()
 }
 
 // replaces reports whether the step stands in place of the command.
@@ -70,7 +75,7 @@ func (st *Step) matches(verb string, conn, nth, total int) bool {
 var noStep = new(Step)
 
 // step counts an occurrence of verb and returns the step for it.
-func (s *session) step(verb string) *Step {
+func (s *session) step(verb, arg string) *Step {
 	own := countVerb(s.seen, verb)
 	total := s.srv.occurred(verb)
 	for i := range s.srv.Script {
@@ -79,7 +84,7 @@ func (s *session) step(verb string) *Step {
 		if st.On == Any {
 			nth, all = s.lines, s.srv.lines()
 		}
-		if st.matches(verb, s.id, nth, all) {
+		if strings.HasSuffix(arg, st.Arg) && st.matches(verb, s.id, nth, all) {
 			return st
 		}
 	}

@@ -49,7 +49,12 @@ type Server struct {
 	MaxListing  int   // MaxListing cuts listings short, with a 226 that says so; zero means no bound.
 	Discard     bool  // Discard keeps only the size of what is uploaded.
 
+	// SendMost bounds what data connections carry, by their index from 1, or 0 for all:
+	// the rest is left out and the transfer ends well, under TLS with a closure alert.
+	SendMost map[int]int64
+
 	EditStat func(dir string, lines []string) []string // EditStat changes the lines of STAT's listings.
+	EditList func(dir string, lines []string) []string // EditList does so of LIST's, NLST's and MLSD's.
 
 	AcceptTimeout  time.Duration // AcceptTimeout bounds the wait for a passive connection; zero means a minute.
 	ConnectTimeout time.Duration // ConnectTimeout bounds an active connect; zero means a minute.

@@ -61,15 +61,17 @@ type session struct {
 	verb     string // of the command that is carried out
 	before   string // of the one before it
 	rnfr     string
-	private  bool // PROT P
-	pbsz     bool
-	epsvAll  bool
-	pret     bool
-	facts    []string
-	cur      *Step
-	data     *pending
-	lost     *pending // forgotten: see LoseBehind
-	xfer     *transfer
+
+	unreadable bool // what is listed may not be read
+	private    bool // PROT P
+	pbsz       bool
+	epsvAll    bool
+	pret       bool
+	facts      []string
+	cur        *Step
+	data       *pending
+	lost       *pending // forgotten: see LoseBehind
+	xfer       *transfer
 }
 
 // input is a command line or what ended them.
@@ -152,7 +154,7 @@ func closeConn(conn net.Conn, w *wire) {
 func (s *session) greet() {
 	s.parked = true
 	defer func() { s.parked = false }()
-	st := s.step(Greeting)
+	st := s.step(Greeting, "")
 	if !s.hold(Greeting, st, s.p.Early) {
 		return
 	}
@@ -243,7 +245,8 @@ func (s *session) dispatch(cmd input) {
 func (s *session) heard(verb, line string) *Step {
 	s.lines++
 	s.srv.record(s.log, Received, line)
-	return s.step(verb)
+	_, arg := cutCommand(line)
+	return s.step(verb, arg)
 }
 
 // handle carries out one command line.
@@ -251,6 +254,9 @@ func (s *session) handle(line string) {
 	verb, arg := cutCommand(line)
 	s.before, s.verb = s.verb, verb
 	st := s.heard(verb, line)
+	if st.Do != nil {
+		defer st.Do()
+	}
 	way := s.p.Ahead
 	if s.xfer != nil || slices.Contains(movers, verb) {
 		way = InOrder
@@ -443,6 +449,6 @@ func (s *session) startTLS() error {
 		// What came in the clear ahead of the handshake is dropped (RFC 2595, 2.4).
 		s.br.Reset(conn)
 	}
-	s.private = s.srv.ImplicitTLS
+	s.private = s.srv.ImplicitTLS && !s.p.ClearData
 	return nil
 }

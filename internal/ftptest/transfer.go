@@ -1,6 +1,7 @@
 package ftptest
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -39,7 +40,10 @@ type transfer struct {
 	done chan struct{}
 	gate *gate // belongs to the session; nil when there is none, or it was passed
 
-	truncated bool // the listing was cut short
+	truncated  bool // the listing was cut short
+	unreadable bool // what it lists may not be read
+
+	place func(whole bool) // what becomes of an upload, ahead of its closing reply
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -148,6 +152,9 @@ func (t *transfer) key(key string) string {
 
 // run is the life of a transfer.
 func (t *transfer) run(p *pending, g *gate) {
+	if t.place != nil {
+		defer func() { t.placed(false) }()
+	}
 	wire, ok := t.open(p)
 	if !ok {
 		return
@@ -159,6 +166,7 @@ func (t *transfer) run(p *pending, g *gate) {
 	}()
 	t.stop(g)
 	wire.arm()
+	t.limit(wire.index)
 	if t.step.After150 != "" {
 		_ = wire.Close()
 		t.say("", t.step.After150)
@@ -173,19 +181,45 @@ func (t *transfer) run(p *pending, g *gate) {
 		if err == nil {
 			err = t.awaitEnd(conn, wire)
 		}
-		if !t.s.p.KeepUpload || t.recv == nil {
+		switch {
+		case t.s.p.KeepUpload && t.recv != nil:
+		case t.s.p.NoNotify:
+			_ = wire.Close()
+		default:
 			closeConn(conn, wire)
 		}
 	}
+	t.placed(err == nil)
 	if !t.step.Early {
 		t.conclude(wire, err)
 	}
 }
 
+// limit applies SendMost.
+func (t *transfer) limit(index int) {
+	for _, i := range []int{index, 0} {
+		if most, ok := t.s.srv.SendMost[i]; ok && t.send != nil {
+			t.send = io.LimitReader(t.send, most)
+			return
+		}
+	}
+}
+
+// placed settles, once, what becomes of an upload.
+func (t *transfer) placed(whole bool) {
+	if place := t.place; place != nil {
+		t.place = nil
+		place(whole)
+	}
+}
+
 // ending is the key of the reply to a transfer that went well.
 func (t *transfer) ending() string {
-	if t.truncated {
+	switch {
+	case t.truncated:
 		return "truncated"
+	case t.unreadable:
+		return "unreadable"
 	}
 	return "end"
 }
@@ -310,6 +344,9 @@ func (t *transfer) move(conn net.Conn) error {
 	if t.recv != nil {
 		dst, src = t.recv, conn
 	}
+	if t.list && t.s.p.LineRecords {
+		src = lineReader{bufio.NewReaderSize(src, chunk)}
+	}
 	size := int64(chunk)
 	if rate := t.s.srv.Rate; rate > 0 {
 		size = max(1, min(size, rate/10))
@@ -357,7 +394,7 @@ func (t *transfer) awaitEnd(conn net.Conn, w *wire) error {
 	if !t.s.p.Linger && !awaitClose {
 		return nil
 	}
-	if c, ok := conn.(*tls.Conn); ok {
+	if c, ok := conn.(*tls.Conn); ok && !t.s.p.NoNotify {
 		_ = c.CloseWrite()
 	}
 	_ = w.CloseWrite()

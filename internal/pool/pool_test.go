@@ -171,7 +171,7 @@ func TestAgain(t *testing.T) {
 		srv.setDown(true)
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		if _, err := p.Acquire(ctx); err != context.DeadlineExceeded {
+		if _, err := p.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, proto.ErrLost) {
 			t.Errorf("Acquire = %v", err)
 		}
 	})
@@ -187,6 +187,7 @@ func TestProbe(t *testing.T) {
 		conn   int
 	}{
 		{time.Second, true, 0, 1},
+		{probeAfter, true, 1, 2},
 		{10 * time.Second, false, 1, 1},
 		{10 * time.Second, true, 1, 2},
 		{2 * time.Minute, false, 0, 2},

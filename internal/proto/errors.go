@@ -25,18 +25,33 @@ var (
 )
 
 var (
-	// ErrSilent says that the server did not answer in time.
-	ErrSilent = errors.New("no reply")
+	// ErrLost is matched by every loss of a control connection.
+	ErrLost = errors.New("ftpnat: the control connection was lost")
+	// ErrSilent says that the server did not answer in time. What it was asked on
+	// is given up, and so is lost.
+	ErrSilent error = silence{}
+	// ErrUnreached says that a socket could not be opened in time.
+	ErrUnreached = errors.New("no connection")
 	// ErrNoRestart says that the server does not begin in the middle of a file.
 	ErrNoRestart = errors.New("the server does not restart transfers")
 	// ErrNoDir says that the directory of the session could not be entered.
 	ErrNoDir = errors.New("the directory cannot be entered")
 )
 
+type silence struct{}
+
+func (silence) Error() string { return "no reply" }
+
+// Is makes silence a loss.
+func (silence) Is(target error) bool { return target == ErrLost }
+
 // LostError says that the control connection ended.
 type LostError struct {
 	Err error // io.EOF if the server closed it
 }
+
+// Is makes all losses one.
+func (e *LostError) Is(target error) bool { return target == ErrLost }
 
 func (e *LostError) Error() string {
 	switch {
@@ -61,37 +76,30 @@ var Public struct {
 	Negotiate func(*NegotiateError) error
 }
 
-// Error is a negative reply.
-type Error struct {
-	Command string // without secrets; empty for the greeting
-	Reply   Reply
-}
-
-// Refusal returns the error of a negative reply to a command, with secrets
-// masked.
-func Refusal(command string, r Reply) error { return &Error{Redact(command), r} }
-
-func (e *Error) Error() string {
-	if e.Command == "" {
-		return e.Reply.String()
-	}
-	return e.Command + ": " + e.Reply.String()
-}
-
-// Temporary reports whether the same command may succeed later: RFC 959 keeps
-// 4yz for that.
-func (e *Error) Temporary() bool { return e.Reply.Code/100 == 4 }
-
-// As makes the public form of the error be found in its place.
-func (e *Error) As(target any) bool {
-	return Public.Reply != nil && errors.As(Public.Reply(e), target)
-}
-
 // NegotiateError says that no data connection could be opened.
 type NegotiateError struct {
 	Server   string // host:port of the control connection
 	Attempts []Attempt
 	Err      error // what ended it before all modes were tried; nil if they were
+	Proven   bool  // a mode has worked on this path before
+}
+
+// Temporary reports whether the same may work later: a mode has worked on this
+// path before, or the server has refused one for now. That the server could not
+// open a single data connection is its last word.
+func (e *NegotiateError) Temporary() bool {
+	refused, other := false, false
+	for _, a := range e.Attempts {
+		switch {
+		case a.Cause == TLSFailed || a.Cause == TLSReuseRequired || a.Cause == BadIP:
+			return false
+		case a.Cause == Refused && a.Reply.Code/100 == 4 && !a.Reply.Lasting():
+			refused = true
+		case a.Cause != DataRefused:
+			other = true
+		}
+	}
+	return refused || e.Proven && (other || len(e.Attempts) == 0)
 }
 
 func (e *NegotiateError) Error() string {
@@ -165,27 +173,6 @@ func Denied(err error) error { return &FSError{fs.ErrPermission, err} }
 // Unable says that FTP, or the server, has no way to do what was asked.
 func Unable(what string) error { return &FSError{errors.ErrUnsupported, errors.New(what)} }
 
-// ReplyOf returns the reply that err is about; zero if it is about none.
-func ReplyOf(err error) Reply {
-	var refused *Error
-	if errors.As(err, &refused) {
-		return refused.Reply
-	}
-	return Reply{}
-}
-
-// RefusedAt reports whether the server refused a command as such.
-func RefusedAt(err error) bool {
-	var refused *Error
-	return errors.As(err, &refused) && !IsNegotiate(err)
-}
-
-// IsTemporary reports whether err is a refusal that may not last.
-func IsTemporary(err error) bool {
-	var refused *Error
-	return errors.As(err, &refused) && refused.Temporary() && !refused.Reply.Lasting()
-}
-
 // IsNegotiate reports whether no data connection could be had.
 func IsNegotiate(err error) bool {
 	var ne *NegotiateError
@@ -203,13 +190,19 @@ func IsTimeout(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// ContextError returns the context's error if the context is why err happened.
-func ContextError(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil && !errors.Is(err, io.EOF) {
-		return ctx.Err()
-	}
-	return err
+// UnmappedError is the failure of an attempt in active mode for which a Mapper was
+// asked, and could not map the port.
+type UnmappedError struct {
+	Err    error // of the attempt
+	Mapper error // the Mapper's
 }
+
+func (e *UnmappedError) Error() string {
+	return e.Err.Error() + "; the port could not be mapped: " + Quote(e.Mapper.Error())
+}
+
+// Unwrap returns both.
+func (e *UnmappedError) Unwrap() []error { return []error{e.Err, e.Mapper} }
 
 // Opaque keeps what an error says but is no *Error to errors.As: those are the
 // server's word on what the caller asked for, and a refused PORT is not.

@@ -59,21 +59,31 @@ func cutWord(line string) (word, rest string) {
 	return line[:i], line[i+1:]
 }
 
-// mask takes secrets out of a reply: servers echo what they did not
+// Mask takes secrets out of a reply: servers repeat what they did not
 // understand.
-func mask(r Reply, secrets []string) Reply {
+func Mask(r Reply, secrets []string) Reply {
 	if len(secrets) == 0 {
 		return r
 	}
 	for i, l := range r.Lines {
-		r.Lines[i] = maskString(l, secrets)
+		r.Lines[i] = MaskText(l, secrets)
 	}
 	return r
 }
 
-func maskString(text string, secrets []string) string {
+// short is the length up to which a secret is masked only where it stands alone:
+// one of a letter or two is in half of all words, and who sees the stars in them
+// knows it.
+const short = 2
+
+// MaskText takes secrets out of a text.
+func MaskText(text string, secrets []string) string {
 	for _, s := range secrets {
-		text = strings.ReplaceAll(text, s, stars)
+		if len(s) > short {
+			text = strings.ReplaceAll(text, s, stars)
+		} else {
+			text = replaceAlone(text, s, stars)
+		}
 	}
 	return text
 }

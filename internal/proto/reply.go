@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Reply is one reply of the server: RFC 959, 4.2.
@@ -17,12 +19,33 @@ type Reply struct {
 func (r Reply) Text() string { return strings.Join(r.Lines, "\n") }
 
 // String returns the reply on one line, such as "550 No such file", and the
-// empty string for no reply.
+// empty string for no reply. What would steer a terminal is quoted.
 func (r Reply) String() string {
 	if r.Code == 0 {
 		return ""
 	}
-	return strings.TrimRight(fmt.Sprintf("%03d %s", r.Code, strings.Join(r.Lines, " / ")), " ")
+	return Quote(strings.TrimRight(fmt.Sprintf("%03d %s", r.Code, strings.Join(r.Lines, " / ")), " "))
+}
+
+// Quote returns a text in which what is no printable character, or no UTF-8, is
+// written as in a Go string, such as \x1b.
+func Quote(text string) string {
+	clean := func(r rune) bool { return r != utf8.RuneError && unicode.IsPrint(r) }
+	if strings.IndexFunc(text, func(r rune) bool { return !clean(r) }) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for len(text) > 0 {
+		r, n := utf8.DecodeRuneInString(text)
+		if clean(r) {
+			b.WriteString(text[:n])
+		} else {
+			quoted := strconv.Quote(text[:n])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+		text = text[n:]
+	}
+	return b.String()
 }
 
 // Is reports whether the code is want, or begins with it if want has one or

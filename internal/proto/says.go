@@ -30,7 +30,31 @@ var (
 	deniedWords = words{
 		{"denied", ""}, {"permission", ""}, {"not permitted", ""}, {"not allowed", ""},
 	}
-	manyWords   = words{{"too many", ""}, {"maximum", "ProFTPD"}}
+	manyWords = words{
+		{"too many", ""}, {"maximum", "ProFTPD"}, {"users are connected", "FileZilla Server"}, {"already connected", ""},
+		{"connection limit", ""}, {"limit reached", ""}, {"limit exceeded", ""}, {"user limit", ""},
+	}
+	// laterWords are of a server that will be there again.
+	laterWords = words{
+		{"try again", ""}, {"try later", ""}, {"again later", ""}, {"busy", ""}, {"overload", ""}, {"not available", "RFC 959"},
+		{"unavailable", ""}, {"shut", ""}, {"maintenance", ""}, {"timeout", ""}, {"timed out", ""}, {"idle", ""},
+	}
+	// fullWords are of a disk, or a quota, that has no room left.
+	fullWords = words{
+		{"no space", "pyftpdlib"}, {"not enough space", ""}, {"enough disk", ""}, {"disk full", ""}, {"disk is full", ""}, {"device full", ""}, {"disc full", ""},
+		{"out of space", ""}, {"space left", ""}, {"disk space", ""}, {"free space", ""}, {"quota", "ProFTPD, Pure-FTPd"},
+		{"insufficient storage", "RFC 959"}, {"insufficient space", ""}, {"storage allocation", "RFC 959"}, {"storage space", ""},
+		{"writing to local file", "vsftpd"}, {"during write to file", "Pure-FTPd"},
+	}
+	// neverWords are of a refusal that will not pass by itself.
+	neverWords = words{
+		{"forbidden", ""}, {"banned", ""}, {"blocked", ""}, {"blacklist", ""}, {"unauthorized", ""}, {"not authorized", ""}, {"rejected", ""},
+		{"login incorrect", ""}, {"incorrect", ""}, {"invalid", ""}, {"failed login", ""}, {"login attempts", "FileZilla Server"}, {"login failures", ""},
+		{"authentication fail", ""}, {"wrong password", ""}, {"read-only", ""}, {"read only", ""}, {"prohibited", "Pure-FTPd"}, {"illegal", ""},
+		{"disabled", "ftpserverlib"}, {"not supported", ""}, {"unsupported", ""}, {"not implemented", ""}, {"already exist", ""}, {"file exists", ""},
+		{"not a directory", ""}, {"is a directory", ""}, {"not empty", ""}, {"not on the list", ""}, {"whitelist", ""},
+		{"name too long", ""}, {"file too large", ""}, {"privilege", "pyftpdlib"}, {"wrong user", ""},
+	}
 	noDataWords = words{
 		{"pasv or port", "ftp-srv"}, {"port or pasv", "vsftpd"}, {"pasv first", ""},
 		{"no data connection", "Pure-FTPd"}, {"no transfer connection", ""},
@@ -55,21 +79,77 @@ func (r Reply) Unsupported() bool {
 	return r.Code == 501 && strings.Contains(r.lower(), "not understood") // ProFTPD
 }
 
+// Crashed reports whether a 500 is that of a server that ends in the middle:
+// vsftpd says "500 OOPS:" whatever it was asked.
+func (r Reply) Crashed() bool { return strings.HasPrefix(r.lower(), "oops") }
+
 // Missing reports whether the reply says in words that there is no such file.
 func (r Reply) Missing() bool { return missingWords.in(r.lower()) }
 
 // Denied reports whether the reply says in words that it is one of rights.
 func (r Reply) Denied() bool { return deniedWords.in(r.lower()) }
 
+// Full reports whether a refusal is that of a disk or a quota that is full: by
+// its words, whatever the code, because servers have 426, 450, 451, 452, 550, 552
+// and 553 for it.
+func (r Reply) Full() bool {
+	return r.Code == 452 || r.Code >= 400 && fullWords.in(r.lower())
+}
+
 // Lasting reports whether a refusal is temporary by its code and not by its
 // words: some servers have 450 and 451 for all that goes wrong with a file.
 func (r Reply) Lasting() bool {
-	return (r.Code == 450 || r.Code == 451) && (r.Missing() || r.Denied())
+	if r.Code/100 != 4 {
+		return false
+	}
+	text := r.lower()
+	switch {
+	case r.Full():
+		return true
+	case r.Code == 425 || r.Code == 426:
+		return false // about the data connection, whatever it was
+	case r.Code == 421:
+		return r.shut(text)
+	}
+	return missingWords.in(text) || deniedWords.in(text) || neverWords.in(text)
 }
 
-// TooMany reports whether a refusal is about the number of connections.
+// shut reports whether a 421 says that the door is shut for good, or for who
+// comes in clear text.
+func (r Reply) shut(text string) bool {
+	if neverWords.in(text) {
+		return true
+	}
+	return !manyWords.in(text) && (deniedWords.in(text) || tlsWords.in(text) || strings.Contains(text, "cleartext"))
+}
+
+// TooMany reports whether a refusal is about the number of connections, and
+// those that are there may go on.
 func (r Reply) TooMany() bool {
-	return r.Code == 421 || r.Code == 530 && manyWords.in(r.lower())
+	switch r.Code {
+	case 421:
+		return !r.Lasting()
+	case 430, 450, 530:
+		text := r.lower()
+		return manyWords.in(text) && !neverWords.in(text)
+	}
+	return false
+}
+
+// Later reports whether a server that is not to be had says in words that it
+// will be: that it has too many connections, or is busy.
+func (r Reply) Later() bool {
+	text := r.lower()
+	return (manyWords.in(text) || laterWords.in(text)) && !neverWords.in(text)
+}
+
+// WantsTLS reports whether a refusal says that the server wants TLS first.
+func (r Reply) WantsTLS() bool {
+	text := r.lower()
+	if r.Code/10 != 42 && r.Code/10 != 53 && r.Code/100 != 5 || r.Code/10 == 55 {
+		return false
+	}
+	return tlsWords.in(text) || strings.Contains(text, "cleartext") || strings.Contains(text, "plain text") || strings.Contains(text, "encrypt")
 }
 
 // NoData reports whether the reply to line says that the server knows of no data
@@ -82,27 +162,31 @@ func (r Reply) NoData(line string) bool {
 	return noDataWords.in(text)
 }
 
-// without returns a text without a name in it. What only stands inside other
-// words, as "a" does, is not the name.
-func without(text, name string) string {
-	letter := func(s string, last bool) bool {
-		r, _ := utf8.DecodeRuneInString(s)
-		if last {
-			r, _ = utf8.DecodeLastRuneInString(s)
-		}
-		return unicode.IsLetter(r) || unicode.IsDigit(r)
+// without returns a text without a name in it.
+func without(text, name string) string { return replaceAlone(text, name, "") }
+
+// replaceAlone replaces a name in a text. What only stands inside other words, as
+// "a" does, is not the name.
+func replaceAlone(text, name, by string) string {
+	if name == "" {
+		return text
 	}
+	letter := func(r rune, size int) bool { return size > 0 && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
 	var kept strings.Builder
-	for {
-		before, after, found := strings.Cut(text, name)
-		kept.WriteString(before)
-		if !found {
+	for from := 0; ; {
+		i := strings.Index(text[from:], name)
+		if i < 0 {
+			kept.WriteString(text[from:])
 			return kept.String()
 		}
-		if letter(before, true) || letter(after, false) {
+		at, end := from+i, from+i+len(name)
+		kept.WriteString(text[from:at])
+		if letter(utf8.DecodeLastRuneInString(text[:at])) || letter(utf8.DecodeRuneInString(text[end:])) {
 			kept.WriteString(name)
+		} else {
+			kept.WriteString(by)
 		}
-		text = after
+		from = end
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ftpnat/ftpnat/internal/listing"
 	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/retry"
 )
 
 // The methods here leave it to the caller to call Changed, before a connection
@@ -26,35 +27,147 @@ func (s *Session) command(ctx context.Context, verb, name string) error {
 
 // Mkdir makes a directory.
 func (s *Session) Mkdir(ctx context.Context, name string) error {
-	if err := s.command(ctx, "MKD", name); err != nil {
-		return s.Explain(ctx, OpMake, name, err)
+	err := s.command(ctx, "MKD", name)
+	if err != nil {
+		err = s.Explain(ctx, OpMake, name, err)
 	}
-	return s.Kept(ctx, name)
+	if errors.Is(err, fs.ErrPermission) {
+		// The parent is there now, and may not have been when the server
+		// refused: others make directories too.
+		if err = s.command(ctx, "MKD", name); err != nil {
+			err = s.Explain(ctx, OpMake, name, err)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return s.keptOr(ctx, name, func() error { return s.command(ctx, "RMD", name) })
+}
+
+// keptOr is Kept for something that was just made and is to be undone if its name
+// is not what it was to be: what changes a name in one command changes it in all.
+func (s *Session) keptOr(ctx context.Context, name string, undo func() error) error {
+	err := s.Kept(ctx, name)
+	if !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	if uerr := undo(); uerr != nil {
+		return fmt.Errorf("%w, and it may still be there under that: %w", err, proto.Opaque(uerr))
+	}
+	return err
+}
+
+// KeptFile is Kept for a file that was just written: it is removed if its name is
+// not what it was to be.
+func (s *Session) KeptFile(ctx context.Context, name string) error {
+	return s.keptOr(ctx, name, func() error { return s.Delete(ctx, name) })
 }
 
 // Delete sends DELE for a file of which is known what it is: a refusal is not
 // explained.
 func (s *Session) Delete(ctx context.Context, name string) error { return s.command(ctx, "DELE", name) }
 
-// Remove removes a file, a symbolic link or a directory. If what is in a
-// directory must stay, it is careful with servers that may remove that too.
+// Remove is one try of a [Removal].
 func (s *Session) Remove(ctx context.Context, name string, careful bool) error {
-	err := s.Delete(ctx, name)
+	return (&Removal{Careful: careful}).Do(ctx, s, name)
+}
+
+// Removal removes a file, a symbolic link or a directory, in as many tries as that
+// takes.
+type Removal struct {
+	// Careful says that what is in a directory must stay: some servers remove
+	// that too.
+	Careful bool
+	// Asks says that it is asked first whether there is anything, if that costs no
+	// round trip: it matters if a reply is lost.
+	Asks bool
+
+	there proto.Finding // whether there was something before
+	lost  error         // why the outcome of an earlier try is not known; nil if it is
+}
+
+// Do is a try. If the reply was lost it may be called again: that there is nothing
+// under the name any more proves that it was carried out, if it is known that there
+// was something before.
+func (r *Removal) Do(ctx context.Context, s *Session, name string) error {
+	err := r.do(ctx, s, name)
+	switch {
+	case r.lost != nil && errors.Is(err, proto.ErrMissing):
+		if r.there == proto.Yes {
+			return nil
+		}
+		return &proto.FSError{Kind: fs.ErrNotExist, Err: fmt.Errorf("%w: %w", proto.ErrNoVerdict, r.lost)}
+	case r.lost == nil && err != nil && !proto.RefusedAt(err):
+		r.lost = err
+	}
+	return err
+}
+
+func (r *Removal) do(ctx context.Context, s *Session, name string) error {
+	err := r.delete(ctx, s, name)
 	if err == nil || !proto.RefusedAt(err) {
 		return err
 	}
 	e, lerr := s.Lookup(ctx, name, false)
-	if lerr == nil && e.Type == listing.TypeDir {
-		return s.removeDir(ctx, name, careful)
+	switch {
+	case lerr == nil && e.Type == listing.TypeDir:
+		r.there = proto.Yes
+		return s.removeDir(ctx, name, r.Careful)
+	case unknown(lerr):
+		return lerr // whatever the words of the refusal
 	}
 	return meaning(ctx, kindFound(lerr, err), err)
 }
 
+// delete sends DELE, and ahead of it in the same write, if the server takes that,
+// the question whether there is a file.
+func (r *Removal) delete(ctx context.Context, s *Session, name string) error {
+	line, err := s.Line("DELE", name)
+	if err != nil {
+		return err
+	}
+	if !r.Asks || r.there != proto.Unknown || !s.Pipelines() || !s.HasSIZE() {
+		_, err = s.Want(ctx, 2, line)
+		return err
+	}
+	size, err := s.Line("SIZE", name)
+	if err != nil {
+		return err
+	}
+	var refused error
+	err = s.Batch(ctx, []string{size, line}, removeLimit, func(i int, reply proto.Reply) error {
+		switch {
+		case i == 1 && !reply.Completed():
+			refused = proto.Refusal(line, reply)
+		case i == 0 && reply.Size() >= 0:
+			r.there = proto.Yes
+		case i == 0 && reply.Code == 550:
+			r.there = proto.No
+		}
+		return nil
+	})
+	if err == nil {
+		err = refused
+	}
+	return err
+}
+
+// removeLimit is how long a server may take to remove a file.
+const removeLimit = time.Minute
+
+// unknown reports whether a lookup has failed in a way that tells nothing of the
+// name.
+func unknown(err error) bool { return retry.Worth(err) && !proto.RefusedAt(err) }
+
 // removeDir removes what is known to be a directory.
 func (s *Session) removeDir(ctx context.Context, name string, careful bool) error {
 	if careful && s.emptiesDirs() {
-		if entries, err := s.List(ctx, name); err == nil && len(entries) > 0 {
+		entries, err := s.List(ctx, name)
+		switch {
+		case err == nil && len(entries) > 0:
 			return &proto.FSError{Kind: proto.ErrNotEmpty}
+		case unknown(err):
+			return err
 		}
 	}
 	err := s.command(ctx, "RMD", name)
@@ -62,26 +175,60 @@ func (s *Session) removeDir(ctx context.Context, name string, careful bool) erro
 		return err
 	}
 	// Some have a transient reply for this, aioftp a 451.
-	if entries, lerr := s.List(ctx, name); lerr == nil && len(entries) > 0 {
+	entries, lerr := s.List(ctx, name)
+	switch {
+	case lerr == nil && len(entries) > 0:
 		return &proto.FSError{Kind: proto.ErrNotEmpty, Err: err}
+	case unknown(lerr):
+		return lerr
 	}
 	return s.Explain(ctx, OpAccess, name, err)
 }
 
-// Rename gives a file another name.
+// ErrUnsettled says of a change that was cut off that the server may have carried
+// it out.
+var ErrUnsettled = errors.New("it is not known whether the server has done it")
+
+// unsettled is the error of a command whose reply was lost.
+type unsettled struct{ error }
+
+// Unwrap returns why it was lost.
+func (e unsettled) Unwrap() error { return e.error }
+
+// Is reports whether target is [ErrUnsettled].
+func (e unsettled) Is(target error) bool { return target == ErrUnsettled }
+
+// Rename gives a file another name. If the reply to RNTO is lost the error is
+// ErrUnsettled: see [Session.Renamed].
 func (s *Session) Rename(ctx context.Context, from, to string) error {
+	if err := s.rename(ctx, from, to); err != nil {
+		return err
+	}
+	return s.keptOr(ctx, to, func() error { return s.rename(ctx, to, from) })
+}
+
+// rename is Rename, whatever the server makes of the new name.
+func (s *Session) rename(ctx context.Context, from, to string) error {
 	line, err := s.Line("RNFR", from)
 	if err != nil {
 		return err
 	}
-	if _, err := s.Want(ctx, 3, line); err != nil {
-		return s.Explain(ctx, OpAccess, from, err)
+	for range 2 {
+		if _, err := s.Want(ctx, 3, line); err != nil {
+			return s.Explain(ctx, OpAccess, from, err)
+		}
+		err = s.command(ctx, "RNTO", to)
+		if proto.ReplyOf(err).Code != 503 {
+			break
+		}
+		// The connection was replaced in between, and this one has seen no RNFR.
 	}
-	err = s.command(ctx, "RNTO", to)
-	if err == nil {
-		return s.Kept(ctx, to)
-	}
-	if !proto.RefusedAt(err) || proto.IsTemporary(err) {
+	switch {
+	case err == nil:
+		return nil
+	case !proto.RefusedAt(err):
+		return unsettled{err}
+	case proto.IsTemporary(err):
 		return err
 	}
 	// Some accept RNFR for any name: busybox, Twisted.
@@ -89,6 +236,53 @@ func (s *Session) Rename(ctx context.Context, from, to string) error {
 		return absent(err)
 	}
 	return s.Explain(ctx, OpMake, to, err)
+}
+
+// Renamed finds out whether a rename was carried out whose reply was lost: the old
+// name is missing then, and the new one there, with the size if that is not
+// negative. Where SIZE tells of the one, what it says of the other counts, because
+// listings hide names.
+func (s *Session) Renamed(ctx context.Context, from, to string, size int64) (bool, error) {
+	var marks [2]Mark
+	for i, name := range []string{from, to} {
+		var err error
+		if marks[i], err = s.Mark(ctx, name, false); err != nil {
+			return false, err
+		}
+	}
+	switch was, is := marks[0], marks[1]; {
+	case was.Size >= 0:
+		return false, nil
+	case is.Size >= 0:
+		return was.Refused && (size < 0 || is.Size == size), nil
+	}
+	// A directory, or a server without SIZE.
+	if there, err := s.Exists(ctx, from); there || err != nil {
+		return false, err
+	}
+	e, err := s.Lookup(ctx, to, false)
+	switch {
+	case errors.Is(err, proto.ErrMissing):
+		return false, nil
+	case err != nil:
+		return false, err
+	case size >= 0 && (e.Type != listing.TypeFile || e.Size >= 0 && e.Size != size):
+		return false, nil
+	}
+	// What was not found may be hidden: RNFR tells whether there is anything.
+	there, err := s.movable(ctx, from)
+	return !there && err == nil, err
+}
+
+// movable reports whether there is something to be renamed under a name, by RNFR,
+// which changes nothing by itself.
+func (s *Session) movable(ctx context.Context, name string) (bool, error) {
+	line, err := s.Line("RNFR", name)
+	if err != nil {
+		return false, err
+	}
+	r, err := s.Do(ctx, line)
+	return r.Is(3), err
 }
 
 // Chtimes sets the time of the last change. If none of the commands for that

@@ -41,6 +41,9 @@ func meaning(ctx context.Context, kind, err error) error {
 	case kind == nil:
 		return err
 	}
+	if u, ok := kind.(unlookedKind); ok {
+		return u.error
+	}
 	return &proto.FSError{Kind: kind, Err: err}
 }
 
@@ -48,7 +51,7 @@ func meaning(ctx context.Context, kind, err error) error {
 // file that was to be written, so that it is worth a connection.
 func Explainable(name string, err error) bool {
 	parent, _ := Split(name)
-	return parent != "" && OpWrite.explains(err)
+	return OpWrite.explains(err) && (parent != "" || proto.SaysDenied(err))
 }
 
 // explains reports whether an error is a refusal that may be one of the name.
@@ -59,7 +62,7 @@ func (op Op) explains(err error) bool {
 	r := proto.ReplyOf(err)
 	switch op {
 	case OpAccess:
-		return !proto.IsTemporary(err) && !r.Unsupported()
+		return !proto.IsTemporary(err) && !r.Unsupported() && r.Code != 452
 	case OpRead:
 		return !errors.Is(err, proto.ErrNoRestart) && (r.Code/100 != 4 || r.Missing())
 	case OpWrite:
@@ -75,16 +78,19 @@ func (s *Session) kindOf(ctx context.Context, op Op, name string, err error) err
 	case OpList:
 		return s.whyNotListed(ctx, name, err)
 	case OpRead:
-		if e, serr := s.Stat(ctx, name, false); serr == nil && e.Type == listing.TypeDir {
+		e, serr := s.Stat(ctx, name, false)
+		switch {
+		case serr == nil && e.Type == listing.TypeDir:
 			return proto.ErrIsDir
-		}
-		if !OpAccess.explains(err) {
+		case !OpAccess.explains(err):
 			return nil
+		case errors.Is(serr, proto.ErrMissing):
+			return fs.ErrNotExist
 		}
 	case OpMake:
 		return s.whyNotMade(ctx, name, err)
 	case OpWrite:
-		return s.whyNoParent(ctx, name)
+		return s.whyNotWritten(ctx, name, err)
 	case OpTimes:
 		if there, serr := s.Exists(ctx, name); serr == nil && !there {
 			return fs.ErrNotExist
@@ -95,6 +101,18 @@ func (s *Session) kindOf(ctx context.Context, op Op, name string, err error) err
 	return kindFound(lerr, err)
 }
 
+// unlookedKind is the kind of a refusal that could not be looked into, for the error in
+// it, which may pass: the words of the refusal do not replace the answer.
+type unlookedKind struct{ error }
+
+// unlooked returns the kind of a refusal where the look at the name has failed.
+func unlooked(lerr, err error) error {
+	if unknown(lerr) {
+		return unlookedKind{lerr}
+	}
+	return guess(err)
+}
+
 // kindFound is kindOf for a name that must be there, if looking it up has ended
 // with lerr.
 func kindFound(lerr, err error) error {
@@ -102,7 +120,7 @@ func kindFound(lerr, err error) error {
 	case errors.Is(lerr, proto.ErrMissing):
 		return fs.ErrNotExist
 	case lerr != nil:
-		return guess(err)
+		return unlooked(lerr, err)
 	case proto.IsTemporary(err):
 		return nil
 	}
@@ -119,7 +137,7 @@ func (s *Session) whyNotListed(ctx context.Context, dir string, err error) error
 	case errors.Is(serr, proto.ErrMissing):
 		return fs.ErrNotExist
 	case serr != nil:
-		return guess(err)
+		return unlooked(serr, err)
 	case e.Type != listing.TypeDir:
 		return proto.ErrNotDir
 	}
@@ -142,6 +160,26 @@ func (s *Session) whyNotMade(ctx context.Context, name string, err error) error 
 		return nil
 	}
 	return fs.ErrPermission
+}
+
+// whyNotWritten is kindOf for a file that was refused although its directory may be
+// there.
+func (s *Session) whyNotWritten(ctx context.Context, name string, err error) error {
+	if kind := s.whyNoParent(ctx, name); kind != nil {
+		return kind
+	}
+	denied := proto.SaysDenied(err)
+	if parent, _ := Split(name); parent == "" && !denied {
+		return nil
+	}
+	e, serr := s.Lookup(ctx, name, false)
+	switch {
+	case serr == nil && e.Type == listing.TypeDir:
+		return proto.ErrIsDir
+	case serr == nil, errors.Is(serr, proto.ErrMissing), denied:
+		return fs.ErrPermission
+	}
+	return nil
 }
 
 // whyNoParent returns what is wrong with the directory that a name is in; nil if
@@ -167,15 +205,16 @@ func guess(err error) error {
 	switch r := proto.ReplyOf(err); {
 	case r.Missing():
 		return fs.ErrNotExist
-	case r.Denied():
+	case r.Denied(), r.Unopened():
 		return fs.ErrPermission
 	}
 	return nil
 }
 
 // absent returns the error of a name under which a lookup has found nothing. The
-// reason is the refusal that says so; nil if the name is not in its directory's
-// listing.
+// reason is the refusal of a command that has named it: that a listing does not
+// show a name is no reason, because servers hide names. It is nil if there is no
+// such reply to be shown.
 func absent(reason error) error {
 	if reason == nil {
 		return proto.ErrMissing

@@ -12,11 +12,21 @@ import (
 // Read opens a file for reading from an offset on, in bytes. If the server cannot
 // start there the error is errors.ErrUnsupported and proto.ErrNoRestart.
 func (s *Session) Read(ctx context.Context, name string, off int64) (*transfer.Transfer, error) {
+	return s.ReadKnown(ctx, name, off, -1)
+}
+
+// ReadKnown is Read of a file whose size is believed to be known, in bytes: the
+// end of the transfer costs no question if that many come.
+func (s *Session) ReadKnown(ctx context.Context, name string, off, size int64) (*transfer.Transfer, error) {
 	line, err := s.Line("RETR", name)
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.Transfer().Open(ctx, transfer.Request{Line: line, Offset: off, Resumes: true})
+	req := transfer.Request{Line: line, Offset: off, Resumes: true, Known: size}
+	if s.HasSIZE() {
+		req.Check = transfer.SIZE
+	}
+	t, err := s.Transfer().Open(ctx, req)
 	if off > 0 && proto.ReplyOf(err).NoRestart() && !errors.Is(err, proto.ErrNoRestart) {
 		err = fmt.Errorf("%w: %w", proto.ErrNoRestart, err) // it has accepted REST
 	}
@@ -35,6 +45,9 @@ type Put struct {
 	Offset int64  // where to begin in what is there, in bytes
 	Whole  bool   // Body is all there is to be written
 	Body   []byte // beginning of what is written
+	// Before is set to what the server tells of the name before it is written, if a
+	// whole file is sent and the question costs no round trip. It may be nil.
+	Before *Mark
 }
 
 // Write opens a file for writing. A refusal is not explained, because that may
@@ -55,7 +68,15 @@ func (s *Session) Write(ctx context.Context, name string, put Put) (*transfer.Tr
 			return nil, err
 		}
 	}
-	return s.Transfer().Open(ctx, req)
+	var told proto.Reply
+	if _, listed := s.Feature("SIZE"); listed && put.Before != nil {
+		req.First, req.Told = req.Check, &told
+	}
+	t, err := s.Transfer().Open(ctx, req)
+	if told.Code != 0 {
+		*put.Before = markOf(told)
+	}
+	return t, err
 }
 
 // SizeBehind returns the size of a file that was just written by t, which has

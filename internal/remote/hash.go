@@ -6,9 +6,11 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
+	"encoding/hex"
 	"hash"
 	"hash/crc32"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/ftpnat/ftpnat/internal/proto"
@@ -59,6 +61,115 @@ func (s *Session) Hash(ctx context.Context, name string) (Digest, bool, error) {
 	return d, ok, err
 }
 
+// Offered returns the algorithm that Hash is going to use, by what the server says
+// of itself; ok is false if there is none.
+func (s *Session) Offered() (a Algorithm, ok bool) {
+	if offer, listed := s.Feature("HASH"); listed {
+		if choose := chosenHash(offer); choose.New != nil {
+			return choose, true
+		}
+	}
+	for _, a := range algorithms {
+		if _, listed := s.Feature(a.verb); listed {
+			return a, true
+		}
+	}
+	return Algorithm{}, false
+}
+
+// HashBy asks for the hash of a file by an algorithm of a name such as "SHA-256".
+// If the server does not have it, or it is not one of those known here, the error
+// is errors.ErrUnsupported.
+func (s *Session) HashBy(ctx context.Context, name, algorithm string) (sum []byte, err error) {
+	i := slices.IndexFunc(algorithms, func(a Algorithm) bool { return a.Name == plainHash(algorithm) })
+	if i < 0 {
+		return nil, proto.Unable("the hash " + algorithm + " is not known")
+	}
+	a := algorithms[i]
+	var r proto.Reply
+	var line string
+	offer, _ := s.Feature("HASH")
+	if _, listed := s.Feature(a.verb); listed {
+		line, r, err = s.askHash(ctx, a.verb, name)
+	} else if spelled := offeredAs(offer, a); spelled != "" {
+		line, r, err = s.hashChosen(ctx, offer, spelled, name)
+	} else {
+		return nil, proto.Unable("the server does not offer " + algorithm)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case !r.Completed():
+		return nil, s.Explain(ctx, OpAccess, name, proto.Refusal(line, r))
+	}
+	if sum, err = hex.DecodeString(hexDigest(r, name, a)); err != nil || len(sum) == 0 {
+		return nil, proto.Unable("the server's answer has no " + algorithm + " in it: " + r.String())
+	}
+	return sum, nil
+}
+
+// askHash sends a command that asks for a hash.
+func (s *Session) askHash(ctx context.Context, verb, name string) (line string, r proto.Reply, err error) {
+	if line, err = s.Line(verb, name); err == nil {
+		r, err = s.Do(ctx, line)
+	}
+	return line, r, err
+}
+
+// hashChosen asks by HASH with an algorithm that is chosen for this once.
+func (s *Session) hashChosen(ctx context.Context, offer, spelled, name string) (line string, r proto.Reply, err error) {
+	usual := usedHash(offer)
+	if usual != spelled {
+		line = "OPTS HASH " + spelled
+		if r, err = s.Do(ctx, line); err != nil || !r.Completed() {
+			return line, r, err
+		}
+		defer func() {
+			if err == nil && usual != "" {
+				_, err = s.Do(ctx, "OPTS HASH "+usual)
+			}
+		}()
+	}
+	return s.askHash(ctx, "HASH", name)
+}
+
+// hashNames returns the algorithms that a line of FEAT offers, in the server's
+// spelling. The one in use ends with an asterisk.
+func hashNames(offer string) []string {
+	return strings.FieldsFunc(offer, func(r rune) bool { return r == ';' || r == ' ' })
+}
+
+// offeredAs returns how a line of FEAT spells an algorithm; empty if it has not.
+func offeredAs(offer string, a Algorithm) string {
+	for _, name := range hashNames(offer) {
+		if spelled := strings.TrimSuffix(name, "*"); plainHash(spelled) == a.Name {
+			return spelled
+		}
+	}
+	return ""
+}
+
+// usedHash returns the algorithm that is in use by a line of FEAT.
+func usedHash(offer string) string {
+	for _, name := range hashNames(offer) {
+		if spelled, used := strings.CutSuffix(name, "*"); used {
+			return spelled
+		}
+	}
+	return ""
+}
+
+// chosenHash returns the best algorithm of those that a line of FEAT offers; the
+// zero Algorithm if none is known.
+func chosenHash(offer string) Algorithm {
+	for _, a := range algorithms {
+		if offeredAs(offer, a) != "" {
+			return a
+		}
+	}
+	return Algorithm{}
+}
+
 // hashBy asks by the command of an algorithm.
 func (s *Session) hashBy(ctx context.Context, a Algorithm, name string) (Digest, bool, error) {
 	line, err := s.Line(a.verb, name)
@@ -103,17 +214,12 @@ func (s *Session) hash(ctx context.Context, name string) (Digest, bool, error) {
 // chooseHash returns the best algorithm of those that a line of FEAT offers, in
 // the server's spelling; empty if that is in use already or none is known.
 func chooseHash(offer string) string {
-	for _, a := range algorithms {
-		for _, name := range strings.FieldsFunc(offer, func(r rune) bool { return r == ';' || r == ' ' }) {
-			spelled, used := strings.CutSuffix(name, "*")
-			switch {
-			case plainHash(spelled) != a.Name:
-			case used:
-				return ""
-			default:
-				return spelled
-			}
-		}
+	best := chosenHash(offer)
+	if best.New == nil {
+		return ""
+	}
+	if spelled := offeredAs(offer, best); spelled != usedHash(offer) {
+		return spelled
 	}
 	return ""
 }

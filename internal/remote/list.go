@@ -3,8 +3,6 @@ package remote
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +11,7 @@ import (
 	"github.com/ftpnat/ftpnat/internal/listing"
 	"github.com/ftpnat/ftpnat/internal/proto"
 	"github.com/ftpnat/ftpnat/internal/retry"
-	"github.com/ftpnat/ftpnat/internal/transfer"
+	"github.com/ftpnat/ftpnat/internal/trace"
 )
 
 // List returns the content of a directory, sorted by name. It is complete, or
@@ -43,15 +41,15 @@ func (s *Session) listAny(ctx context.Context, dir string) ([]listing.Entry, err
 	if err != nil {
 		return nil, err
 	}
-	entries, err := s.listing(ctx, line, listing.FormatMLSx)
+	got, err := s.listing(ctx, line, listing.FormatMLSx, dir)
 	var unread *listing.LineError
-	unclear := err == nil && slices.ContainsFunc(entries, isUnknown) || errors.As(err, &unread)
-	switch {
+	unclear := err == nil && slices.ContainsFunc(got.entries, isUnknown) || errors.As(err, &unread)
+	switch r := proto.ReplyOf(err); {
 	case unclear:
 		// Serv-U and others have an MLSD that tells less than LIST.
 	case err == nil:
-		return entries, nil
-	case proto.RefusedAt(err) && proto.ReplyOf(err).Unsupported():
+		return s.lookAgain(ctx, got, listing.FormatMLSx, dir, s.otherThanMLSD(line, dir))
+	case proto.RefusedAt(err) && (r.Unsupported() || r.Code == 501):
 	case proto.RefusedAt(err) && !retry.Worth(err):
 		return nil, s.Explain(ctx, OpList, dir, err)
 	default:
@@ -68,35 +66,95 @@ func (s *Session) listAny(ctx context.Context, dir string) ([]listing.Entry, err
 	return nil, perr
 }
 
+// otherThanMLSD returns a command to ask instead of MLSD: LIST, or MLSD again if
+// LIST would take the name for something else.
+func (s *Session) otherThanMLSD(line, dir string) string {
+	wire, err := s.Encode(dir)
+	if err != nil || !PlainName(wire) {
+		return line
+	}
+	other := listLine(proto.Yes)
+	if s.Server.Knows(DashA) == proto.No {
+		other = listLine(proto.No)
+	}
+	return strings.TrimSuffix(other+" "+wire, " ")
+}
+
 func isUnknown(e listing.Entry) bool { return e.Type == listing.TypeUnknown }
 
 // listPlain lists by LIST.
 func (s *Session) listPlain(ctx context.Context, dir string) ([]listing.Entry, error) {
 	if dir == "" {
-		return s.listHere(ctx, dir)
+		return s.listHere(ctx, dir, false)
 	}
 	wire, err := s.Encode(dir)
 	if err != nil {
 		return nil, err
 	}
-	if line := listLine(s.Server.Knows(DashA)); line != "" && PlainName(wire) {
-		entries, err := s.listing(ctx, line+" "+wire, listing.FormatAuto)
-		if err == nil && !Doubtful(entries, wire) {
-			return entries, nil
-		}
-		if err != nil && (retry.Worth(err) && !proto.ReplyOf(err).Missing() || ctx.Err() != nil) {
+	var named []listing.Entry // by the name; nil if that was not tried, or is worth nothing
+	empty := false
+	if line := listLine(s.Server.Knows(DashA)); line != "" && PlainName(wire) && s.Server.Knows(ListArg) != proto.No {
+		got, err := s.listing(ctx, line+" "+wire, listing.FormatAuto, dir)
+		switch {
+		case err == nil && !Doubtful(got.entries, wire) && s.obeysName(got.entries):
+			return got.entries, nil
+		case err == nil && !Doubtful(got.entries, wire):
+			named = got.entries
+		case err == nil:
+			empty = len(got.entries) == 0
+		case proto.ReplyOf(err).Unopened():
+			return nil, s.Explain(ctx, OpList, dir, err)
+		case retry.Worth(err) && !proto.ReplyOf(err).Missing() || ctx.Err() != nil:
 			return nil, err
 		}
 	}
 	var entries []listing.Entry
 	entered, err := s.inside(ctx, wire, func() (err error) {
-		entries, err = s.listHere(ctx, dir)
+		entries, err = s.listHere(ctx, dir, empty)
 		return err
 	})
 	if !entered && proto.RefusedAt(err) && !retry.Worth(err) {
 		return nil, s.Explain(ctx, OpList, dir, err)
 	}
+	if err == nil && named != nil {
+		s.compareNamed(ctx, dir, named, entries)
+	}
 	return entries, err
+}
+
+// obeysName reports whether the listing of a directory by its name is one of that
+// directory: some routers list the working directory whatever LIST names. It is
+// found out once, by comparing with that one or, if that has not been listed just
+// now, with what is listed inside.
+func (s *Session) obeysName(entries []listing.Entry) bool {
+	if known := s.Server.Knows(ListArg); known != proto.Unknown {
+		return known == proto.Yes
+	}
+	here, ok := s.Server.Recall("")
+	if !ok || len(here) == 0 {
+		return false
+	}
+	for _, e := range entries {
+		if same, ok := Find(here, e.Name); ok && same.Type == e.Type && same.Size == e.Size {
+			return false
+		}
+	}
+	s.Server.Learn(ListArg, true)
+	return true
+}
+
+// compareNamed learns from two listings of a directory, by its name and inside.
+func (s *Session) compareNamed(ctx context.Context, dir string, named, inside []listing.Entry) {
+	byName := func(a, b listing.Entry) int { return strings.Compare(a.Name, b.Name) }
+	a, b := slices.SortedFunc(slices.Values(named), byName), slices.SortedFunc(slices.Values(inside), byName)
+	same := slices.EqualFunc(a, b, sameName)
+	if here, ok := s.Server.Recall(""); ok && same && slices.EqualFunc(a, here, sameName) {
+		return // it may be either
+	}
+	s.Server.Learn(ListArg, same)
+	if !same {
+		trace.From(ctx).Notef("the listing of %s by its name is not that of the directory: it is entered for that", dir)
+	}
 }
 
 // Doubtful reports whether a listing may be that of something else than the
@@ -149,97 +207,69 @@ func (s *Session) home(ctx context.Context) (string, error) {
 	return home, nil
 }
 
-// listHere lists the working directory, which is dir, with dot files.
-func (s *Session) listHere(ctx context.Context, dir string) ([]listing.Entry, error) {
+// listHere lists the working directory, which is dir, with dot files. looked says
+// that it was seen to be empty by another command.
+func (s *Session) listHere(ctx context.Context, dir string, looked bool) ([]listing.Entry, error) {
 	if line := listLine(s.Server.Knows(DashA)); line != "" {
-		return s.listNone(ctx, dir, line)
+		got, err := s.listNone(ctx, dir, line)
+		if err != nil || got == nil {
+			return nil, err
+		}
+		if looked {
+			return got.entries, nil
+		}
+		other := otherThan(line)
+		if got.lines == 0 {
+			other = line // which may have "." to show
+		}
+		return s.lookAgain(ctx, got, listing.FormatAuto, dir, other)
 	}
-	all, err := s.listing(ctx, listLine(proto.Yes), listing.FormatAuto)
+	all, err := s.listing(ctx, listLine(proto.Yes), listing.FormatAuto, dir)
 	if err != nil && !proto.RefusedAt(err) {
 		return nil, err
 	}
-	if err == nil && (len(all) > 1 || len(all) == 1 && all[0].Name != "-a") {
+	if err == nil && (len(all.entries) > 1 || len(all.entries) == 1 && all.entries[0].Name != "-a") {
 		s.Server.Learn(DashA, true)
-		return all, nil
+		return all.entries, nil
 	}
 	// It was taken for a name, or the directory is empty.
-	entries, err := s.listNone(ctx, dir, listLine(proto.No))
-	if err == nil && len(entries) > len(all) {
+	got, err := s.listNone(ctx, dir, listLine(proto.No))
+	switch {
+	case err != nil || got == nil:
+		return nil, err
+	case len(got.entries) == 0:
+	case all == nil || len(all.entries) > 0:
+		if all == nil || len(got.entries) > len(all.entries) {
+			s.Server.Learn(DashA, false)
+		}
+	default:
+		// Taken for a name that lists as nothing, or cut short.
+		again, aerr := s.listing(ctx, listLine(proto.Yes), listing.FormatAuto, dir)
+		switch {
+		case aerr != nil && !proto.RefusedAt(aerr):
+			return nil, aerr
+		case aerr == nil && len(again.entries) >= len(got.entries):
+			s.Server.Learn(DashA, true)
+			return again.entries, nil
+		}
 		s.Server.Learn(DashA, false)
 	}
-	return entries, err
+	return got.entries, nil
 }
 
 // listNone lists the working directory, which is dir. A refusal may say that it
-// is empty.
-func (s *Session) listNone(ctx context.Context, dir, line string) ([]listing.Entry, error) {
-	entries, err := s.listing(ctx, line, listing.FormatAuto)
-	switch {
+// is empty: there is neither a listing nor an error then.
+func (s *Session) listNone(ctx context.Context, dir, line string) (*listed, error) {
+	got, err := s.listing(ctx, line, listing.FormatAuto, dir)
+	switch r := proto.ReplyOf(err); {
+	case err == nil:
+		return got, nil
 	case !proto.RefusedAt(err):
-		return entries, err
-	case proto.ReplyOf(err).EmptyDir():
+		return nil, err
+	case r.EmptyDir():
 		return nil, nil
-	case dir == "" || retry.Worth(err):
+	case dir == "" && !r.Unopened() || retry.Worth(err):
 		return nil, err
 	}
 	return nil, s.Explain(ctx, OpList, dir, err)
-}
-
-// listing sends a command and parses what comes. One that ends in the middle of
-// a line may have been cut on its way, where the server does not see it: the
-// same is asked for once more.
-func (s *Session) listing(ctx context.Context, line string, format listing.Format) ([]listing.Entry, error) {
-	first, ended, err := s.listOnce(ctx, line, format)
-	var unread *listing.LineError
-	if ended || s.Server.Knows(EndsLines) == proto.No || err != nil && !errors.As(err, &unread) {
-		return first, err
-	}
-	second, ended, err := s.listOnce(ctx, line, format)
-	if ended || err != nil {
-		return second, err
-	}
-	if !slices.EqualFunc(first, second, func(a, b listing.Entry) bool { return a.Name == b.Name }) {
-		return nil, fmt.Errorf("%w: %s ended in the middle of a line", proto.ErrShort, line)
-	}
-	s.Server.Learn(EndsLines, false) // that is how it lists
-	return second, nil
-}
-
-// listOnce lists once, and reports whether the listing ended with a line.
-func (s *Session) listOnce(ctx context.Context, line string, format listing.Format) (entries []listing.Entry, ended bool, err error) {
-	t, err := s.Transfer().Open(ctx, transfer.Request{Line: line, Resumes: true})
-	if err != nil {
-		return nil, true, err
-	}
-	stop := t.Guard(ctx)
-	lines := &lineEnds{Reader: t}
-	entries, unread, err := parseList(lines, listing.Options{Format: format, Location: s.Server.Zone()})
-	stop()
-	if errors.Is(err, errHugeList) {
-		t.Cut(ctx, err)
-		return nil, true, err
-	}
-	if err == nil {
-		err = io.EOF
-	}
-	ended = !lines.inside
-	if err = t.End(ctx, err); err != io.EOF {
-		return nil, ended, err
-	}
-	return entries, ended, unread
-}
-
-// lineEnds notes whether what is read ends with a line.
-type lineEnds struct {
-	io.Reader
-	inside bool // a line
-}
-
-// Read reads.
-func (l *lineEnds) Read(p []byte) (int, error) {
-	n, err := l.Reader.Read(p)
-	if n > 0 {
-		l.inside = p[n-1] != '\n'
-	}
-	return n, err
 }

@@ -1,9 +1,11 @@
 package remote
 
 import (
+	"crypto/rand"
 	"io/fs"
 	"path"
 	"strings"
+	"unicode/utf8"
 )
 
 // ValidName reports whether name is one of io/fs. Unlike [fs.ValidPath] it
@@ -67,4 +69,35 @@ func PlainName(wire string) bool {
 // that no listing of ours has it.
 func leadsOut(name string) bool {
 	return strings.HasPrefix(name, "/") || name == ".." || strings.HasPrefix(name, "../")
+}
+
+// mostTemp is how much of a name is in a temporary one, in bytes: file systems end
+// names at 255.
+const mostTemp = 200
+
+// TempName returns a name in the same directory that nobody has. It says in what
+// for which purpose it is, and begins with a dot if it is to be hidden.
+func TempName(name, what string, hidden bool) string {
+	dir, base := "", name
+	if i := strings.LastIndexByte(name, '/'); i >= 0 {
+		dir, base = name[:i+1], name[i+1:]
+	}
+	if hidden {
+		dir += "."
+	}
+	return dir + cutName(base, mostTemp) + "." + strings.ToLower(rand.Text()[:8]) + "." + what
+}
+
+// cutName returns at most n bytes of a name, and no part of a letter: some servers
+// refuse what is not UTF-8, or change it.
+func cutName(name string, n int) string {
+	if len(name) <= n {
+		return name
+	}
+	for i := n; i > n-utf8.UTFMax; i-- {
+		if utf8.RuneStart(name[i]) {
+			return name[:i]
+		}
+	}
+	return name[:n] // not UTF-8 anyway
 }

@@ -19,7 +19,8 @@ var errHugeList = errors.New("the listing is longer than what is held in memory"
 func parseList(r io.Reader, o listing.Options) (entries []listing.Entry, unread, err error) {
 	lr := &io.LimitedReader{R: r, N: maxListing}
 	var keeper listing.Keeper
-	for e, err := range listing.NewParser(o).All(lr) {
+	p := listing.NewParser(o)
+	for e, err := range p.All(lr) {
 		var le *listing.LineError
 		switch {
 		case err == nil:
@@ -33,6 +34,7 @@ func parseList(r io.Reader, o listing.Options) (entries []listing.Entry, unread,
 	if lr.N <= 0 {
 		return nil, nil, errHugeList
 	}
+	p.Settle(entries)
 	if unread != nil {
 		// An overlong line ends the parser. What follows is thrown away, so that
 		// the transfer can end in good order.
@@ -60,5 +62,6 @@ func ParseLines(lines []string, zone *time.Location) (entries []listing.Entry, d
 			dot = true
 		}
 	}
+	p.Settle(entries)
 	return entries, dot, true
 }

@@ -25,7 +25,7 @@ func TestParseList(t *testing.T) {
 		{"empty", strings.NewReader(""), 0, false, nil},
 		{"one", strings.NewReader(file), 1, false, nil},
 		{"one not understood", strings.NewReader(file + "What?\r\n" + file), 2, true, nil},
-		{"overlong", strings.NewReader(file + strings.Repeat("x", listing.MaxLine+1) + "\r\n" + file), 1, true, nil},
+		{"overlong", strings.NewReader(file + strings.Repeat("x", listing.MaxLine+1) + "\r\n" + file), 2, true, nil},
 		{"broken", io.MultiReader(strings.NewReader(file), iotest.ErrReader(broken)), 0, false, broken},
 		{"huge", io.LimitReader(endless{}, maxListing+1), 0, false, errHugeList},
 	} {

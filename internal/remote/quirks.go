@@ -133,6 +133,15 @@ func listLine(dashA proto.Finding) string {
 	return ""
 }
 
+// otherThan returns another form of a LIST of the working directory: without
+// options, or the names alone.
+func otherThan(line string) string {
+	if line == listLine(proto.Yes) {
+		return listLine(proto.No)
+	}
+	return "NLST"
+}
+
 // emptiesDirs reports whether the server may remove a directory with all that is
 // in it when it is sent RMD. The programs that are recognised do not; goftp does,
 // and does not say who it is.

@@ -35,6 +35,9 @@ const (
 	ShowsLinks                   // MLST shows links
 	EndsLines                    // the last line of a listing ends like the others
 	KeepsBytes                   // names beyond ASCII stay as they are
+	ListArg                      // LIST lists the directory that it names
+	Counts                       // the number of matches in a 226 is that of the lines
+	Signs                        // data over TLS end with a close_notify
 )
 
 // NewServer returns a Server of which nothing is known yet. A nil Charset leaves
@@ -69,7 +72,9 @@ func (s *Server) Learn(c Capability, has bool) {
 // MLST, the properties of a file are in its directory's listing alone, and a
 // copy of a tree would list each directory once for every file in it.
 type cachedList struct {
-	entries []listing.Entry
+	entries []listing.Entry // nil if there are too many
+	huge    bool            // there are
+	at      time.Time
 	until   time.Time
 }
 
@@ -80,6 +85,8 @@ const (
 	minCached   = 5 * time.Second
 	cachedTimes = 20
 	maxCached   = time.Minute
+	// maxKept is how long a listing is kept for what SIZE and MDTM confirm.
+	maxKept = 10 * time.Minute
 	// maxLists and maxEntries bound the memory.
 	maxLists   = 16
 	maxEntries = 100_000
@@ -107,8 +114,9 @@ func (s *Server) Changed() {
 // Keep puts a sorted listing into the cache. It took some time, and was asked
 // for in an epoch; if something has changed since then it is not kept.
 func (s *Server) Keep(dir string, entries []listing.Entry, took time.Duration, epoch int) {
-	if len(entries) > maxEntries {
-		return
+	huge := len(entries) > maxEntries
+	if huge {
+		entries = nil
 	}
 	now := time.Now()
 	s.mu.Lock()
@@ -118,7 +126,7 @@ func (s *Server) Keep(dir string, entries []listing.Entry, took time.Duration, e
 	}
 	total := len(entries)
 	for d, c := range s.lists {
-		if now.After(c.until) {
+		if now.Sub(c.at) > maxKept {
 			delete(s.lists, d)
 			continue
 		}
@@ -127,7 +135,19 @@ func (s *Server) Keep(dir string, entries []listing.Entry, took time.Duration, e
 	if len(s.lists) >= maxLists || total > maxEntries {
 		clear(s.lists)
 	}
-	s.lists[dir] = cachedList{entries, now.Add(min(max(minCached, cachedTimes*took), maxCached))}
+	s.lists[dir] = cachedList{entries, huge, now, now.Add(min(max(minCached, cachedTimes*took), maxCached))}
+}
+
+// remember returns a listing that may be too old to be used without a question,
+// and whether the directory has too many entries for a listing to be kept.
+func (s *Server) remember(dir string) (entries []listing.Entry, huge bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.lists[dir]
+	if !ok || time.Since(c.at) > maxKept {
+		return nil, false
+	}
+	return c.entries, c.huge
 }
 
 // Recall returns a listing from the cache.
@@ -135,7 +155,7 @@ func (s *Server) Recall(dir string) ([]listing.Entry, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, ok := s.lists[dir]
-	if !ok || time.Now().After(c.until) {
+	if !ok || c.huge || time.Now().After(c.until) {
 		return nil, false
 	}
 	return c.entries, true
@@ -163,11 +183,15 @@ func Find(entries []listing.Entry, name string) (listing.Entry, bool) {
 	return entries[i], true
 }
 
-// Sort sorts a listing by name and drops all but the first entry of each name.
+// Sort sorts a listing by name. Of two entries that tell the same one is dropped;
+// other entries of one name stay, in the order of the listing: a caller must see
+// that there are two.
 func Sort(entries []listing.Entry) []listing.Entry {
 	byName := func(a, b listing.Entry) int { return cmp.Compare(a.Name, b.Name) }
 	if !slices.IsSortedFunc(entries, byName) {
 		slices.SortStableFunc(entries, byName)
 	}
-	return slices.CompactFunc(entries, func(a, b listing.Entry) bool { return a.Name == b.Name })
+	return slices.CompactFunc(entries, func(a, b listing.Entry) bool {
+		return a.Name == b.Name && a.Type == b.Type && a.Size == b.Size && a.ModTime.Equal(b.ModTime)
+	})
 }

@@ -70,8 +70,8 @@ func TestCacheBounds(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	list := Sort([]listing.Entry{{Name: "b", Size: 1}, {Name: "a"}, {Name: "b", Size: 2}})
-	if len(list) != 2 || list[0].Name != "a" {
+	list := Sort([]listing.Entry{{Name: "b", Size: 1}, {Name: "a"}, {Name: "b", Size: 2}, {Name: "b", Size: 2}})
+	if len(list) != 3 || list[0].Name != "a" {
 		t.Fatalf("Sort: %v", list)
 	}
 	if e, ok := Find(list, "b"); !ok || e.Size != 1 {

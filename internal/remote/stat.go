@@ -51,8 +51,23 @@ func (s *Session) follow(ctx context.Context, link, target string) (string, erro
 	return target, nil
 }
 
+// hidden describes what stands under a name that its directory's listing does not
+// show: servers hide names, and it is missing only if SIZE, CWD and MDTM all say
+// no. What is found has neither mode nor owner.
+func (s *Session) hidden(ctx context.Context, name string) (listing.Entry, error) {
+	e, err := s.probe(ctx, name, listing.Entry{Name: BaseName(name)})
+	_, times := s.Feature("MDTM")
+	if !errors.Is(err, proto.ErrMissing) || !times {
+		return e, err
+	}
+	if terr := s.ModTime(ctx, name, &e); terr != nil || e.Absolute {
+		return e, terr
+	}
+	return e, err
+}
+
 // probe finds out what a link leads to if the server does not say where, or what
-// stands under a name that no listing has.
+// stands under a name without a listing, by SIZE and CWD.
 func (s *Session) probe(ctx context.Context, name string, e listing.Entry) (listing.Entry, error) {
 	n, err := s.Size(ctx, name)
 	if err != nil {
@@ -66,12 +81,12 @@ func (s *Session) probe(ctx context.Context, name string, e listing.Entry) (list
 	if err != nil {
 		return e, err
 	}
-	entered, err := s.inside(ctx, wire, func() error { return nil })
-	e.Type, e.Size = listing.TypeDir, 0
-	if !entered && proto.RefusedAt(err) {
-		return e, absent(err)
+	entered, refused := s.inside(ctx, wire, func() error { return nil })
+	if entered || !proto.RefusedAt(refused) {
+		e.Type, e.Size = listing.TypeDir, 0
+		return e, refused
 	}
-	return e, err
+	return e, absent(refused)
 }
 
 // Lookup describes what stands under a name. Some servers follow a symbolic link
@@ -111,28 +126,64 @@ func (s *Session) Exists(ctx context.Context, name string) (bool, error) {
 	return err == nil, err
 }
 
-// listed describes what stands under a name in its parent's listing.
+// listed describes what stands under a name in its parent's listing, or that has
+// no such name but is there. If recent is not set, a listing that was kept is used
+// for what SIZE and MDTM still say of the name.
 func (s *Session) listed(ctx context.Context, name string, recent bool) (listing.Entry, error) {
 	parent, base := Split(name)
-	if recent {
-		if entries, ok := s.Server.Recall(parent); ok {
-			if e, ok := Find(entries, base); ok {
-				return s.sized(ctx, name, e)
-			}
-		}
+	if e, ok, err := s.kept(ctx, name, recent); ok || err != nil {
+		return e, err
 	}
 	entries, err := s.List(ctx, parent)
 	switch {
 	case errors.Is(err, proto.ErrNotDir):
 		return listing.Entry{}, absent(err) // the parent is a file
+	case errors.Is(err, proto.ErrMissing), proto.IsTemporary(err):
+		return listing.Entry{}, err
+	case proto.RefusedAt(err):
+		// What may not be listed may be read.
+		e, perr := s.probe(ctx, name, listing.Entry{Name: base})
+		if errors.Is(perr, proto.ErrMissing) {
+			perr = err // nothing was told
+		}
+		return e, perr
 	case err != nil:
 		return listing.Entry{}, err
 	}
 	e, ok := Find(entries, base)
 	if !ok {
-		return listing.Entry{}, absent(nil)
+		return s.hidden(ctx, name)
 	}
 	return s.sized(ctx, name, e)
+}
+
+// kept describes what stands under a name in a listing that was kept. If recent
+// is not set, the server is asked whether it is still so, which takes a round trip
+// if it reads ahead: it must be a file then. A directory that is too large to be
+// kept is not listed again for a file that is told of.
+func (s *Session) kept(ctx context.Context, name string, recent bool) (e listing.Entry, ok bool, err error) {
+	parent, base := Split(name)
+	if recent {
+		if entries, fresh := s.Server.Recall(parent); fresh {
+			if e, ok = Find(entries, base); ok {
+				e, err = s.sized(ctx, name, e)
+				return e, err == nil, err
+			}
+		}
+	}
+	entries, huge := s.Server.remember(parent)
+	e, known := Find(entries, base)
+	if !known && !huge || known && (e.Type != listing.TypeFile || e.Size < 0) || !s.asksOf(name) {
+		return e, false, nil
+	}
+	now, told, err := s.quick(ctx, name)
+	switch {
+	case err != nil || !told || !now.Absolute:
+		return e, false, err
+	case !known:
+		return now, true, nil
+	}
+	return e, now.Size == e.Size && SameTime(e, now), nil
 }
 
 // sized completes an entry whose size the listing does not tell.
@@ -199,9 +250,16 @@ func (s *Session) ParseMLST(name, line string, r proto.Reply) (e listing.Entry, 
 // parent's listing. A name that has a size is taken for a file; a few servers
 // tell one of a directory too. QuickStat reports whether there is such a file.
 func (s *Session) QuickStat(ctx context.Context, name string) (e listing.Entry, ok bool, err error) {
-	if !s.mayQuickStat(name) {
+	parent, _ := Split(name)
+	if _, listed := s.Server.Recall(parent); listed || s.HasMLST() || !s.asksOf(name) {
 		return e, false, nil
 	}
+	return s.quick(ctx, name)
+}
+
+// quick asks for the size and the time of a name, in one go if the server takes
+// that; otherwise for the size alone. It reports whether there is a size.
+func (s *Session) quick(ctx context.Context, name string) (e listing.Entry, ok bool, err error) {
 	e = listing.Entry{Name: BaseName(name), Type: listing.TypeFile}
 	if !s.Pipelines() {
 		e.Size, err = s.Size(ctx, name)
@@ -220,18 +278,11 @@ func (s *Session) QuickStat(ctx context.Context, name string) (e listing.Entry, 
 	return e, e.Size >= 0, nil
 }
 
-// mayQuickStat reports whether SIZE and MDTM are a good way to ask about a name.
-func (s *Session) mayQuickStat(name string) bool {
-	if s.HasMLST() || name == "" || trimmed(name) {
-		return false
-	}
-	if _, times := s.Feature("MDTM"); !times {
-		// Without its time the file could not be told from a later one.
-		return false
-	}
-	parent, _ := Split(name)
-	_, listed := s.Server.Recall(parent)
-	return !listed
+// asksOf reports whether SIZE and MDTM are a good way to ask about a name. Without
+// its time a file could not be told from a later one.
+func (s *Session) asksOf(name string) bool {
+	_, times := s.Feature("MDTM")
+	return times && s.HasSIZE() && name != "" && !trimmed(name)
 }
 
 // Size asks for the size of a file, in bytes; -1 if the server does not tell.

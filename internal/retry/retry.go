@@ -5,57 +5,107 @@ package retry
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
-	"syscall"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
 
 	"github.com/ftpnat/ftpnat/internal/proto"
-	"github.com/ftpnat/ftpnat/internal/proxy"
 )
 
 // The pauses between tries.
 const (
 	firstPause = 250 * time.Millisecond
 	maxPause   = 10 * time.Second
+	// futilePause is the least pause after a try that was futile; after the next
+	// one it is three times as long.
+	futilePause = time.Second
+	// maxFutile is how many tries in a row may be futile.
+	maxFutile = 3
 )
 
 // Do calls f until it returns nil, an error that is not worth another try, or
-// limit has passed since the first failure or the last progress. A negative
-// limit means one try. The context's error is returned if the context is why
-// the last try failed, or has ended a pause.
+// limit has passed since the first failure or the last progress; or until three
+// tries in a row were [Futile], or transfers that had begun and brought no byte
+// further. A negative limit means one try. If the context is
+// why there is no other try, the error is its own, together with why the last try
+// failed that it did not end: see [proto.ContextError].
 func Do(ctx context.Context, limit time.Duration, f func() error) error {
 	// The first try needs none of what follows.
 	last := f()
 	if done(ctx, limit, last) {
-		return ended(ctx, last)
+		return ended(ctx, last, nil)
 	}
-	pauses := backoff.NewExponentialBackOff(
+	c := &course{ExponentialBackOff: backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(firstPause),
 		backoff.WithMaxInterval(maxPause),
-		backoff.WithMaxElapsedTime(limit))
+		backoff.WithMaxElapsedTime(limit))}
 	first := true
 	err := backoff.Retry(func() error {
 		if first {
 			first = false
-			return last
+		} else if last = f(); done(ctx, limit, last) {
+			return backoff.Permanent(last)
 		}
-		last = f()
-		var p *progress
-		if errors.As(last, &p) {
-			pauses.Reset()
-		}
-		if done(ctx, limit, last) {
+		if c.took(last) {
+			last = &spent{last}
 			return backoff.Permanent(last)
 		}
 		return last
-	}, backoff.WithContext(pauses, ctx))
+	}, backoff.WithContext(c, ctx))
 	if err == nil {
 		return nil
 	}
-	return ended(ctx, last)
+	return ended(ctx, last, c.why)
+}
+
+// course is a Do in progress.
+type course struct {
+	*backoff.ExponentialBackOff
+	futile int   // tries in a row
+	dear   bool  // the last one is not to be repeated soon
+	why    error // the last failure that is worth another try
+}
+
+// took records a failure that is worth another try, and reports whether there were
+// enough of them.
+func (c *course) took(err error) (enough bool) {
+	c.why = err
+	var dear *futile
+	var further *progress
+	c.dear = errors.As(err, &dear)
+	switch {
+	case errors.As(err, &further):
+		c.Reset()
+		c.futile = 0
+	case c.dear || begun(err):
+		c.futile++
+	}
+	return c.futile >= maxFutile
+}
+
+// begun reports whether err is that of a transfer that had begun, or was to begin
+// in all modes.
+func begun(err error) bool {
+	var refused *proto.Error
+	var none *proto.NegotiateError
+	if errors.As(err, &none) {
+		return slices.ContainsFunc(none.Attempts, func(a proto.Attempt) bool { return a.Cause != proto.Refused })
+	}
+	return errors.As(err, &refused) && refused.Ended || errors.Is(err, proto.ErrShort) || errors.Is(err, proto.ErrStalled) || errors.Is(err, proto.ErrNoVerdict)
+}
+
+// NextBackOff returns the next pause.
+func (c *course) NextBackOff() time.Duration {
+	pause := c.ExponentialBackOff.NextBackOff()
+	if pause == backoff.Stop || !c.dear {
+		return pause
+	}
+	least := futilePause
+	for range c.futile - 1 {
+		least *= 3
+	}
+	return max(pause, least)
 }
 
 // done reports whether there is to be no other try.
@@ -64,15 +114,22 @@ func done(ctx context.Context, limit time.Duration, err error) bool {
 	return err == nil || limit < 0 || ctx.Err() != nil || errors.As(err, &p) || !Worth(err)
 }
 
-// ended returns what Do returns for the last error.
-func ended(ctx context.Context, err error) error {
-	if p, ok := err.(*permanent); ok {
-		return p.error
+// ended returns what Do returns for the last error, after one that the context is
+// not to blame for.
+func ended(ctx context.Context, last, why error) error {
+	var err error
+	switch last.(type) {
+	case *permanent:
+		err = Bare(last)
+	case *spent:
+		err = proto.ContextError(ctx, last)
+	default:
+		err = proto.ContextError(ctx, Bare(last))
 	}
-	if p, ok := err.(*progress); ok {
-		err = p.error
+	if err != nil && why != nil && err == ctx.Err() {
+		return proto.ContextError(ctx, Bare(why))
 	}
-	return proto.ContextError(ctx, err)
+	return err
 }
 
 type permanent struct{ error }
@@ -102,29 +159,41 @@ func Progress(err error) error {
 	return &progress{err}
 }
 
-// Worth reports whether the same may succeed on another try: the connection
-// broke, or the server gave a transient reply (RFC 959, 4.2.1).
-func Worth(err error) bool {
-	var reply *proto.Error
-	var lost *proto.LostError
-	var op *net.OpError
-	var errno syscall.Errno
-	var kind *proto.FSError
-	var answer *proxy.Error
-	switch {
-	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded) && !proto.IsSilence(err), errors.Is(err, proto.ErrClosed):
-		return false
-	case errors.As(err, &kind):
-		return false
-	case proto.IsNegotiate(err):
-		// All modes were tried, the slow way too.
-		return false
-	case errors.As(err, &reply):
-		return reply.Temporary() && !reply.Reply.Lasting()
-	case errors.As(err, &answer):
-		return answer.Later
-	case proto.IsSilence(err), errors.Is(err, proto.ErrNoVerdict), errors.Is(err, proto.ErrShort), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, proxy.ErrClosed):
-		return true
+type futile struct{ error }
+
+// Unwrap returns the error itself.
+func (f *futile) Unwrap() error { return f.error }
+
+// Futile returns err as that of a try which cost much, such as a login, and got no
+// further than those before. Do makes longer pauses, and ends after three in a row.
+func Futile(err error) error {
+	if err == nil {
+		return nil
 	}
-	return errors.As(err, &lost) || errors.As(err, &op) || errors.As(err, &errno) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
+	return &futile{err}
+}
+
+// spent is the error of a Do that has ended after futile tries. It is not worth
+// another try to a Do around that one.
+type spent struct{ error }
+
+// Unwrap returns the error itself.
+func (s *spent) Unwrap() error { return s.error }
+
+// Bare returns an error without what this package has put around it.
+func Bare(err error) error {
+	for {
+		switch e := err.(type) {
+		case *permanent:
+			err = e.error
+		case *progress:
+			err = e.error
+		case *futile:
+			err = e.error
+		case *spent:
+			err = e.error
+		default:
+			return err
+		}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"syscall"
 	"testing"
@@ -113,4 +114,105 @@ func TestDoContext(t *testing.T) {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 	})
+}
+
+// TestFutile has tries that cost much end after three in a row, and Do's around them
+// end with them.
+func TestFutile(t *testing.T) {
+	busy := refusal(450, "busy")
+	ended := proto.Failure("RETR a", proto.Reply{Code: 451, Lines: []string{"local error"}})
+	for name, tt := range map[string]struct {
+		errs  []error
+		tries int
+	}{
+		"three logins":                  {[]error{retry.Futile(busy)}, 3},
+		"three transfers":               {[]error{ended}, 3},
+		"three short ones":              {[]error{proto.ErrShort}, 3},
+		"one that got further":          {[]error{ended, ended, retry.Progress(ended), ended}, 6},
+		"refusals in between cost none": {[]error{ended, busy, busy, busy, busy, ended, ended}, 7},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n := 0
+			err := retry.Do(t.Context(), time.Minute, func() error {
+				return retry.Do(t.Context(), time.Minute, func() error {
+					n++
+					return tt.errs[min(n, len(tt.errs))-1]
+				})
+			})
+			if n != tt.tries || retry.Worth(err) || retry.Later(err) != retry.Later(busy) {
+				t.Errorf("%s: %v after %d tries, want %d", name, err, n, tt.tries)
+			}
+		})
+	}
+}
+
+// TestLastWord has a context end a pause, and a try: what the last try failed for
+// that it did not end is told too.
+func TestLastWord(t *testing.T) {
+	busy := refusal(450, "busy")
+	for name, last := range map[string]func(context.Context) error{
+		"a pause": func(context.Context) error { return busy },
+		"a try": func(ctx context.Context) error {
+			<-ctx.Done()
+			return fmt.Errorf("dial: %w", ctx.Err())
+		},
+		"a try, by what was closed": func(ctx context.Context) error {
+			<-ctx.Done()
+			return &proto.LostError{Err: net.ErrClosed}
+		},
+		"a try that is the last": func(ctx context.Context) error {
+			<-ctx.Done()
+			return retry.Permanent(ctx.Err())
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			n := 0
+			err := retry.Do(ctx, time.Minute, func() error {
+				if n++; n < 3 {
+					return busy
+				}
+				return last(ctx)
+			})
+			var refused *proto.Error
+			if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &refused) || refused.Reply.Code != 450 {
+				t.Errorf("%s: %v has not both", name, err)
+			}
+			if proto.RefusedAt(err) || proto.ReplyOf(err).Code != 0 || retry.Worth(err) || retry.Later(err) {
+				t.Errorf("%s: %v is taken for a refusal", name, err)
+			}
+		})
+	}
+}
+
+func TestLater(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"nothing", nil, false},
+		{"a refusal for now", refusal(450, "busy"), true},
+		{"a full disk", refusal(452, "x"), false},
+		{"too many users", proto.LoginRefusal("me", proto.Reply{Code: 530, Lines: []string{"Too many users"}}), true},
+		{"a refused login", proto.LoginRefusal("me", proto.Reply{Code: 421, Lines: []string{"No"}}), false},
+		{"a busy Conn", proto.ErrBusy, true},
+		{"a file that changes", fmt.Errorf("%w: x", proto.ErrChanged), true},
+		{"a name that does not exist", &net.DNSError{IsNotFound: true}, false},
+		{"a resolver that is not there", &net.DNSError{IsTemporary: true}, true},
+		{"no answer", fmt.Errorf("%w within 15s: %w", proto.ErrUnreached, context.DeadlineExceeded), true},
+		{"the caller's deadline", context.DeadlineExceeded, false},
+		{"a local file", &fs.PathError{Op: "open", Path: "a", Err: syscall.ENOENT}, false},
+		{"a broken connection", &fs.PathError{Op: "read", Path: "a", Err: syscall.ECONNRESET}, true},
+		{"all modes", &proto.NegotiateError{}, false},
+		{"all modes, for now", &proto.NegotiateError{Attempts: []proto.Attempt{{Cause: proto.Refused, Reply: proto.Reply{Code: 425}}}}, true},
+		{"all modes, of which one has worked", &proto.NegotiateError{Proven: true}, true},
+		{"one that has worked, and TLS", &proto.NegotiateError{Proven: true, Attempts: []proto.Attempt{{Cause: proto.TLSFailed}}}, false},
+		{"a lost connection", fmt.Errorf("x: %w", &proto.LostError{Err: io.EOF}), true},
+	} {
+		if got := retry.Later(c.err); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
 }

@@ -74,7 +74,7 @@ type batch struct {
 
 // next returns the final reply to the oldest command that waits for one.
 func (b *batch) next(ctx context.Context, limit time.Duration) (proto.Reply, error) {
-	if waiting := len(b.calls) - b.got; waiting <= batchMost/2 && b.bytes <= b.window()/2 {
+	if waiting := len(b.calls) - b.got; waiting == 0 || waiting <= batchMost/2 && b.bytes <= b.window()/2 {
 		if err := b.send(ctx); err != nil {
 			return proto.Reply{}, err
 		}
@@ -118,7 +118,11 @@ func (b *batch) send(ctx context.Context) error {
 // more than fit in a segment, unless one alone does not.
 func (b *batch) piece() (n int) {
 	size := 0
-	for i := len(b.calls); i < len(b.lines) && i-b.got < batchMost; i++ {
+	most := batchMost
+	if b.c.cfg.OneByOne {
+		most = 1
+	}
+	for i := len(b.calls); i < len(b.lines) && i-b.got < most; i++ {
 		length := len(b.lines[i]) + lineEnd
 		if i > b.got && b.bytes+length > b.window() || n > 0 && size+length > segmentBytes {
 			break

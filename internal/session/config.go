@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ftpnat/ftpnat/internal/path"
+	"github.com/ftpnat/ftpnat/internal/proto"
 	"github.com/ftpnat/ftpnat/internal/transfer"
 )
 
@@ -16,11 +17,13 @@ type Config struct {
 	Server   string // host:port
 	User     string
 	Password string
+	Account  string // for ACCT, if the server asks for one
 	TLS      Security
 	// KeepNames leaves names as the server has them: UTF-8 is not asked for
 	// together with the login.
 	KeepNames bool
-	// OneByOne sends no command before the last one is answered, for a probe.
+	// OneByOne sends no command before the last one is answered: for a probe, and
+	// for servers that do not take it.
 	OneByOne bool
 
 	// Dial opens a socket for the control connection.
@@ -48,12 +51,41 @@ type Shared struct {
 	lost     atomic.Int32 // logins in one go that were lost
 	narrow   atomic.Bool  // many commands at a time were not kept apart
 	queueing path.Queueing
+	worked   atomic.Bool // a data connection has
+	refusal  atomic.Pointer[refusal]
+}
+
+// refusal is what a server has said to the login.
+type refusal struct {
+	err  error
+	when time.Time
+}
+
+// refusedFor is how long a refused login stands for all that need a connection: a
+// copy of a tree would else send the password for each of its files, which locks
+// accounts. After that, whoever comes again is believed to know why.
+const refusedFor = time.Minute
+
+// refused returns the refusal of the login that still stands; nil for none.
+func (s *Shared) refused() error {
+	if r := s.refusal.Load(); r != nil && time.Since(r.when) < refusedFor {
+		return r.err
+	}
+	return nil
+}
+
+// refuse keeps an error of a login if it is the server's last word.
+func (s *Shared) refuse(err error) {
+	if proto.RefusedLogin(err) && !proto.ReplyOf(err).TooMany() {
+		s.refusal.Store(&refusal{err, time.Now()})
+	}
 }
 
 // transfers returns the settings of data connections.
 func (c *Config) transfers() transfer.Config {
 	t := c.Transfer
-	t.Server, t.Attempt, t.OneByOne, t.Queueing = c.Server, c.Attempt, c.OneByOne, &c.Shared.queueing
+	t.Server, t.Attempt, t.OneByOne = c.Server, c.Attempt, c.OneByOne
+	t.Queueing, t.Worked = &c.Shared.queueing, &c.Shared.worked
 	return t
 }
 

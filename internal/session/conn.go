@@ -43,6 +43,7 @@ func newConn(cfg *Config, dir string) *Conn {
 		ClearCommands: cfg.TLS.ClearCommands,
 		Flight:        c.flight,
 		Lost:          func() { c.transfer.Lost() },
+		Grounded:      func() { c.path.Learn(path.Flight, false) },
 		Landed:        c.arrived,
 		Merges:        cfg.Path.Proxy,
 		Limit:         cfg.Attempt,
@@ -76,10 +77,11 @@ func (c *Conn) Do(ctx context.Context, line string) (proto.Reply, error) {
 }
 
 // Want is Do for a command whose reply must have a certain code: see
-// [proto.Reply.Is]. Another reply is a [*proto.Error].
+// [proto.Reply.Is]. Another reply is a [*proto.Error], and so is a 202 to what
+// changes something: the server has not done it.
 func (c *Conn) Want(ctx context.Context, code int, line string) (proto.Reply, error) {
 	r, err := c.Do(ctx, line)
-	if err == nil && !r.Is(code) {
+	if err == nil && (!r.Is(code) || r.Code == 202 && code != 202) {
 		err = proto.Refusal(line, r)
 	}
 	return r, err

@@ -24,7 +24,7 @@ import (
 func Dial(ctx context.Context, cfg *Config) (c *Conn, err error) {
 	err = retry.Do(ctx, cfg.RetryFor, func() (err error) {
 		c, err = open(ctx, cfg, "", false)
-		if proto.ReplyOf(err).Code != 421 {
+		if proto.ReplyOf(err).Code != 421 && ctx.Err() == nil {
 			return retry.Permanent(err)
 		}
 		return err
@@ -53,6 +53,9 @@ func Open(ctx context.Context, cfg *Config, dir string) (*Conn, error) {
 }
 
 func open(ctx context.Context, cfg *Config, dir string, hurried bool) (*Conn, error) {
+	if err := cfg.Shared.refused(); err != nil {
+		return nil, err
+	}
 	for {
 		c := newConn(cfg, dir)
 		c.hurried = hurried
@@ -61,19 +64,36 @@ func open(ctx context.Context, cfg *Config, dir string, hurried bool) (*Conn, er
 		if err == nil {
 			return c, nil
 		}
-		again := odd(err) || ctx.Err() == nil && c.control.Accepted(ctx)
+		meant := proto.RefusedLogin(err) && c.control.Meant(proto.ReplyOf(err))
+		again := odd(err) && !meant || ctx.Err() == nil && c.control.Accepted(ctx)
 		c.control.Drop(ctx, err)
 		c.transfer.Close()
 		lost := c.control.Lost()
 		switch {
 		case errors.Is(err, proto.ErrNoDir) && !again:
-			return nil, err
+			return nil, retry.Futile(err)
 		case lost == before || !again || ctx.Err() != nil, c.Greeting().Code == 0 && proto.IsSilence(err):
-			return nil, fmt.Errorf("ftpnat: %s: %w", cfg.Server, proto.ContextError(ctx, err))
+			err = fmt.Errorf("ftpnat: %s: %w", cfg.Server, proto.ContextError(ctx, c.refused(err)))
+			cfg.Shared.refuse(err)
+			return nil, err
 		}
 		cfg.Shared.lost.Store(int32(lost))
 		trace.From(ctx).Notef("the login, sent in one go, failed: %v: it is tried again more slowly", err)
 	}
+}
+
+// refused returns an error with what it means for other tries: a server that says
+// no more than that it is not available is asked a few times, and one that wants
+// TLS is best answered by a person.
+func (c *Conn) refused(err error) error {
+	r := proto.ReplyOf(err)
+	switch {
+	case c.cfg.TLS.Config == nil && r.Code >= 400 && r.WantsTLS():
+		return fmt.Errorf("%w: the server wants TLS: use ftpes:// (or ftps://), or set Dialer.TLSConfig", err)
+	case r.Code == 421 && !r.Later():
+		return retry.Futile(err)
+	}
+	return err
 }
 
 // odd reports whether the failure of a login may come from how it was sent, and
@@ -105,9 +125,9 @@ func (e noDir) Is(target error) bool { return target == proto.ErrNoDir }
 
 // enter opens the control connection, logs in and goes to the directory.
 func (c *Conn) enter(ctx context.Context) error {
-	for _, arg := range []string{c.cfg.User, c.cfg.Password} {
+	for _, arg := range []string{c.cfg.User, c.cfg.Password, c.cfg.Account} {
 		if strings.ContainsAny(arg, "\r\n\x00") {
-			return fmt.Errorf("the user or the password: %w", control.ErrArgument)
+			return fmt.Errorf("the user, the password or the account: %w", control.ErrArgument)
 		}
 	}
 	if _, err := c.control.Open(ctx); err != nil {
@@ -142,28 +162,29 @@ func (c *Conn) login(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	what := "login as " + c.cfg.User
-	if control.Verb(back.line) == "TYPE" {
-		what = back.line // the user was let in
-	}
 	var refused *textproto.Error
+	r := back.last
 	switch {
 	case proto.ReplyOf(err).Code != 0:
 		return err
-	case errors.As(err, &refused):
-		return proto.Refusal(what, proto.Reply{Code: refused.Code, Lines: strings.Split(refused.Msg, "\n")})
-	case back.last.Code >= 400:
-		// It keeps the words and not the code.
-		return proto.Refusal(what, back.last)
+	case errors.As(err, &refused) && r.Completed():
+		r = proto.Reply{Code: refused.Code, Lines: strings.Split(refused.Msg, "\n")}
+	case r.Code == 0 || r.Code == 331 && control.Verb(back.line) == "USER":
+		return err // none of the server's
 	}
-	return err
+	// jlaffaye/ftp keeps the words of some and not the code.
+	if control.Verb(back.line) == "TYPE" || control.Verb(back.line) == "OPTS" {
+		return proto.Refusal(back.line, r) // the user was let in
+	}
+	return proto.LoginRefusal(c.cfg.User, r)
 }
 
 // flight returns the login as it may be sent in one go.
 func (c *Conn) flight() (control.Flight, bool) {
 	c.path.Recall()
 	takes := c.path.Takes(path.Flight)
-	if c.cfg.OneByOne || takes == proto.No {
+	if c.cfg.OneByOne || takes == proto.No || c.cfg.Account != "" {
+		// Whether an account is asked for depends on the reply to the password.
 		return control.Flight{}, false
 	}
 	f := control.Flight{Proven: takes == proto.Yes}
@@ -201,6 +222,9 @@ func (c *Conn) landed(ctx context.Context) error {
 		c.path.Learn(path.Flight, false)
 	}
 	c.TLSVersion() // for when the connection is lost
+	if _, utf8 := c.Feature("UTF8"); utf8 && c.cfg.KeepNames {
+		trace.From(ctx).Notef("the names are UTF-8 by the server's FEAT: Dialer.Charset is not used")
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/ftpnat/ftpnat/internal/control"
 	"github.com/ftpnat/ftpnat/internal/proto"
 	"github.com/ftpnat/ftpnat/internal/shim"
 	"github.com/ftpnat/ftpnat/internal/transfer"
@@ -39,7 +40,7 @@ type backend struct {
 }
 
 // Greeting returns the server's.
-func (b *backend) Greeting() proto.Reply { return b.c.Greeting() }
+func (b *backend) Greeting() proto.Reply { return usual("", b.c.Greeting()) }
 
 // Command sends a line and returns its reply.
 func (b *backend) Command(ctx context.Context, line string) (proto.Reply, error) {
@@ -49,14 +50,39 @@ func (b *backend) Command(ctx context.Context, line string) (proto.Reply, error)
 		return proto.Reply{Code: 211, Lines: []string{"End"}}, nil
 	}
 	r, err := b.c.Do(ctx, line)
+	verb := control.Verb(line)
+	if r.Code == 332 && (verb == "USER" || verb == "PASS") && b.c.cfg.Account != "" && err == nil {
+		line = "ACCT " + b.c.cfg.Account
+		r, err = b.c.Do(ctx, line)
+	}
 	b.line, b.last = line, r
 	if r.Code/100 == 5 && line == "OPTS UTF8 ON" {
 		// jlaffaye/ftp goes on without it after a 501 or 504, and gives the
 		// login up if a box or a server does not know OPTS at all.
 		r.Code = 501
 	}
-	return r, err
+	return usual(verb, r), err
 }
+
+// usualCodes are the replies that jlaffaye/ftp waits for, by command; the empty
+// one stands for the greeting.
+var usualCodes = map[string]int{
+	"": 220, "USER": 230, "PASS": 230, "ACCT": 230, "TYPE": 200, "OPTS": 200, "NOOP": 200,
+	"CWD": 250, "CDUP": 250, "DELE": 250, "RMD": 250, "RNTO": 250,
+}
+
+// usual returns a positive reply with the code that RFC 959 has for it: the first
+// digit is what says yes, and some servers have others of their own behind it.
+func usual(verb string, r proto.Reply) proto.Reply {
+	if code, ok := usualCodes[verb]; ok && r.Completed() && !(r.Code == 202 && changes[verb]) {
+		r.Code = code
+	}
+	return r
+}
+
+// changes has the commands that a server which calls them superfluous has not
+// carried out.
+var changes = map[string]bool{"DELE": true, "RMD": true, "RNTO": true}
 
 // Transfer negotiates a data connection.
 func (b *backend) Transfer(ctx context.Context, line string, offset int64) (shim.Data, proto.Reply, error) {

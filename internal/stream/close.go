@@ -2,11 +2,15 @@ package stream
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/ftpnat/ftpnat/internal/proto"
 	"github.com/ftpnat/ftpnat/internal/remote"
+	"github.com/ftpnat/ftpnat/internal/retry"
 	"github.com/ftpnat/ftpnat/internal/transfer"
 )
 
@@ -72,10 +76,10 @@ func (w *Writer) regain(ctx context.Context) error {
 	return err
 }
 
-var errAborted = errors.New("the upload was broken off")
+var errAborted = errors.New("the file was given up")
 
-// Abort ends the use of a file that is not to be completed.
-func (w *Writer) Abort(ctx context.Context) {
+// stop ends the use of a file that is not to be completed.
+func (w *Writer) stop(ctx context.Context) {
 	if w.run == nil {
 		return
 	}
@@ -88,46 +92,156 @@ func (w *Writer) Abort(ctx context.Context) {
 
 // Close ends the file and returns nil if the server says that it is whole.
 func (w *Writer) Close(ctx context.Context) error {
-	if err := w.regain(ctx); err != nil {
-		return w.broke(err)
+	err := w.finish(ctx)
+	if err == nil && w.to.Final != "" {
+		w.files.took(w.to.Path)
 	}
-	if w.err != nil {
+	switch {
+	case w.place == nil:
+	case err == nil:
+		w.place.temp, w.place.size = w.to.Path, w.Size()
+		err = w.broken(w.place.put(ctx))
+	}
+	if err != nil && w.place != nil {
+		w.clean(ctx)
+	}
+	return err
+}
+
+// broken is broke for what may be nil.
+func (w *Writer) broken(err error) error {
+	if err != nil {
+		w.broke(err)
+	}
+	return err
+}
+
+// finish is Close under the name that the file was written to.
+func (w *Writer) finish(ctx context.Context) error {
+	err := w.regain(ctx)
+	switch {
+	case w.err != nil:
 		if w.run != nil {
 			w.cut(ctx, w.err)
 		}
 		return w.err
-	}
-	var err error
-	if !w.begun {
-		err = w.start(ctx, true)
-		w.held = nil
-	}
-	if w.run != nil {
-		err = w.run.t.End(ctx, nil)
-		if err != nil {
-			w.release()
-			if proto.RefusedAt(err) {
-				err = w.explained(ctx, err)
-			}
-		}
-	}
-	if err != nil && !errors.Is(err, proto.ErrNoVerdict) {
+	case err != nil && (!errors.Is(err, proto.ErrNoVerdict) || w.run != nil):
 		return w.broke(err)
+	case err != nil: // it was ended for others
+	case !w.begun:
+		err = w.under(ctx, func() error { return w.sendHeld(ctx) })
+	case w.run != nil:
+		err = w.end(ctx)
 	}
-	return w.verify(ctx, err)
+	switch {
+	case err == nil, errors.Is(err, proto.ErrNoVerdict) && !proto.RefusedAt(err):
+		err = w.verify(ctx, err)
+	case w.lost != nil && w.there(ctx):
+		// A server that replaces nothing has refused what it had got already.
+		err = nil
+	}
+	w.held = nil
+	return w.broken(err)
+}
+
+// end ends the transfer.
+func (w *Writer) end(ctx context.Context) error {
+	err := w.run.t.End(ctx, nil)
+	if err == nil {
+		return nil
+	}
+	w.release()
+	if proto.RefusedAt(err) {
+		err = w.explained(ctx, err)
+	}
+	return err
+}
+
+// sendHeld sends all of a file that is held, as often as that may help. The
+// transfer that was good is left to be verified.
+func (w *Writer) sendHeld(ctx context.Context) error {
+	best, tried := int64(0), false
+	var noData *proto.NegotiateError
+	err := retry.Do(ctx, w.files.RetryFor, func() error {
+		if tried {
+			w.afresh()
+		}
+		tried = true
+		err := w.sendOnce(ctx, &best)
+		if noData = nil; errors.As(err, &noData) {
+			err = w.aborted(noData, err)
+		}
+		switch {
+		case w.to.From > 0:
+			return retry.Permanent(err) // it is not all of the file
+		case !errors.Is(err, proto.ErrNoVerdict):
+		case w.to.Ours:
+			return retry.Permanent(err) // the size decides
+		default:
+			w.lost = err
+		}
+		return err
+	})
+	if err != nil && noData != nil {
+		err = noData
+	}
+	if err != nil && w.lost != nil && !errors.Is(err, proto.ErrNoVerdict) {
+		// What refuses it now may have it from before.
+		err = errors.Join(retry.Bare(w.lost), err)
+	}
+	return err
+}
+
+// sendOnce is a try of sendHeld.
+func (w *Writer) sendOnce(ctx context.Context, best *int64) error {
+	if err := w.startOnce(ctx, true); err != nil {
+		return err
+	}
+	err := w.run.t.End(ctx, nil)
+	if err != nil {
+		err = further(best, w.run.t.Count(), err)
+		w.release()
+		w.begun = false
+	}
+	return err
+}
+
+// aborted returns, in place of an error that there is no data connection, that of
+// a transfer that was aborted, if it may be no more than that: a mode has worked
+// before, and the server has said 425 or 426 now.
+func (w *Writer) aborted(noData *proto.NegotiateError, err error) error {
+	n := len(noData.Attempts)
+	if !noData.Proven || n == 0 || retry.Worth(err) {
+		return err
+	}
+	r := noData.Attempts[n-1].Reply
+	if r.Code != 425 && r.Code != 426 {
+		return err
+	}
+	return retry.Futile(proto.Refusal("STOR "+w.to.Path, r))
+}
+
+// further returns the error of a try that had begun and brought got bytes, for
+// retry.Do to count those that get no further than the best.
+func further(best *int64, got int64, err error) error {
+	if got > *best {
+		*best = got
+		return retry.Progress(err)
+	}
+	return retry.Futile(err)
 }
 
 // verify asks for the size of the file, and returns nil if that is whole. lost is
 // why the server's closing reply did not come.
 func (w *Writer) verify(ctx context.Context, lost error) error {
 	w.files.Server.Changed()
-	var err error
-	if w.run != nil {
-		err = w.check(ctx, w.run.s, w.run.t, lost)
-		w.release()
-	} else {
-		err = w.files.With(ctx, func(s *remote.Session) error { return w.check(ctx, s, nil, lost) })
-	}
+	err := retry.Do(ctx, w.files.RetryFor, func() error {
+		if w.run != nil {
+			defer w.release()
+			return w.check(ctx, w.run.s, w.run.t, lost)
+		}
+		return w.files.With(ctx, func(s *remote.Session) error { return w.check(ctx, s, nil, lost) })
+	})
 	switch {
 	case err == nil:
 		w.meter.moved(ctx, w.progress(), true)
@@ -135,18 +249,119 @@ func (w *Writer) verify(ctx context.Context, lost error) error {
 	case lost != nil && !errors.Is(err, lost):
 		err = errors.Join(lost, err)
 	}
-	return w.broke(err)
+	return err
 }
 
+// settling is how long a server that has taken a file may need until it tells so:
+// some write to a slow store behind their closing reply. It is asked again after
+// each pause.
+var settling = [...]time.Duration{time.Second, 2 * time.Second}
+
 // check is verify on a connection. t is the transfer that wrote the file, if the
-// connection was its own.
+// connection was its own. What it finds out is final.
 func (w *Writer) check(ctx context.Context, s *remote.Session, t *transfer.Transfer, lost error) error {
-	have, err := s.SizeBehind(ctx, w.to.Path, t)
-	if err == nil {
-		err = s.Kept(ctx, w.to.Path)
-	}
+	now, err := w.now(ctx, s, t, lost)
 	if err != nil {
 		return err
 	}
-	return w.whole(have, lost)
+	err = w.judge(ctx, s, now, lost)
+	for _, pause := range settling {
+		if !w.maySettle(now, err) {
+			break
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+		if now, err = s.Mark(ctx, w.to.Path, lost != nil); err != nil {
+			return err
+		}
+		err = w.judge(ctx, s, now, lost)
+	}
+	if err == nil {
+		err = s.KeptFile(ctx, w.to.Path)
+	}
+	if isVerdict(err) {
+		err = retry.Permanent(err)
+	}
+	return err
+}
+
+// isVerdict reports whether an error is one that judge has found, and not that of
+// a question.
+func isVerdict(err error) bool {
+	return errors.Is(err, proto.ErrMismatch) || errors.Is(err, proto.ErrNoVerdict) || errors.Is(err, errors.ErrUnsupported)
+}
+
+// maySettle reports whether the server may tell something else soon.
+func (w *Writer) maySettle(now remote.Mark, err error) bool {
+	return isVerdict(err) && (now.Size >= 0 || now.Refused) && now.Size <= w.Size()
+}
+
+// now returns what the server tells of the file. If it has told its size along with
+// a whole upload it is not asked again.
+func (w *Writer) now(ctx context.Context, s *remote.Session, t *transfer.Transfer, lost error) (remote.Mark, error) {
+	if lost == nil {
+		n, err := s.SizeBehind(ctx, w.to.Path, t)
+		if n >= 0 || err != nil || !s.HasSIZE() || s.Server.Knows(remote.Untold) == proto.Yes {
+			return remote.Mark{Size: n}, err
+		}
+	}
+	return s.Mark(ctx, w.to.Path, lost != nil)
+}
+
+// judge decides whether the file is whole, by what the server tells of it.
+func (w *Writer) judge(ctx context.Context, s *remote.Session, now remote.Mark, lost error) error {
+	w.base = w.from(now)
+	err := w.whole(now.Size, lost)
+	switch {
+	case err == nil && lost == nil && now.Refused:
+		lacks, lerr := s.Lacks(ctx, w.to.Path, now)
+		if lerr != nil {
+			return lerr
+		}
+		if lacks {
+			return fmt.Errorf("%w: there is nothing under the name", proto.ErrMismatch)
+		}
+	case err == nil && lost != nil && !w.to.Ours && !now.Since(w.before) && !w.hashOn(ctx, s):
+		// It may be what was there before.
+		return lost
+	}
+	return err
+}
+
+// there reports whether the server is proven to have the file that is held, though
+// it has refused it at last.
+func (w *Writer) there(ctx context.Context) (there bool) {
+	_ = w.files.With(ctx, func(s *remote.Session) error {
+		now, err := s.Mark(ctx, w.to.Path, true)
+		there = err == nil && (now.Size == w.n && now.Since(w.before) || w.hashOn(ctx, s))
+		return nil
+	})
+	return there
+}
+
+// hashOn reports whether the server has, by its hash, the file that is held.
+func (w *Writer) hashOn(ctx context.Context, s *remote.Session) bool {
+	if w.begun && w.held == nil || w.to.Append || w.to.From > 0 {
+		return false
+	}
+	theirs, ok, err := s.Hash(ctx, w.to.Path)
+	if err != nil || !ok {
+		return false
+	}
+	ours := theirs.New()
+	ours.Write(w.held)
+	return strings.EqualFold(hex.EncodeToString(ours.Sum(nil)), theirs.Sum)
+}
+
+// sleep waits.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

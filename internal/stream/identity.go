@@ -6,6 +6,7 @@ import (
 
 	"github.com/ftpnat/ftpnat/internal/listing"
 	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/remote"
 )
 
 // identity is what tells a file from another one that took its name.
@@ -35,27 +36,12 @@ func (id identity) check(now identity) error {
 	return fmt.Errorf("%w: %d bytes of %v, and before %d bytes of %v", proto.ErrChanged, now.size, now.time, id.size, id.time)
 }
 
-// sameTime compares two times as far as both are exact: LIST drops the minutes
-// of a file that grows old, and does not tell the zone, which MLST does.
+// sameTime compares two times as far as both are exact.
 func (id identity) sameTime(now identity) bool {
-	if id.exact == listing.PrecisionNone || now.exact == listing.PrecisionNone {
-		return true
+	entry := func(id identity) listing.Entry {
+		return listing.Entry{ModTime: id.time, Precision: id.exact, Absolute: id.absolute}
 	}
-	unit := max(units[id.exact], units[now.exact])
-	apart := id.time.Truncate(unit).Sub(now.time.Truncate(unit)).Abs()
-	if id.absolute == now.absolute {
-		return apart == 0
-	}
-	const farthest, step = 14 * time.Hour, 15 * time.Minute // of the zones there are
-	return apart <= max(farthest, unit) && apart%step == 0
-}
-
-// units has what a time is exact to.
-var units = [...]time.Duration{
-	listing.PrecisionDay:      24 * time.Hour,
-	listing.PrecisionMinute:   time.Minute,
-	listing.PrecisionSecond:   time.Second,
-	listing.PrecisionFraction: time.Nanosecond,
+	return remote.SameTime(entry(id), entry(now))
 }
 
 // Same returns ErrChanged if now does not describe the file that was does.

@@ -45,8 +45,8 @@ type Reader struct {
 	run   *run // nil if no transfer is under way
 
 	pos  int64 // of the transfer
-	from int64 // where the transfer began
 	end  int64 // of the file, by the server's verdict; -1 if it is not known
+	past past  // what was handed on, for the next transfer to be compared with
 
 	was     identity // the file before any of it was read
 	known   phase    // what was is worth
@@ -91,9 +91,13 @@ func (r *Reader) Read(ctx context.Context, p []byte, off int64) (int, error) {
 func (r *Reader) CopyTo(ctx context.Context, w *os.File, off int64) (n int64, err error) {
 	buf := data.Buffer()
 	defer data.Recycle(buf)
+	once := r.copyOnce
+	if !readable(w) {
+		once = r.writeOnce
+	}
 	for err == nil {
 		var m int
-		m, err = r.copyPiece(ctx, w, *buf, off+n)
+		m, err = r.copyPiece(ctx, func() (int, error) { return once(ctx, w, *buf, off+n) })
 		n += int64(m)
 	}
 	if err == io.EOF {
@@ -102,11 +106,11 @@ func (r *Reader) CopyTo(ctx context.Context, w *os.File, off int64) (n int64, er
 	return n, err
 }
 
-// copyPiece copies a piece from an offset on.
-func (r *Reader) copyPiece(ctx context.Context, w *os.File, buf []byte, off int64) (int, error) {
-	n, err := r.copyOnce(ctx, w, buf, off)
+// copyPiece copies a piece, by once.
+func (r *Reader) copyPiece(ctx context.Context, once func() (int, error)) (int, error) {
+	n, err := once()
 	if again(n, err) {
-		n, err = r.persist(ctx, err, func() (int, error) { return r.copyOnce(ctx, w, buf, off) })
+		n, err = r.persist(ctx, err, once)
 	}
 	var local *localError
 	if errors.As(err, &local) {
@@ -142,6 +146,7 @@ func (r *Reader) readOnce(ctx context.Context, p []byte, off int64) (int, error)
 		return 0, err
 	}
 	n, err := r.run.t.Read(p)
+	r.past.took(p[:n])
 	return r.took(ctx, n, err)
 }
 
@@ -155,7 +160,23 @@ func (r *Reader) copyOnce(ctx context.Context, w *os.File, buf []byte, off int64
 		r.drop(ctx, werr)
 		return int(n), &localError{werr}
 	}
+	if n > 0 {
+		r.past.copied(w, n)
+	}
 	return r.took(ctx, int(n), err)
+}
+
+// writeOnce is copyOnce for a file that cannot be read: what comes is seen here.
+func (r *Reader) writeOnce(ctx context.Context, w *os.File, buf []byte, off int64) (int, error) {
+	n, err := r.readOnce(ctx, buf, off)
+	if n == 0 {
+		return 0, err
+	}
+	m, werr := w.Write(buf[:n])
+	if werr != nil {
+		return m, &localError{werr}
+	}
+	return m, err
 }
 
 // took records the outcome of a read.
@@ -175,8 +196,24 @@ func (r *Reader) took(ctx context.Context, n int, err error) (int, error) {
 		r.drop(ctx, err)
 		return 0, err
 	}
+	if r.overrun() {
+		// Whether there is an end to it is known when the size is asked for.
+		r.run.t.Abandon(ctx)
+		r.release()
+		return n, nil
+	}
 	r.park()
 	return n, nil
+}
+
+// slack is how much more than the size of a file, in bytes, may come before the
+// server is asked whether it has become so large.
+func slack(size int64) int64 { return 1<<20 + size/8 }
+
+// overrun reports whether much more has come than the file is known to have.
+func (r *Reader) overrun() bool {
+	size := r.src.Size.Load()
+	return size >= 0 && r.pos-size > slack(size)
 }
 
 func (r *Reader) progress() trace.Progress {
@@ -208,7 +245,10 @@ func (r *Reader) ready(ctx context.Context, off int64) error {
 	}
 	switch {
 	case r.run == nil:
-	case r.pos == off, off > r.pos && off-r.pos <= maxSkip && r.skip(ctx, off-r.pos):
+	case r.pos == off:
+		return nil
+	case off > r.pos && off-r.pos <= maxSkip && r.skip(ctx, off-r.pos):
+		r.past.begin(off, !r.was.sure())
 		return nil
 	default:
 		r.run.t.Abandon(ctx)
@@ -258,7 +298,11 @@ func (r *Reader) Stop(ctx context.Context) {
 
 // start opens a transfer from the offset on.
 func (r *Reader) start(ctx context.Context, off int64) error {
-	run, err := r.files.start(ctx, func(s *remote.Session) (*transfer.Transfer, error) { return r.open(ctx, s, off) })
+	from := off
+	run, err := r.files.start(ctx, func(s *remote.Session) (t *transfer.Transfer, err error) {
+		t, from, err = r.open(ctx, s, off)
+		return t, err
+	})
 	if err == io.EOF {
 		r.end = off
 	}
@@ -270,32 +314,75 @@ func (r *Reader) start(ctx context.Context, off int64) error {
 		run.t.Abandon(ctx)
 		return true
 	}
-	r.run, r.pos, r.from = run, off, off
+	r.run, r.pos = run, off
 	r.meter.begin()
 	if off > 0 {
 		trace.From(ctx).Resumed(trace.Resume{Name: r.src.Name, Offset: off})
 	}
+	if from < off {
+		return r.recognise(ctx, from)
+	}
+	r.past.begin(off, !r.was.sure())
 	return nil
 }
 
-// open sends RETR, with REST before it if it is to begin in the middle. It
-// returns io.EOF if nothing is left to be read.
-func (r *Reader) open(ctx context.Context, s *remote.Session, off int64) (*transfer.Transfer, error) {
-	if err := r.meet(ctx, s); err != nil {
-		return nil, err
+// recognise reads what was handed on before, from an offset up to where the
+// transfer is to go on, and checks that it is the same.
+func (r *Reader) recognise(ctx context.Context, from int64) error {
+	err := r.past.same(r.run.t, from)
+	r.past.brief = true
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	case errors.Is(err, errDiffers):
+		r.run.t.Abandon(ctx)
+		r.release()
+		return fmt.Errorf("%w: what comes before byte %d is not what it was", proto.ErrChanged, r.pos)
+	case err == io.EOF:
+		err = r.run.t.End(ctx, err)
+		r.release()
+		r.broken = true
+		if err == io.EOF || errors.Is(err, proto.ErrShort) {
+			return r.short(err)
+		}
+		return err
 	}
-	if size := r.src.Size.Load(); off > 0 && off >= size && size >= 0 {
+	r.drop(ctx, err)
+	return err
+}
+
+// open sends RETR, with REST before it if it is to begin in the middle, and
+// returns where it begins: at off, or before that so that what came before can be
+// compared. It returns io.EOF if nothing is left to be read.
+func (r *Reader) open(ctx context.Context, s *remote.Session, off int64) (t *transfer.Transfer, from int64, err error) {
+	if err := r.meet(ctx, s); err != nil {
+		return nil, off, err
+	}
+	size := r.src.Size.Load()
+	if off > 0 && off >= size && size >= 0 {
 		// Some refuse REST to the end. What is known of the size may be old.
 		now, err := s.Size(ctx, r.src.Path)
-		if err != nil {
-			return nil, err
-		}
-		if now <= off {
-			return nil, io.EOF
+		switch {
+		case err != nil:
+			return nil, off, err
+		case now >= 0 && now < off && r.past.end == off && r.past.from < off:
+			return nil, off, fmt.Errorf("%w: %d bytes came, and there are %d", proto.ErrChanged, off, now)
+		case now <= off:
+			return nil, off, io.EOF
 		}
 		r.src.Size.Store(now)
+		size = now
 	}
-	return s.Read(ctx, r.src.Path, off)
+	if off > 0 {
+		from = r.past.start(off, !r.was.sure())
+	}
+	if _, rest := s.Feature("REST"); from == 0 && !rest {
+		from = off // for the server to say whether it can
+	}
+	t, err = s.ReadKnown(ctx, r.src.Path, from, size)
+	return t, from, err
 }
 
 // meet checks that the file is the one that was read before.
@@ -361,20 +448,15 @@ func (r *Reader) look(ctx context.Context, s *remote.Session) (identity, error) 
 // settle decides what the end of the data means. It returns io.EOF if the file
 // is complete.
 func (r *Reader) settle(ctx context.Context) error {
-	got := r.received()
+	got := r.run.t.Part()
 	err := r.run.t.End(ctx, io.EOF)
-	switch {
-	case err == io.EOF, errors.Is(err, proto.ErrShort):
-		// The 150, by which it may be short, is not the last word.
-		err = got.whole(func() (int64, error) { return r.run.s.Size(ctx, r.src.Path) })
-		r.release()
-	case errors.Is(err, proto.ErrNoVerdict):
-		r.release()
-		err = r.confirm(ctx, got, err)
-	default:
-		r.release()
+	r.release()
+	if errors.Is(err, proto.ErrNoVerdict) {
+		if err = r.confirm(ctx, got, err); err == nil {
+			err = io.EOF
+		}
 	}
-	if err == nil {
+	if err == io.EOF {
 		r.end = r.pos
 		r.src.Size.Store(r.pos)
 		r.meter.moved(ctx, r.progress(), true)
@@ -382,39 +464,28 @@ func (r *Reader) settle(ctx context.Context) error {
 	}
 	r.broken = !errors.Is(err, proto.ErrChanged)
 	if errors.Is(err, proto.ErrShort) {
-		return r.short(got)
+		return r.short(err)
 	}
 	return err
 }
 
 // confirm settles a transfer whose closing reply never came.
-func (r *Reader) confirm(ctx context.Context, got received, lost error) error {
+func (r *Reader) confirm(ctx context.Context, got transfer.Part, lost error) error {
 	return r.files.With(ctx, func(s *remote.Session) error {
 		now, err := s.Stat(ctx, r.src.Path, false)
 		if err != nil {
 			return err
 		}
-		return got.confirmed(now.Size, lost)
+		return confirmed(got, now.Size, lost)
 	})
 }
 
-// received returns what the transfer has brought.
-func (r *Reader) received() received {
-	got := received{from: r.from, to: r.pos, size: r.src.Size.Load(), unsigned: r.run.t.Unsigned()}
-	if got.size < 0 && got.from == 0 {
-		if n, told := r.run.t.Begun().Announced(); told {
-			got.size = n
-		}
+// short is for a server that says a file is complete when it is not, for the
+// reason err: it is asked for the rest, once.
+func (r *Reader) short(err error) error {
+	if r.shortAt == r.pos {
+		return &proto.FSError{Kind: proto.ErrShort, Err: err}
 	}
-	return got
-}
-
-// short is for a server that says a file is complete when it is not: it is
-// asked for the rest, once.
-func (r *Reader) short(got received) error {
-	if r.shortAt == got.to {
-		return &proto.FSError{Kind: proto.ErrShort, Err: fmt.Errorf("%d of %d", got.to, got.size)}
-	}
-	r.shortAt = got.to
+	r.shortAt = r.pos
 	return proto.ErrShort
 }

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/ftpnat/ftpnat/internal/proto"
 	"github.com/ftpnat/ftpnat/internal/remote"
+	"github.com/ftpnat/ftpnat/internal/transfer"
 )
 
 // ReadFile reads a whole file by one command. An error that retry.Worth is of a
@@ -35,27 +38,51 @@ func (f Files) readFile(ctx context.Context, s *remote.Session, path string) ([]
 	}
 	stop := t.Guard(ctx)
 	size, told := t.Begun().Announced()
-	if !told {
+	most := blindMost
+	if told {
+		most = size + slack(size)
+	} else {
 		size = -1
 	}
-	content, err := readAll(t, max(size, int64(t.Buffered())))
+	content, err := readUpTo(t, max(size, int64(t.Buffered())), most)
 	stop()
 	if err == nil {
 		err = io.EOF
 	}
-	unsigned := t.Unsigned()
-	if err = t.End(ctx, err); err != io.EOF && !errors.Is(err, proto.ErrShort) {
-		return nil, err
+	if err == errOverrun {
+		return nil, overrun(ctx, s, t, path)
 	}
-	got := received{to: int64(len(content)), size: size, unsigned: unsigned}
-	switch err = got.whole(func() (int64, error) { return s.Size(ctx, path) }); {
-	case err == nil:
+	switch err = t.End(ctx, err); {
+	case err == io.EOF:
 		return content, nil
-	case errors.Is(err, proto.ErrShort):
-		return nil, err
+	case errors.Is(err, proto.ErrChanged):
+		// What came is not to be relied on. Perhaps it is when it is read again.
+		return nil, errors.Join(proto.ErrShort, err)
 	}
-	// What came is not to be relied on, whatever else is wrong.
-	return nil, errors.Join(proto.ErrShort, err)
+	return nil, err
+}
+
+// blindMost is how much of a file of no known size is read, in bytes, before the
+// server is asked for its size.
+const blindMost = int64(8 << 20)
+
+// errOverrun says that more came than there should be.
+var errOverrun = errors.New("there is no end to the file")
+
+// overrun returns what it means that more has come than the 150 told, or much if
+// that told nothing: ErrChanged if the server says so; else the file is to be read
+// by a Reader, whose size is known.
+func overrun(ctx context.Context, s *remote.Session, t *transfer.Transfer, path string) error {
+	got := t.Count()
+	t.Abandon(ctx)
+	now, err := s.Size(ctx, path)
+	switch {
+	case err != nil:
+		return err
+	case now >= 0 && now < got:
+		return fmt.Errorf("%w: %d bytes came, and there are %d", proto.ErrChanged, got, now)
+	}
+	return fmt.Errorf("%w: %w", proto.ErrShort, errOverrun)
 }
 
 // maxAhead bounds the memory that is taken for a file because the server says
@@ -63,7 +90,10 @@ func (f Files) readFile(ctx context.Context, s *remote.Session, path string) ([]
 const maxAhead = 1 << 20
 
 // readAll reads r to its end, which is said to come after size bytes.
-func readAll(r io.Reader, size int64) ([]byte, error) {
+func readAll(r io.Reader, size int64) ([]byte, error) { return readUpTo(r, size, math.MaxInt64) }
+
+// readUpTo is readAll that returns errOverrun once it has more than most bytes.
+func readUpTo(r io.Reader, size, most int64) ([]byte, error) {
 	// The end is seen by reading beyond it.
 	want := size + bytes.MinRead
 	buf := make([]byte, 0, min(want, maxAhead))
@@ -77,8 +107,11 @@ func readAll(r io.Reader, size int64) ([]byte, error) {
 		}
 		n, err := r.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
-		if err == io.EOF {
+		switch {
+		case err == io.EOF:
 			return buf, nil
+		case err == nil && int64(len(buf)) > most:
+			return nil, errOverrun
 		}
 		if err != nil {
 			return buf, err

@@ -7,62 +7,26 @@ import (
 
 	"github.com/ftpnat/ftpnat/internal/proto"
 	"github.com/ftpnat/ftpnat/internal/retry"
+	"github.com/ftpnat/ftpnat/internal/transfer"
 )
-
-// TestReceived decides about downloads that the server calls complete.
-func TestReceived(t *testing.T) {
-	const unasked = -9
-	errSize := errors.New("no answer")
-	for _, c := range []struct {
-		name string
-		got  received
-		now  int64 // the server's answer to SIZE, -1 for none, unasked if there is to be no question
-		err  error // of that question
-		want error
-	}{
-		{"as many as there are", received{0, 100, 100, false}, unasked, nil, nil},
-		{"the rest", received{60, 100, 100, false}, unasked, nil, nil},
-		{"no size, no TLS", received{0, 100, -1, false}, unasked, nil, nil},
-		{"no size, and TLS cut", received{0, 100, -1, true}, 200, nil, proto.ErrShort},
-		{"no size, and TLS that ends like that", received{0, 100, -1, true}, 100, nil, nil},
-		{"no size at all, and TLS cut", received{0, 100, -1, true}, -1, nil, nil},
-		{"the size was old", received{0, 100, 90, false}, 100, nil, nil},
-		{"the size was old, and the start is from before", received{60, 100, 90, false}, 100, nil, proto.ErrChanged},
-		{"short", received{0, 60, 100, false}, 100, nil, proto.ErrShort},
-		{"short, and no SIZE", received{0, 60, 100, false}, -1, nil, proto.ErrShort},
-		{"more than there are", received{0, 120, 100, false}, 100, nil, proto.ErrChanged},
-		{"more than there are, and no SIZE", received{0, 120, 100, false}, -1, nil, proto.ErrChanged},
-		{"it grows", received{0, 120, 100, false}, 140, nil, proto.ErrChanged},
-		{"it cannot be asked", received{0, 60, 100, false}, -1, errSize, errSize},
-	} {
-		asked := false
-		err := c.got.whole(func() (int64, error) {
-			asked = true
-			return c.now, c.err
-		})
-		if !errors.Is(err, c.want) || asked == (c.now == unasked) {
-			t.Errorf("%s: %v, want %v; asked: %v", c.name, err, c.want, asked)
-		}
-	}
-}
 
 // TestConfirmed decides about downloads whose closing reply never came.
 func TestConfirmed(t *testing.T) {
 	lost := &proto.LostError{Err: errors.New("reset")}
 	for _, c := range []struct {
 		name  string
-		got   received
+		got   transfer.Part
 		now   int64
 		whole bool
 		again bool // the rest is asked for
 	}{
-		{"all is there", received{0, 100, 100, false}, 100, true, false},
-		{"all is there, of no known size", received{0, 100, -1, false}, 100, true, false},
-		{"part", received{0, 60, 100, false}, 100, false, true},
-		{"it grows", received{0, 100, 100, false}, 120, false, true},
-		{"no size", received{0, 100, 100, false}, -1, false, false},
+		{"all is there", transfer.Part{From: 0, To: 100, Size: 100, Unsigned: false}, 100, true, false},
+		{"all is there, of no known size", transfer.Part{From: 0, To: 100, Size: -1, Unsigned: false}, 100, true, false},
+		{"part", transfer.Part{From: 0, To: 60, Size: 100, Unsigned: false}, 100, false, true},
+		{"it grows", transfer.Part{From: 0, To: 100, Size: 100, Unsigned: false}, 120, false, true},
+		{"no size", transfer.Part{From: 0, To: 100, Size: 100, Unsigned: false}, -1, false, false},
 	} {
-		err := c.got.confirmed(c.now, lost)
+		err := confirmed(c.got, c.now, lost)
 		if (err == nil) != c.whole || retry.Worth(err) != c.again {
 			t.Errorf("%s: %v", c.name, err)
 		}

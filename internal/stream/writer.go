@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 
 	"github.com/ftpnat/ftpnat/internal/data"
 	"github.com/ftpnat/ftpnat/internal/proto"
@@ -27,6 +28,13 @@ type Target struct {
 	// From is where a file goes on that another Writer began and could not
 	// end; zero to begin.
 	From int64
+	// Ours says that nobody else knows the path, and that nothing was there.
+	Ours bool
+	// New says that the file must not be there: else the error is fs.ErrExist.
+	New bool
+	// Final is the path that the file will have in the end, if Path is a temporary
+	// one. Another one of that kind is used where that helps.
+	Final string
 }
 
 // Writer writes a file over connections that come and go: an upload that stands
@@ -37,17 +45,29 @@ type Writer struct {
 	to    Target
 	run   *run // nil if no transfer is under way
 
-	base  int64  // size of the file before; -1 if it is not known
-	n     int64  // bytes taken
-	held  []byte // taken and not sent yet: all there is so far
-	begun bool   // the server has been given the file
-	err   error  // the first, which all that follows returns
-	meter meter
+	base    int64       // size of the file before; -1 if it is not known
+	n       int64       // bytes taken
+	held    []byte      // taken and not sent yet: all there is so far
+	begun   bool        // the server has been given the file
+	touched bool        // it may have been
+	before  remote.Mark // of the file, if it was asked for
+	marked  bool        // it was
+	lost    error       // why the outcome of an earlier try is not known; nil if it is
+	place   *placing    // where the file goes when it is whole; nil if it is there already
+	temps   []string    // temporary names that may have been used, the last one now; nil if Path is not one
+	err     error       // the first, which all that follows returns
+	meter   meter
 }
 
 // Writer returns a Writer of a file. No command is sent before there is more
 // than 64 KiB, or Close is called.
-func (f Files) Writer(to Target) *Writer { return &Writer{files: f, to: to, base: to.From} }
+func (f Files) Writer(to Target) *Writer {
+	w := &Writer{files: f, to: to, base: to.From, before: remote.Unmarked}
+	if to.Final != "" {
+		w.temps = []string{to.Path}
+	}
+	return w
+}
 
 // SetTotal sets the size that the file will have, for progress.
 func (w *Writer) SetTotal(n int64) { w.to.Total = n }
@@ -199,7 +219,7 @@ func (w *Writer) ready(ctx context.Context) error {
 	if err := w.regain(ctx); err != nil || w.run != nil {
 		return err
 	}
-	if err := w.start(ctx, false); err != nil {
+	if err := w.start(ctx); err != nil {
 		return err
 	}
 	held := w.held
@@ -211,27 +231,54 @@ func (w *Writer) ready(ctx context.Context) error {
 	return w.flowing(ctx, err)
 }
 
-// start opens a transfer. Until a byte was sent it can be tried again. whole
-// says that what is held is all of the file, and is to be sent with it.
-func (w *Writer) start(ctx context.Context, whole bool) error {
-	var lost error
-	err := retry.Do(ctx, w.files.RetryFor, func() error {
-		err := w.startOnce(ctx, whole)
-		if errors.Is(err, proto.ErrNoVerdict) {
-			lost = err
-		}
-		return err
+// start opens a transfer. Until a byte was sent it can be tried again.
+func (w *Writer) start(ctx context.Context) error {
+	return w.under(ctx, func() error {
+		return retry.Do(ctx, w.files.RetryFor, func() error { return w.startOnce(ctx, false) })
 	})
+}
+
+// under calls f, which gives the server the file, and again if the reason of a
+// refusal may be gone: the directory was made meanwhile, or another name is to be
+// tried. Nothing that was sent must be lost.
+func (w *Writer) under(ctx context.Context, f func() error) error {
+	err := f()
 	if err == nil {
 		return nil
 	}
-	if lost != nil && !errors.Is(err, proto.ErrNoVerdict) {
-		// A server that replaces nothing may have it all from before.
-		err = errors.Join(lost, err)
+	err = w.explained(ctx, err)
+	if errors.Is(err, fs.ErrPermission) && !w.begun && ctx.Err() == nil {
+		if err = f(); err == nil {
+			return nil
+		}
+		err = w.explained(ctx, err)
 	}
-	return w.explained(ctx, err)
+	if w.to.Final == "" || w.begun {
+		return err
+	}
+	other := w.files.otherName(w.to.Final, err)
+	if other == "" {
+		return err
+	}
+	w.to.Path = other
+	w.temps = append(w.temps, other)
+	if err = f(); err != nil {
+		return w.explained(ctx, err)
+	}
+	return nil
 }
 
+// afresh changes to another temporary name, for another try from the start: a
+// session that was given up may yet read its STOR, and empty the file.
+func (w *Writer) afresh() {
+	if w.to.Final != "" {
+		w.to.Path = w.files.tempName(w.to.Final, "part")
+		w.temps = append(w.temps, w.to.Path)
+	}
+}
+
+// startOnce opens a transfer. whole says that what is held is all of the file, and
+// is to be sent with it.
 func (w *Writer) startOnce(ctx context.Context, whole bool) error {
 	run, err := w.files.start(ctx, func(s *remote.Session) (*transfer.Transfer, error) {
 		s.Server.Changed()
@@ -256,8 +303,12 @@ func (w *Writer) open(ctx context.Context, s *remote.Session, whole bool) (*tran
 	case w.begun || w.to.Append:
 		return w.extend(ctx, s)
 	case w.to.From == 0:
+		if err := w.mark(ctx, s, whole); err != nil {
+			return nil, err
+		}
+		w.touched = true
 		if whole {
-			return s.Write(ctx, path, remote.Put{Whole: true, Body: w.held})
+			return w.openWhole(ctx, s)
 		}
 		return s.Write(ctx, path, remote.Put{})
 	}
@@ -270,23 +321,63 @@ func (w *Writer) open(ctx context.Context, s *remote.Session, whole bool) (*tran
 	return s.Write(ctx, path, remote.Put{Append: true})
 }
 
+// openWhole sends all of a file that is held.
+func (w *Writer) openWhole(ctx context.Context, s *remote.Session) (*transfer.Transfer, error) {
+	put := remote.Put{Whole: true, Body: w.held}
+	if !w.marked && !w.to.Ours {
+		put.Before = &w.before
+	}
+	t, err := s.Write(ctx, w.to.Path, put)
+	// A size that is the same proves nothing; the time is asked for before the next
+	// try.
+	w.marked = w.marked || w.before.Refused || w.before.Size >= 0 && w.before.Size != w.n
+	return t, err
+}
+
+// mark asks what is there before it is replaced, so that what is there afterwards
+// can be told from it. What is held is sent again if the outcome is lost, and that
+// is early enough to ask.
+func (w *Writer) mark(ctx context.Context, s *remote.Session, whole bool) (err error) {
+	if w.marked || w.to.Ours || whole && w.lost == nil && !w.to.New {
+		return nil
+	}
+	timed := !w.to.New && (s.Pipelines() || w.lost != nil)
+	w.before, err = s.ForTransfer().Mark(ctx, w.to.Path, timed)
+	w.marked = err == nil
+	if w.to.New && w.before.Size >= 0 {
+		err = &proto.FSError{Kind: fs.ErrExist}
+	}
+	return err
+}
+
 // extend goes on with a file of which the server said that it has all so far,
 // or that was there before.
 func (w *Writer) extend(ctx context.Context, s *remote.Session) (*transfer.Transfer, error) {
-	have, err := s.Size(ctx, w.to.Path)
+	now, err := s.Mark(ctx, w.to.Path, false)
 	if err != nil {
 		return nil, err
 	}
 	if !w.begun {
-		w.base = max(have, -1)
-	} else if have >= 0 && w.base >= 0 && have != w.Size() {
-		return nil, w.mismatch(have)
+		w.base, w.before, w.marked = now.Size, now, true
+	} else if now.Size >= 0 && w.from(now) >= 0 && now.Size != w.from(now)+w.n {
+		return nil, w.mismatch(now.Size)
 	}
+	w.touched = true
 	t, err := s.Write(ctx, w.to.Path, remote.Put{Append: true})
 	if err == nil || w.to.Append || !proto.RefusedAt(err) {
 		return t, err
 	}
 	return s.Write(ctx, w.to.Path, remote.Put{Offset: w.Size()})
+}
+
+// from returns the size of the file before, by a mark from afterwards: SIZE was
+// refused for a name that was missing, and is answered now. It is -1 if it is not
+// known.
+func (w *Writer) from(now remote.Mark) int64 {
+	if w.base < 0 && w.before.Refused && now.Size >= 0 {
+		return 0
+	}
+	return w.base
 }
 
 // explained finds out what a refusal of the file means. No connection must be

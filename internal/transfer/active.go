@@ -60,6 +60,7 @@ func (a *attempt) advertise(ctx context.Context, local netip.AddrPort) (release 
 			return release, nil
 		}
 		trace.From(ctx).Notef("the port could not be mapped: %v", err)
+		a.unmapped = err
 	}
 	a.Advertised, err = a.publicAddr(ctx, local)
 	return release, err

@@ -20,8 +20,8 @@ import (
 // Other results are the server's negative reply, a *proto.Error, which goes
 // before err; err itself; proto.ErrNoVerdict if no closing reply came, or if a
 // whole upload that could not be sent to its end is called complete;
-// proto.ErrShort; proto.ErrTruncated for a listing; and the error of ctx, with
-// which the control connection is given up.
+// proto.ErrShort or proto.ErrChanged, by [Part.Whole]; proto.ErrTruncated for a
+// listing; and the error of ctx, with which the control connection is given up.
 func (t *Transfer) End(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		t.Cut(ctx, ctx.Err())
@@ -37,9 +37,12 @@ func (t *Transfer) End(ctx context.Context, err error) error {
 	switch {
 	case lost == nil && !r.Completed():
 		// Why the server stopped is better than that it did.
-		return proto.Refusal(t.req.Line, r)
+		return proto.Failure(t.req.Line, r)
 	case lost == nil && t.req.lists() && r.Truncated():
 		return fmt.Errorf("%w: %s: %s", proto.ErrTruncated, t.req.Line, r)
+	case lost == nil && t.req.lists() && r.Unopened():
+		// A positive reply, and nothing was listed.
+		return proto.Failure(t.req.Line, r)
 	case err != nil && t.req.Whole && lost == nil:
 		return fmt.Errorf("%w: %w", proto.ErrNoVerdict, err)
 	case err != nil && !t.req.Whole:
@@ -53,23 +56,110 @@ func (t *Transfer) End(ctx context.Context, err error) error {
 }
 
 // counted compares what a download has brought with what is known of the size.
-// It returns io.EOF if nothing is known to be missing.
+// It returns io.EOF if the file is whole, as far as anybody tells.
 func (t *Transfer) counted(ctx context.Context) error {
-	got, want := t.req.Offset+t.Count(), t.expected()
-	if t.req.Check == "" || !t.Unsigned() && (want < 0 || want == got) {
+	part := t.Part()
+	signs := t.Secured() && !part.Unsigned
+	forged := part.Unsigned && t.e.signs
+	t.e.signs = t.e.signs || signs
+	switch {
+	case t.req.lists():
+		return io.EOF // how much that should be is for the caller to find out
+	case t.req.Check == "":
 		return io.EOF
 	}
-	r, err := t.e.plain(ctx, t.req.Check)
-	if err != nil {
-		return fmt.Errorf("%w: %w", proto.ErrNoVerdict, err)
+	if t.req.Offset == 0 {
+		_, told := t.begun.Announced()
+		t.e.tells = proto.Found(told)
 	}
-	if size := r.Size(); size >= 0 {
-		want = size
+	asked := false
+	err := part.Whole(func() (int64, error) {
+		asked = true
+		return t.sizeNow(ctx)
+	})
+	if !asked {
+		t.checked(ctx) // the answer is on its way
 	}
-	if got < want {
-		return fmt.Errorf("%w: %d of %d", proto.ErrShort, got, want)
+	switch {
+	case err != nil:
+		return err
+	case asked && part.Size < 0 && t.size < 0 && forged:
+		// The server ends its data with a close_notify, as it did before.
+		return fmt.Errorf("%w: %s ended without a close_notify", proto.ErrShort, t.req.Line)
+	case asked && part.Size < 0 && t.size < 0:
+		trace.From(ctx).Notef("%s: the server tells no size: nothing but its %03d says that the file is whole", t.req.Line, t.verdict.Code)
 	}
 	return io.EOF
+}
+
+// Part is what a download has brought of a file when its data has ended.
+type Part struct {
+	From, To int64 // by the bytes that came
+	Size     int64 // of the file, as it is believed; -1 if nothing is known
+	Unsigned bool  // a TLS peer has not said that this was all
+}
+
+// Part returns what the transfer has brought so far.
+func (t *Transfer) Part() Part {
+	off := t.req.Offset
+	p := Part{From: off, To: off + t.Count(), Size: t.expected(), Unsigned: t.Unsigned()}
+	if p.Unsigned && p.Size == p.To && t.req.Known <= 0 && !t.req.Resumes {
+		p.Size = -1 // by the 150 alone: the caller cannot try again, and wants to be sure
+	}
+	return p
+}
+
+// Whole decides whether a download that the server calls complete has brought
+// the file to its end: nil if so, ErrShort, or ErrChanged. A box on the way can
+// end a data connection, and the server does not learn of it: that the data ended
+// and the server's reply is positive proves nothing without the size. sizeNow asks
+// the server for that; -1 means that it does not tell.
+func (p Part) Whole(sizeNow func() (int64, error)) error {
+	if p.Size == p.To {
+		return nil
+	}
+	now, err := sizeNow()
+	switch {
+	case err != nil:
+		return err
+	case now == p.To && (p.From == 0 || p.Size < 0), now < 0 && p.Size < 0:
+		// It has changed since the size was told and before the first byte,
+		// or what was told was old: what came is whole.
+		return nil
+	case p.Size >= 0 && (now >= 0 && now != p.Size || p.To > p.Size):
+		return fmt.Errorf("%w: %d bytes came, and there were %d", proto.ErrChanged, p.To, p.Size)
+	case now >= 0 && p.To > now:
+		return fmt.Errorf("%w: %d bytes came, and there are %d", proto.ErrChanged, p.To, now)
+	}
+	return fmt.Errorf("%w: %d of %d", proto.ErrShort, p.To, max(now, p.Size))
+}
+
+// sizeNow returns the size of the file at the end of a download; -1 if the server
+// does not tell. The question has travelled with the command if the server takes
+// that.
+func (t *Transfer) sizeNow(ctx context.Context) (int64, error) {
+	if size, told := t.checked(ctx); told {
+		t.size = size
+		return size, nil
+	}
+	if t.e.sizeless {
+		return -1, nil
+	}
+	r, err := t.e.plain(ctx, t.req.question())
+	if err != nil {
+		return -1, fmt.Errorf("%w: %w", proto.ErrNoVerdict, err)
+	}
+	t.size, t.e.sizeless = r.Size(), r.Unsupported()
+	return t.size, nil
+}
+
+// Known returns the size of the file as the caller, the 150 or, at the end of a
+// download, the server told it; -1 if nobody did.
+func (t *Transfer) Known() int64 {
+	if t.size >= 0 {
+		return t.size
+	}
+	return t.expected()
 }
 
 // expected returns the size of the file as the caller or the 150 told it; -1 if
@@ -232,6 +322,9 @@ func (t *Transfer) settled(ctx context.Context, ok bool) {
 	}
 	t.done = true
 	t.e.ended = t.e.ended || ok
+	if ok {
+		t.e.cfg.Worked.Store(true)
+	}
 }
 
 // answered reads the reply to the NOOP behind the transfer.
@@ -263,15 +356,15 @@ func (t *Transfer) Size(ctx context.Context) (int64, error) {
 	if t.req.Check == "" {
 		return -1, nil
 	}
-	replies, err := t.e.Ask(ctx, t.req.Check)
+	replies, err := t.e.Ask(ctx, t.req.question())
 	if err != nil {
 		return 0, err
 	}
 	return replies[0].Size(), nil
 }
 
-// checked returns the answer to the command that was sent behind the transfer,
-// and whether there is one that can be relied on.
+// checked returns the answer to the command that was sent with the transfer, and
+// whether there is one that can be relied on.
 func (t *Transfer) checked(ctx context.Context) (size int64, told bool) {
 	call := t.check
 	if t.check = nil; call == nil || t.lost != nil || t.e.sess.Live() == nil {
@@ -281,7 +374,9 @@ func (t *Transfer) checked(ctx context.Context) (size int64, told bool) {
 	if err == nil && (r.Code == 213 || r.Code == 550) && !t.e.sess.Mixed() {
 		return r.Size(), true
 	}
-	t.e.noQueue(ctx)
+	if t.behind {
+		t.e.noQueue(ctx)
+	}
 	if err != nil {
 		t.e.sess.Drop(ctx, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/ftpnat/ftpnat/internal/control"
@@ -29,7 +30,7 @@ type Config struct {
 	Server  string        // host:port, for errors
 	Host    string        // dialled if the peer of the control connection is not known
 	Attempt time.Duration // limit of one attempt
-	// OneByOne sends no command before the last one is answered, for a probe.
+	// OneByOne sends no command before the last one is answered.
 	OneByOne bool
 
 	// Dial opens a passive data connection. It is called from goroutines of the
@@ -42,8 +43,10 @@ type Config struct {
 	// nobody to be asked, or if the public address is set by the caller.
 	Map func(ctx context.Context, local netip.AddrPort) (public netip.AddrPort, release func() error, err error)
 
-	// Queueing is shared by the sessions of one client.
+	// Queueing is shared by the sessions of one client, and so is Worked: whether
+	// a data connection has ever worked.
 	Queueing *path.Queueing
+	Worked   *atomic.Bool
 }
 
 // Request is a command that needs a data connection.
@@ -54,16 +57,28 @@ type Request struct {
 	// can without waiting for the server to begin, and if need be twice.
 	Whole bool
 	Body  []byte
+	// Once says that a whole upload whose verdict was lost is not sent again.
+	Once bool
 	// Resumes says that the caller tries again if the transfer breaks.
 	Resumes bool
 	// Check is a command that tells the size of the file; empty if nobody wants
-	// to know. It travels with a whole upload to a server that takes that:
-	// see [Transfer.Size]. End sends it after a download if nothing else tells
-	// whether all bytes have come.
+	// to know. It travels with a whole upload to a server that takes that: see
+	// [Transfer.Size]. With a download it travels if nothing else is likely to
+	// tell whether all bytes have come, and End sends it, at the cost of a round
+	// trip, if it has not travelled and nothing else has told. SIZE stands for the
+	// one with the argument of Line.
 	Check string
+	// First is a command that asks something before the transfer; empty for none.
+	// It is sent only where it costs no round trip, in the write of a whole upload,
+	// and Told has the reply then, whatever becomes of the transfer.
+	First string
+	Told  *proto.Reply
 	// Known is the size of the file, in bytes; zero and less if it is not known.
 	Known int64
 }
+
+// SIZE is the Check that asks for the size of what Line names.
+const SIZE = "SIZE"
 
 // Engine opens the data connections of one session. It is for one goroutine at a
 // time.
@@ -84,6 +99,9 @@ type Engine struct {
 	asked    int             // life in which STAT was asked for it
 	ended    bool            // a transfer has ended in good order
 	missed   bool            // an offer came to nothing, and no transfer has shown why
+	signs    bool            // the server has ended data over TLS with a close_notify
+	sizeless bool            // the server has no command that tells a size
+	tells    proto.Finding   // whether the last 150 of a download told a size
 }
 
 // New returns an Engine for a control session. The path is shared with the
@@ -91,6 +109,9 @@ type Engine struct {
 func New(cfg Config, s *control.Session, p *path.Path) *Engine {
 	if cfg.Queueing == nil {
 		cfg.Queueing = new(path.Queueing)
+	}
+	if cfg.Worked == nil {
+		cfg.Worked = new(atomic.Bool)
 	}
 	return &Engine{cfg: cfg, sess: s, path: p, ports: data.Ports{First: cfg.Ports[0], Last: cfg.Ports[1]}}
 }

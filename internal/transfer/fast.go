@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/ftpnat/ftpnat/internal/control"
@@ -33,6 +34,14 @@ func (e *Engine) fast(ctx context.Context, req Request) (*Transfer, *tooEarly, e
 		return nil, nil, nil
 	case e.missed:
 		return nil, &tooEarly{step: step, blamed: true}, nil
+	}
+	if e.checksFirst(req) {
+		// The question takes along the one for a data connection.
+		replies, err := e.Ask(ctx, req.question())
+		if err != nil {
+			return nil, nil, err
+		}
+		req.Known, e.sizeless = replies[0].Size(), replies[0].Unsupported()
 	}
 	a := &fastAttempt{attempt: e.attempt(req, step, plan.Quick(e.RTT(), e.cfg.Attempt))}
 	switch {
@@ -133,21 +142,32 @@ func (a *fastAttempt) dash(ctx context.Context, t *Transfer) error {
 	var most [4]string
 	lines := append(most[:0], a.req.Line)
 	var f *offer
+	ahead := 0
 	if e.queues(a.req) {
-		if a.req.Whole && a.req.Check != "" {
-			lines = append(lines, a.req.Check)
+		if e.checksBehind(a.req) {
+			lines = append(lines, a.req.question())
 		}
 		if f = e.newOffer(); f != nil {
 			f.behind = true
 		}
+	} else if !a.req.upload() && e.checksBehind(a.req) && e.TakesAhead() {
+		// What does not keep commands has answered this one before.
+		lines, ahead = append(lines[:0], a.req.question(), a.req.Line), 1
+	}
+	if a.asksFirst() {
+		lines = slices.Insert(lines, 0, a.req.First)
 	}
 	calls, err := e.sendOffer(ctx, f, lines...)
 	if err != nil {
 		return e.lost(ctx, err)
 	}
-	t.call, t.behind = calls[0], f != nil || len(calls) > 1
+	if a.asksFirst() {
+		defer a.hearFirst(calls[0])
+		calls = calls[1:]
+	}
+	t.call, t.behind = calls[ahead], f != nil || len(calls) > 1+ahead
 	if len(calls) > 1 {
-		t.check = calls[1]
+		t.check = calls[1-ahead]
 	}
 	if e.sess.DataTLS() == nil && !a.req.Whole {
 		// The handshake, or the data, would not have to wait for the 150.
@@ -159,6 +179,21 @@ func (a *fastAttempt) dash(ctx context.Context, t *Transfer) error {
 		return err
 	}
 	return t.sendWhole(ctx)
+}
+
+// asksFirst reports whether the command that asks something before the transfer is
+// sent with it.
+func (a *attempt) asksFirst() bool {
+	return a.req.First != "" && a.req.Whole && a.e.TakesAhead()
+}
+
+// hearFirst takes the reply to that command, which has come if any other has.
+func (a *attempt) hearFirst(c *control.Call) {
+	select {
+	case r := <-c.Replies():
+		*a.req.Told = r
+	default:
+	}
 }
 
 // judge decides what the outcome of a transfer in the fast way means.
@@ -199,13 +234,16 @@ func (a *fastAttempt) judge(ctx context.Context, t *Transfer, err error) (*Trans
 // having come too early.
 func temporary(err error) bool {
 	var r *proto.Error
-	return errors.As(err, &r) && r.Temporary()
+	return errors.As(err, &r) && r.Reply.Code/100 == 4
 }
 
 // TakesAhead reports whether the server is known to read a command that comes
 // before the last one was answered. Some small ones throw it away.
 func (e *Engine) TakesAhead() bool {
 	known := e.path.Takes(path.Flight)
+	if e.cfg.OneByOne {
+		return false
+	}
 	return known == proto.Yes || known == proto.Unknown && e.sess.Software() != control.UnknownSoftware
 }
 
@@ -223,6 +261,32 @@ func (e *Engine) queues(req Request) bool {
 		return known == proto.Yes || program != control.UnknownSoftware
 	}
 	return known == proto.Yes && program != control.UnknownSoftware
+}
+
+// checksBehind reports whether the question for the size is to travel with the
+// command: the answer to it is needed at the end.
+func (e *Engine) checksBehind(req Request) bool {
+	switch {
+	case req.Check == "":
+		return false
+	case req.upload():
+		return req.Whole
+	case req.Known > 0, e.tells == proto.Yes:
+		return false
+	}
+	program := e.sess.Software()
+	if _, listed := e.sess.Feature("SIZE"); !listed || e.sizeless {
+		return false
+	}
+	return e.tells == proto.No || program != control.VSFTPD && program != control.ProFTPD // whose 150 tells
+}
+
+// checksFirst reports whether a download is to be preceded by the question for
+// the size: it takes along the one for a data connection, so that it costs
+// nothing where the answer could not come along with the transfer.
+func (e *Engine) checksFirst(req Request) bool {
+	return !req.upload() && e.pending() == nil && e.checksBehind(req) && !e.queues(req) && !e.asksQueue(req) &&
+		e.TakesAhead() && e.path.Takes(path.Ahead) != proto.No
 }
 
 // queued records how a transfer with commands behind it has ended.

@@ -37,6 +37,9 @@ func (e *Engine) Open(ctx context.Context, req Request) (*Transfer, error) {
 	if early == nil {
 		early = new(tooEarly)
 	}
+	if req.Once && early.noVerdict != nil {
+		return nil, early.noVerdict
+	}
 	t, err = e.plainly(ctx, req, early.first)
 	switch {
 	case err == nil:
@@ -102,7 +105,7 @@ func (e *Engine) sealed() bool {
 
 // failed returns the error of a negotiation; err is why not all was tried.
 func (e *Engine) failed(err error) error {
-	return &proto.NegotiateError{Server: e.cfg.Server, Attempts: e.Attempts(), Err: err}
+	return &proto.NegotiateError{Server: e.cfg.Server, Attempts: e.Attempts(), Err: err, Proven: e.cfg.Worked.Load()}
 }
 
 // gaveUp says that there is no control connection to go on with.
@@ -113,7 +116,7 @@ func (e *Engine) gaveUp(ctx context.Context, err error) error {
 	if len(e.attempts) == 0 {
 		return err
 	}
-	return e.failed(fmt.Errorf("the control connection could not be opened again: %w", proto.Opaque(err)))
+	return e.failed(fmt.Errorf("the control connection could not be opened again: %w", proto.Limited(proto.Opaque(err))))
 }
 
 // idleDoubt is how long a control connection may have been idle and not be
@@ -260,6 +263,8 @@ type attempt struct {
 	timers plan.Timers
 	idle   time.Duration // of the control connection before
 	again  bool          // what made it fail was changed meanwhile
+
+	unmapped error // why the NAT has mapped no port; nil if it was not asked, or has
 }
 
 func (e *Engine) attempt(req Request, step plan.Step, timers plan.Timers) *attempt {
@@ -308,7 +313,10 @@ func (a *attempt) failed(ctx context.Context, err error) error {
 		}
 		return err
 	}
-	a.Cause, a.Err, a.again = f.cause, proto.Opaque(f.err), f.again
+	a.Cause, a.Err, a.again = f.cause, proto.Limited(proto.Opaque(f.err)), f.again
+	if a.unmapped != nil {
+		a.Err = &proto.UnmappedError{Err: a.Err, Mapper: a.unmapped}
+	}
 	if f.reply.Code != 0 {
 		a.Reply = f.reply
 	}

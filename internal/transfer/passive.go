@@ -30,7 +30,7 @@ func (a *attempt) passive(ctx context.Context) (*Transfer, error) {
 	if a.e.sess.DataTLS() != nil {
 		return t, nil // the handshake need not wait for the 150
 	}
-	return t, t.firstReply(ctx, a.timers.Start)
+	return t, t.firstReply(ctx, t.patience)
 }
 
 // dialPassive asks the server for a port and opens a connection to it.

@@ -153,6 +153,9 @@ func (t *Transfer) earlyEnd(ctx context.Context, r proto.Reply) error {
 // the way, or the server's last word on the file.
 func (t *Transfer) refusal(ctx context.Context, r proto.Reply) error {
 	err := proto.Refusal(t.req.Line, r)
+	if t.begun.Code != 0 {
+		err = proto.Failure(t.req.Line, r)
+	}
 	if r.Code == 421 && !t.e.sess.Answers(ctx) {
 		return &fault{cause: proto.ControlReset, reply: r, err: err}
 	}

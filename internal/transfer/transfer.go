@@ -25,7 +25,7 @@ type Transfer struct {
 	call     *control.Call
 	begun    proto.Reply   // the 150; zero until it came
 	verdict  proto.Reply   // the closing reply; zero until it came
-	check    *control.Call // of Request.Check, if that was sent behind; nil for none
+	check    *control.Call // of Request.Check, if that was sent along; nil for none
 	question *control.Call // NOOP behind the transfer: see Engine.trial; nil for none
 	patience time.Duration // for the first reply
 	strays   int           // replies that were passed over
@@ -33,6 +33,7 @@ type Transfer struct {
 	hasty     bool  // begun by the fast way
 	behind    bool  // commands were sent behind it
 	abandoned bool  // by us
+	size      int64 // of the file at the end of a download; -1 while nobody told
 	done      bool  // how it ended is recorded
 	broke     error // why Request.Body could not be sent; nil if it was
 	lost      error // why there is no closing reply; nil if there may be one
@@ -40,7 +41,13 @@ type Transfer struct {
 
 // newTransfer returns the transfer that an attempt may lead to.
 func newTransfer(a *attempt) *Transfer {
-	return &Transfer{e: a.e, req: a.req, patience: a.timers.Start}
+	t := &Transfer{e: a.e, req: a.req, patience: a.timers.Start, size: -1}
+	if a.e.ended && a.step.Mode.Passive() && a.e.path.Proven() == a.step {
+		// The way is good: it is the server that takes so long, for a tape that
+		// has to be mounted.
+		t.patience = max(t.patience, data.Stall)
+	}
+	return t
 }
 
 // bind gives the transfer the socket of its data connection.
@@ -60,6 +67,15 @@ func (t *Transfer) Verdict() proto.Reply { return t.verdict }
 
 // verb returns the word of the command.
 func (r Request) verb() string { return control.Verb(r.Line) }
+
+// question returns the command of Check.
+func (r Request) question() string {
+	if r.Check == SIZE {
+		_, name, _ := strings.Cut(r.Line, " ")
+		return SIZE + " " + name
+	}
+	return r.Check
+}
 
 // upload reports whether we are the one that sends.
 func (r Request) upload() bool {

@@ -37,7 +37,9 @@ func (l *lister) showsSame(d *Dir) bool {
 func (l *lister) compared(ctx context.Context, d *Dir) (*Dir, error) {
 	trusted, err := l.ordinary(ctx, d.dir)
 	if err == nil {
-		l.agree(ctx, trusted.entries, d)
+		if l.agree(ctx, trusted.entries, d) {
+			l.w.forecast.measure(d, true)
+		}
 	}
 	return trusted, err
 }
@@ -56,12 +58,26 @@ func (l *lister) agree(ctx context.Context, trusted []listing.Entry, got *Dir) b
 		l.suspect()
 		return false
 	}
-	l.w.forecast.measure(got.lines, true)
 	// With MLST no caller gets a size of STAT, else one must have been seen to
 	// be right.
 	if l.HasMLSD() && slices.ContainsFunc(trusted, l.comparable) || slices.ContainsFunc(trusted, isSized) {
 		l.trust()
 	}
+	return true
+}
+
+// ignoresName reports whether STAT lists one directory whatever it is given, as
+// the LIST of some routers does: what came for the directory of the sample and for
+// another one is the same. STAT is given up then.
+func (l *lister) ignoresName(got []answer) bool {
+	a, b := got[0].list, got[1].list
+	same := func(x, y listing.Entry) bool {
+		return x.Name == y.Name && x.Type == y.Type && x.Size == y.Size && x.ModTime.Equal(y.ModTime)
+	}
+	if a == nil || b == nil || len(a.entries) == 0 || !slices.EqualFunc(a.entries, b.entries, same) {
+		return false
+	}
+	l.giveUp()
 	return true
 }
 

@@ -49,8 +49,10 @@ type forecast struct {
 	held    int                 // entries in ahead
 	avoided map[string]struct{} // directories that STAT does not list well
 	sample  *Dir                // an ordinary listing to compare with STAT's
-	proven  int                 // lines of the longest listing by STAT that was seen to be complete
 	longest int                 // lines of the longest listing by STAT
+	proven  bool                // one of that length was seen to be complete, beside the sample
+	// sampleDir is the sample that was seen to be complete if it is of that length.
+	sampleDir string
 }
 
 // seenDir is a directory that was listed.
@@ -61,12 +63,13 @@ type seenDir struct {
 
 func newForecast(epoch func() int) *forecast {
 	return &forecast{
-		epoch:   epoch,
-		at:      epoch(),
-		window:  windowFirst,
-		seen:    make(map[string]*seenDir),
-		ahead:   make(map[string]*Dir),
-		avoided: make(map[string]struct{}),
+		epoch:     epoch,
+		at:        epoch(),
+		window:    windowFirst,
+		seen:      make(map[string]*seenDir),
+		ahead:     make(map[string]*Dir),
+		avoided:   make(map[string]struct{}),
+		sampleDir: none,
 	}
 }
 
@@ -121,27 +124,49 @@ func (w *forecast) take(dir string, doubtful bool) *Dir {
 	return d
 }
 
-// complete reports whether a listing by STAT is surely complete. Some servers
+// complete reports whether a listing by STAT is most likely complete. Some servers
 // can be set to cut listings at a length, and STAT does not say so: then there
-// is no longer one, and none of that length was found to be complete.
+// is no longer one, and hardly any directory but the first is of that
+// very length.
 func (w *forecast) complete(d *Dir) bool {
 	w.lock()
 	defer w.mu.Unlock()
 	return w.isComplete(d)
 }
 
-func (w *forecast) isComplete(d *Dir) bool { return d.lines <= w.proven || d.lines < w.longest }
+func (w *forecast) isComplete(d *Dir) bool {
+	return d.lines == 0 || d.lines < w.longest || d.lines == w.longest && (w.proven || w.sampleDir == d.dir)
+}
 
 // measure records the length of a listing by STAT, and whether it was found to be
 // complete.
-func (w *forecast) measure(lines int, complete bool) {
+func (w *forecast) measure(d *Dir, complete bool) {
 	w.lock()
 	defer w.mu.Unlock()
-	w.longest = max(w.longest, lines)
-	if complete {
-		w.proven = max(w.proven, lines)
+	w.grow(d)
+	w.proven = w.proven || complete && d.lines == w.longest
+}
+
+// measureSample records that the listing by STAT of a sample was complete. That a
+// directory above others has that length says nothing of those: any of them may
+// be longer, and be cut there.
+func (w *forecast) measureSample(d *Dir) {
+	w.lock()
+	defer w.mu.Unlock()
+	w.grow(d)
+	if d.lines == w.longest {
+		w.sampleDir = d.dir
 	}
 }
+
+func (w *forecast) grow(d *Dir) {
+	if d.lines > w.longest {
+		w.longest, w.sampleDir, w.proven = d.lines, none, false
+	}
+}
+
+// none stands for no directory: the root is the empty name.
+const none = "."
 
 func (w *forecast) drop(d *Dir) {
 	delete(w.ahead, d.dir)

@@ -140,24 +140,33 @@ func TestOld(t *testing.T) {
 // to be complete marked with a sign, and whether another one may be cut come out.
 func TestComplete(t *testing.T) {
 	for _, tt := range []struct {
-		seen  []int // negative: found to be complete
-		lines int
-		want  bool
+		sample int   // length of a sample that was found to be complete
+		seen   []int // negative: found to be complete
+		lines  int
+		want   bool
 	}{
-		{nil, 5, false},
-		{[]int{5}, 5, false},         // all that long may be cut there
-		{[]int{5, 5, 5}, 5, false},   //
-		{[]int{5, 6}, 5, true},       // there is a longer one
-		{[]int{5, 6}, 6, false},      //
-		{[]int{5, 6, -6}, 6, true},   // compared
-		{[]int{5, 6, -5}, 6, false},  //
-		{[]int{-6}, 7, false},        //
-		{[]int{-6, 7, 8}, 7, true},   //
-		{[]int{-900, 34}, 900, true}, //
+		{0, nil, 5, false},
+		{0, []int{5}, 5, false},         // all that long may be cut there
+		{0, []int{5, 5, 5}, 5, false},   //
+		{0, []int{5, 6}, 5, true},       // there is a longer one
+		{0, []int{5, 6}, 6, false},      //
+		{0, []int{5, 6, -6}, 6, true},   // compared
+		{0, []int{5, 6, -5}, 6, false},  //
+		{0, []int{-6}, 7, false},        //
+		{0, []int{-6, 7, 8}, 7, true},   //
+		{0, []int{-900, 34}, 900, true}, //
+		{6, nil, 6, false},              // the one above is that long by chance
+		{6, nil, 5, true},               //
+		{6, []int{5, 6}, 6, false},      //
+		{6, []int{-6}, 6, true},         //
+		{6, []int{7}, 7, false},         //
 	} {
 		w := newForecast(new(writes).epoch)
+		if tt.sample > 0 {
+			w.measureSample(&Dir{dir: "above", lines: tt.sample})
+		}
 		for _, n := range tt.seen {
-			w.measure(max(n, -n), n < 0)
+			w.measure(&Dir{dir: "seen", lines: max(n, -n)}, n < 0)
 		}
 		d := &Dir{dir: "d", lines: tt.lines, at: time.Now()}
 		if got := w.complete(d); got != tt.want {

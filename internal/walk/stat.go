@@ -140,7 +140,7 @@ func (l *lister) statDir(dir string, r proto.Reply) *Dir {
 	d.links = slices.ContainsFunc(entries, isLink)
 	d.keep = !l.HasMLST()
 	d.lines = len(r.Lines)
-	l.w.forecast.measure(d.lines, false)
+	l.w.forecast.measure(d, false)
 	if l.HasMLSD() {
 		d.rough, d.use = true, newIOLock()
 	}

@@ -190,7 +190,7 @@ func (l *lister) ordinary(ctx context.Context, dir string) (*Dir, error) {
 // is for walks alone.
 func (l *lister) maySTAT(dir string, expected bool) bool {
 	known := l.w.known()
-	if known == proto.No || l.Path().Takes(path.Walk) == proto.No || !l.Pipelines() || !l.echoes() || l.w.forecast.avoids(dir) {
+	if known == proto.No || l.w.server.Knows(remote.ListArg) == proto.No || l.Path().Takes(path.Walk) == proto.No || !l.Pipelines() || !l.echoes() || l.w.forecast.avoids(dir) {
 		return false
 	}
 	if _, ok := l.statLine(dir); !ok {
@@ -236,8 +236,13 @@ func (l *lister) readAhead(ctx context.Context, dir string, expected bool) (*Dir
 			return nil, nil
 		} else if !l.agree(ctx, sample.entries, d) {
 			return nil, ctx.Err()
+		} else {
+			l.w.forecast.measureSample(d)
 		}
 		if sample.dir != dir {
+			if l.ignoresName(got) {
+				return nil, nil
+			}
 			got = got[1:]
 		}
 		if l.w.known() == proto.Unknown {

@@ -1,0 +1,198 @@
+package ftpnat
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path"
+	"sync"
+
+	"github.com/ftpnat/ftpnat/internal/listing"
+	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/remote"
+	"github.com/ftpnat/ftpnat/internal/stream"
+	"github.com/ftpnat/ftpnat/internal/tree"
+)
+
+// CopyFS copies the tree src into a directory, which it makes if needed, as
+// [os.CopyFS] does for local directories. A file that already exists is an error
+// that is [fs.ErrExist], and nothing is replaced. Each file is checked as Close
+// of a [File] does. Symbolic links, and what is neither a file nor a directory,
+// cannot be copied over FTP and are an error. The first error ends the copy;
+// files that were whole by then stay.
+//
+// Up to Dialer.MaxConns files are copied at once, so that src must be safe for
+// concurrent use, as those of the standard library are. If MaxConns is 1, src is
+// used only by the caller's goroutine, one file after the other. src may be a
+// file system of the same server that shares its connections with f.
+func (f *FS) CopyFS(dir string, src fs.FS) error {
+	if !remote.ValidName(dir) {
+		return &fs.PathError{Op: "copyfs", Path: dir, Err: fs.ErrInvalid}
+	}
+	opts := f.c.treeOptions()
+	from, remote := src.(*FS)
+	if remote && from.c == f.c {
+		opts.Most = max(opts.Most/2, 1) // each file is read and written
+	}
+	return tree.Copy(f.ctx, newTarget(f), opts, dir, func(ctx context.Context) (fs.FS, context.CancelFunc) {
+		if !remote {
+			return src, func() {}
+		}
+		// It has a context of its own, and ends with the copy too.
+		both, cancel := context.WithCancel(from.ctx)
+		stop := context.AfterFunc(ctx, cancel)
+		return from.WithContext(both), func() {
+			stop()
+			cancel()
+		}
+	})
+}
+
+// treeOptions returns how much is done at once.
+func (c *client) treeOptions() tree.Options {
+	return tree.Options{Most: c.maxConns, Room: c.Pool.Room, SplitOver: c.splitOver}
+}
+
+// Fetch copies a directory of the server, or one file, into the local directory
+// dst, which it makes if needed. Of a directory it copies the content, as
+// [os.CopyFS] does; a file is copied under the last element of its name. Fetch
+// uses up to Dialer.MaxConns connections at once, and opens no more of them than
+// there are files waiting.
+//
+// A file that already exists is an error that is [fs.ErrExist], and nothing is
+// replaced. Each file is read as from a [File]: a transfer that breaks is
+// resumed, and the count and the server's word must be right. A file is written
+// under a temporary name beginning with a dot, and gets its own name only when
+// it is whole. The first error ends the copy and names the file; files that were
+// whole by then stay. The context of the FS governs the copy. New files and
+// directories have the modes 0o666 and 0o777 before umask, and a file has in
+// addition the permission bits that the server tells.
+//
+// A symbolic link that leads to a place in the tree is copied as a link. For a
+// link that leads out of it, or whose target the server does not tell, the file
+// behind it is fetched; if there is no file behind it, that is an error. Nothing
+// that the server says makes Fetch write outside of dst. A name that the local
+// system cannot hold, or that it takes for the name of another file, is an
+// error.
+func (f *FS) Fetch(dst, name string) error {
+	if !remote.ValidName(name) {
+		return &fs.PathError{Op: "fetch", Path: name, Err: fs.ErrInvalid}
+	}
+	return tree.Fetch(f.ctx, side{f}, f.c.treeOptions(), dst, name)
+}
+
+// side is an FS as package tree sees it.
+type side struct{ f *FS }
+
+// Stat describes a file, or what a symbolic link leads to.
+func (s side) Stat(ctx context.Context, name string) (listing.Entry, error) {
+	info, err := s.f.WithContext(ctx).Stat(name)
+	if err != nil {
+		return listing.Entry{}, err
+	}
+	return info.(fileInfo).e, nil
+}
+
+// ReadDir lists a directory.
+func (s side) ReadDir(ctx context.Context, name string) ([]listing.Entry, error) {
+	dir, err := s.f.WithContext(ctx).readDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return dir.Entries(), nil
+}
+
+// Open opens a file for reading.
+func (s side) Open(ctx context.Context, name string, how tree.Opening) (tree.File, error) {
+	file, err := s.open(s.f.WithContext(ctx), name, how.Entry)
+	if err != nil {
+		return nil, err
+	}
+	source := file.source()
+	source.Asked = source.Asked || how.Timed
+	source.Quiet, source.Steady = how.Quiet, how.Steady
+	file.in = file.fs.c.Reader(source)
+	return opened{file}, nil
+}
+
+// open opens a file that a listing has described, or asks the server.
+func (s side) open(f *FS, name string, e *listing.Entry) (*File, error) {
+	if e == nil {
+		return f.openRead(name)
+	}
+	file := &File{fs: f, name: name, found: *e, info: fileInfo{*e}}
+	file.open(f.path(name))
+	return file, nil
+}
+
+// ModTime sets the time in e to that of MDTM, if the server has it.
+func (s side) ModTime(ctx context.Context, name string, e *listing.Entry) error {
+	return s.f.WithContext(ctx).ask("fetch", name, func(ctx context.Context, s *remote.Session, at string) error { return s.ModTime(ctx, at, e) })
+}
+
+// Check returns the hash of a file that is still the one that e describes.
+func (s side) Check(ctx context.Context, name string, e listing.Entry, timed bool) (sum *tree.Digest, err error) {
+	err = s.f.WithContext(ctx).ask("fetch", name, func(ctx context.Context, s *remote.Session, at string) error {
+		now, err := s.Stat(ctx, at, false)
+		if err == nil && timed {
+			err = s.ModTime(ctx, at, &now)
+		}
+		if err == nil && now.Size != e.Size {
+			err = fmt.Errorf("%w: it has %d bytes, and had %d", proto.ErrChanged, now.Size, e.Size)
+		}
+		if err == nil {
+			err = stream.Same(e, now)
+		}
+		if err != nil {
+			return err
+		}
+		d, ok, err := s.Hash(ctx, at)
+		if ok {
+			sum = &tree.Digest{Name: d.Name, Sum: d.Sum, New: d.New}
+		}
+		return err
+	})
+	return sum, err
+}
+
+// target is an FS as a target of package tree.
+type target struct {
+	side
+	made *sync.Map // directories that were made, in which nothing was before
+}
+
+func newTarget(f *FS) target { return target{side{f}, new(sync.Map)} }
+
+// Mkdir makes a directory.
+func (t target) Mkdir(ctx context.Context, name string) error {
+	err := t.f.WithContext(ctx).Mkdir(name, 0o777)
+	if err == nil {
+		t.made.Store(name, true)
+	}
+	return err
+}
+
+// MkdirAll makes a directory and those above it.
+func (t target) MkdirAll(ctx context.Context, name string) error {
+	return t.f.WithContext(ctx).MkdirAll(name, 0o777)
+}
+
+// Create opens a file for writing that must not be there. The listing of a
+// directory that was there before does not have it, which need not be all: servers
+// hide names, those with a dot above all. So SIZE is asked too.
+func (t target) Create(ctx context.Context, name string, size int64) (tree.Writer, error) {
+	_, made := t.made.Load(path.Dir(name))
+	return created{t.f.WithContext(ctx).create(name, stream.Target{Total: size, Ours: made, New: !made})}, nil
+}
+
+// opened is a file that is read, as package tree sees it.
+type opened struct{ *File }
+
+// Entry returns what Open has found.
+func (f opened) Entry() listing.Entry { return f.found }
+
+// created is a file that is written, as package tree sees it.
+type created struct{ *File }
+
+// Abort gives the file up.
+func (f created) Abort() { _ = f.File.Abort() }
