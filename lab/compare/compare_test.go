@@ -117,7 +117,7 @@ func TestFlags(t *testing.T) {
 		{[]string{"-path", "nowhere"}, `no path "nowhere"`},
 		{[]string{"-limit", "0s"}, "-limit 0s"},
 		{[]string{"-limit", "soon"}, "soon"},
-		{[]string{"-readme", "README.md", "-path", "direct"}, "-readme"},
+		{[]string{"-readme", "docs/paths.md", "-path", "direct"}, "-readme"},
 	} {
 		err := run(t.Context(), tt.args, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {

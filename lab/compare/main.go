@@ -4,7 +4,7 @@
 // laboratory and shows who gets through.
 //
 //	sudo lab/compare/install.sh
-//	sudo go run ./lab/compare -readme README.md
+//	sudo go run ./lab/compare -readme docs/paths.md
 package main
 
 import (
@@ -24,8 +24,8 @@ import (
 	"github.com/ftpnat/ftpnat/lab/internal/peer"
 )
 
-// defaultPicture is where the picture of a README is, beside that.
-const defaultPicture = "lab/compare/compare.svg"
+// defaultPicture is the name of the picture, which is in the folder of the page.
+const defaultPicture = "paths.svg"
 
 func main() { cli.Main("compare", run) }
 
@@ -42,7 +42,7 @@ func parse(args []string, output io.Writer) (o options, err error) {
 	f.SetOutput(output)
 	f.StringVar(&o.picture, "o", "", "draw the picture into this `file` (SVG)")
 	f.StringVar(&o.markdown, "md", "", "write the table into this `file` (Markdown)")
-	f.StringVar(&o.readme, "readme", "", "put picture and table between the marks of this `file`; the picture is "+defaultPicture+" unless -o names it")
+	f.StringVar(&o.readme, "readme", "", "put picture and table between the marks of this `page`, such as docs/paths.md; the picture is "+defaultPicture+" beside it unless -o names it")
 	f.DurationVar(&o.limit, "limit", time.Minute, "stop a client after this `time`")
 	f.StringVar(&o.path, "path", "", "run only the path of this `name`")
 	f.BoolVar(&o.list, "list", false, "list the paths and end")

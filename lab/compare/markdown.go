@@ -22,7 +22,7 @@ func (r *report) markdown(w io.Writer, picture string) error {
 	}
 	fmt.Fprintf(&b, "Seconds until a directory is listed, 1 MiB downloaded and 1 MiB uploaded, with both files' SHA-256 right. Each\n"+
 		"client has its defaults and at most %s. Server: vsftpd. %s, %s.\n"+
-		"`sudo go run ./lab/compare -readme README.md` made this.\n\n",
+		"`sudo go run ./lab/compare -readme docs/paths.md` made this.\n\n",
 		r.limit(), r.Date.Format("2006-01-02"), escape.Replace(r.System))
 	r.markdownTable(&b)
 	for _, s := range r.remarks() {

@@ -5,7 +5,7 @@
 // a bare copy by the kernel.
 //
 //	sudo lab/compare/install.sh
-//	sudo go run ./lab/speed -readme README.md
+//	sudo go run ./lab/speed -readme docs/performance.md
 package main
 
 import (
@@ -55,7 +55,7 @@ func parse(args []string, output io.Writer) (o options, err error) {
 	f.StringVar(&rows, "rows", "", "only the rows of these names, with commas: "+list(trips.Rows(), func(r trips.Row) string { return r.Name }))
 	f.StringVar(&kinds, "servers", "", "only these servers: "+list(servers.Kinds(), func(k servers.Kind) string { return string(k) }))
 	f.StringVar(&clients, "clients", "", "only these clients: "+list(all, func(c trips.Contender) string { return c.Name }))
-	f.StringVar(&o.readme, "readme", "", "put charts and tables between the marks of this `file`; the charts are "+perFileChart+" and "+inAllChart+" beside it")
+	f.StringVar(&o.readme, "readme", "", "put charts and tables between the marks of this `page`, such as docs/performance.md; the charts are "+perFileChart+" and "+inAllChart+" beside it")
 	f.BoolVar(&o.transcript, "transcript", false, "print ftpnat's dialogues, with the time of each line in round trips")
 	if err := f.Parse(args); err != nil {
 		return o, err

@@ -13,13 +13,13 @@ import (
 	"github.com/ftpnat/ftpnat/lab/internal/page"
 )
 
-// The charts of a README, beside that.
+// The names of the charts, which are in the folder of the page.
 const (
-	perFileChart = "lab/speed/file.svg"
-	inAllChart   = "lab/speed/job.svg"
+	perFileChart = "speed-file.svg"
+	inAllChart   = "speed-job.svg"
 )
 
-// publish puts the report into the README and the charts beside it.
+// publish puts the report into a page and the charts beside it.
 func (r *report) publish(readme string) error {
 	folder := filepath.Dir(readme)
 	if err := page.Write(filepath.Join(folder, perFileChart), r.perFile); err != nil {
@@ -38,7 +38,7 @@ func (r *report) markdown() []byte {
 	fmt.Fprintf(&b, "![round trips for a small file, by server and client](%s)\n\n", perFileChart)
 	fmt.Fprintf(&b, "![round trips for a connection and for a tree, by server and client](%s)\n\n", inAllChart)
 	fmt.Fprintf(&b, "Real servers at the end of a wire of %s, all clients in one run, in turn; medians of %d. Contents are compared.\n"+
-		"%s, %s. `sudo go run ./lab/speed -readme README.md` made this.\n\n",
+		"%s, %s. `sudo go run ./lab/speed -readme docs/performance.md` made this.\n\n",
 		r.rtt(), r.Repeats, r.Date.Format("2006-01-02"), escape.Replace(r.System))
 	r.tripsTable(&b)
 	fmt.Fprintf(&b, "\n%d MiB, and %d MiB over TLS, between a file and vsftpd on a plain link, beside a bare copy at the same server: the\n"+

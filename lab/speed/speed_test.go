@@ -55,7 +55,7 @@ func sample() *report {
 func TestMarkdown(t *testing.T) {
 	got := string(sample().markdown())
 	for _, want := range []string{
-		"](lab/speed/file.svg)", "](lab/speed/job.svg)",
+		"](speed-file.svg)", "](speed-job.svg)",
 		"a wire of 50 ms", "medians of 3", "2026-11-22",
 		"| ftpnat<br>this tree | <other><br>v1 |",
 		"| a small file | vsftpd | **3.1** (3.0) | 213 |\n|  | ProFTPD | **3.1** (3.0) | 213 |",
@@ -221,7 +221,7 @@ func TestParse(t *testing.T) {
 	if o.repeats != 1 || o.size != 256<<20 || len(o.rows) != 2 || o.rows[0].Name != "walk" || o.kinds[0] != servers.ProFTPD || len(o.clients) != 1 {
 		t.Errorf("options are %+v", o)
 	}
-	if o, err = parse([]string{"-readme", "README.md"}, io.Discard); err != nil || o.size != 2<<30 {
+	if o, err = parse([]string{"-readme", "docs/performance.md"}, io.Discard); err != nil || o.size != 2<<30 {
 		t.Errorf("options are %+v, %v", o, err)
 	}
 	for _, args := range []string{"more", "-rtt 0", "-repeats 0", "-rows none", "-servers none", "-clients none", "-readme a -rows walk", "-readme a -bulk 0"} {
