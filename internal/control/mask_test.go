@@ -132,7 +132,8 @@ func TestHooksSeeNoSecret(t *testing.T) {
 			if strings.Contains(text, "hush") {
 				t.Errorf("a secret was shown:\n%s", text)
 			}
-			if strings.Count(text, "PASS ****") != 3 {
+			if shown := strings.Count("\n"+text+"\n", "\nPASS ****\n"); shown != 3 {
+				// The loss may or may not be seen with the refusal in it.
 				t.Errorf("the commands were not shown:\n%s", text)
 			}
 		})
