@@ -294,6 +294,24 @@ func TestRMDAll(t *testing.T) {
 	})
 }
 
+// TestRMDAllUnreadable has the listing of a directory hold one line that nobody can
+// read: on a server that removes what is in a directory, it stays.
+func TestRMDAllUnreadable(t *testing.T) {
+	s := embedded(func(p *ftptest.Personality) { p.RMDAll = true })
+	server := s.ftp
+	s.ftp = func(srv *ftptest.Server) {
+		server(srv)
+		srv.EditList = func(_ string, lines []string) []string { return append(lines, "?!") }
+	}
+	inBubble(t, s, func(t *testing.T, w *world) {
+		fsys := w.openFS(t, "")
+		if err := fsys.Remove("pub"); err == nil {
+			t.Error("Remove: no error")
+		}
+		w.has(t, "pub/file.bin", string(content))
+	})
+}
+
 // TestNameChanged has a server take letters out of names, and say nothing of it.
 func TestNameChanged(t *testing.T) {
 	s := embedded(func(p *ftptest.Personality) {

@@ -166,7 +166,8 @@ func (s *Session) removeDir(ctx context.Context, name string, careful bool) erro
 		switch {
 		case err == nil && len(entries) > 0:
 			return &proto.FSError{Kind: proto.ErrNotEmpty}
-		case unknown(err):
+		case err != nil && !proto.RefusedAt(err):
+			// What cannot be read, such as one odd line, may be there.
 			return err
 		}
 	}
