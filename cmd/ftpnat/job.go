@@ -19,7 +19,6 @@ type job struct {
 	filter filter
 	remove bool
 	dry    bool
-	hasher *hasher
 	label  string
 
 	copied, kept, removed int

@@ -10,8 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
-	"github.com/ftpnat/ftpnat"
 )
 
 // treeOptions are the flags of the commands that copy trees.
@@ -139,10 +137,6 @@ func (a *app) copyTree(ctx context.Context, s *session, t target, dir string, up
 	if j.label == "." {
 		j.label = t.hostname()
 	}
-	if j.verify == byHash {
-		j.hasher = a.newHasher(s, t)
-		defer j.hasher.close()
-	}
 	return j.run(ctx, o.parallel)
 }
 
@@ -159,14 +153,4 @@ func openRoot(dir string, up, dry bool) (*os.Root, error) {
 		return nil, nil
 	}
 	return root, localRead(err)
-}
-
-func (a *app) newHasher(s *session, t target) *hasher {
-	h := &hasher{dial: func(ctx context.Context) (*ftpnat.Conn, error) {
-		return s.dialer.Dial(a.traced(ctx), t.addr())
-	}}
-	if t.absolute {
-		h.root = "/"
-	}
-	return h
 }

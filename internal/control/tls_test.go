@@ -220,6 +220,9 @@ func TestPair(t *testing.T) {
 	if _, ok := other.ClientSessionCache.Get("any"); ok || base.ClientSessionCache != nil {
 		t.Error("the sessions of one connection are another's")
 	}
+	if first.DynamicRecordSizingDisabled || !data.DynamicRecordSizingDisabled || base.DynamicRecordSizingDisabled {
+		t.Errorf("large records at once: control %v, data %v, the caller's %v", first.DynamicRecordSizingDisabled, data.DynamicRecordSizingDisabled, base.DynamicRecordSizingDisabled)
+	}
 	if c, d := pair(base, true); c == nil || d != nil {
 		t.Errorf("clear data: %v, %v", c, d)
 	}

@@ -110,9 +110,3 @@ func WriteBehind(d time.Duration) Personality {
 	p.Name, p.WriteBehind = "write-behind", d
 	return p
 }
-
-// OddPersonalities returns those that are not one of the well-known servers as it
-// comes.
-func OddPersonalities() []Personality {
-	return []Personality{FritzBox(), DropBox(), BlindBox(), HiddenStores(), WriteBehind(2 * time.Second)}
-}

@@ -167,9 +167,6 @@ var (
 // Missing says of a refusal that there is no such file.
 func Missing(err error) error { return &FSError{fs.ErrNotExist, err} }
 
-// Denied says of a refusal that it is one of rights.
-func Denied(err error) error { return &FSError{fs.ErrPermission, err} }
-
 // Unable says that FTP, or the server, has no way to do what was asked.
 func Unable(what string) error { return &FSError{errors.ErrUnsupported, errors.New(what)} }
 

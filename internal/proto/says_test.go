@@ -87,6 +87,18 @@ func TestNumbers(t *testing.T) {
 		{"Opening connection for (5 bytes) (7 bytes)", 5, true},
 		{"Opening connection for a (99999999999999999999 bytes)", 0, false},
 		{"Here comes the directory listing.", 0, false},
+		{"Opening BINARY mode data connection for a (b) (0 bytes).", 0, true},
+		{"Opening data connection for f(17 bytes)", 17, true},
+		{"for x bytes) (5 bytes)", 5, true},
+		{"(12 34 bytes)", 0, false},
+		{"(-5 bytes)", 0, false},
+		{"(+5 bytes)", 0, false},
+		{"( bytes)", 0, false},
+		{"7 bytes)", 0, false},
+		{"(1234567890123456789 bytes)", 0, false},
+		{"(999999999999999999 bytes)", 999999999999999999, true},
+		{"1234.5 kbytes to download", 0, false},
+		{"", 0, false},
 	} {
 		if size, told := (proto.Reply{Code: 150, Lines: []string{c.text}}).Announced(); size != c.size || told != c.told {
 			t.Errorf("%q: %d, %v", c.text, size, told)

@@ -35,12 +35,7 @@ func parseList(r io.Reader, o listing.Options) (entries []listing.Entry, unread,
 		return nil, nil, errHugeList
 	}
 	p.Settle(entries)
-	if unread != nil {
-		// An overlong line ends the parser. What follows is thrown away, so that
-		// the transfer can end in good order.
-		_, err = io.Copy(io.Discard, lr)
-	}
-	return entries, unread, err
+	return entries, unread, nil
 }
 
 // ParseLines parses the lines of a listing that came on the control connection,

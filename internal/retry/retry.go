@@ -27,7 +27,7 @@ const (
 // Do calls f until it returns nil, an error that is not worth another try, or
 // limit has passed since the first failure or the last progress; or until three
 // tries in a row were [Futile], or transfers that had begun and brought no byte
-// further. A negative limit means one try. If the context is
+// further. A limit that is not above zero means one try. If the context is
 // why there is no other try, the error is its own, together with why the last try
 // failed that it did not end: see [proto.ContextError].
 func Do(ctx context.Context, limit time.Duration, f func() error) error {
@@ -111,7 +111,7 @@ func (c *course) NextBackOff() time.Duration {
 // done reports whether there is to be no other try.
 func done(ctx context.Context, limit time.Duration, err error) bool {
 	var p *permanent
-	return err == nil || limit < 0 || ctx.Err() != nil || errors.As(err, &p) || !Worth(err)
+	return err == nil || limit <= 0 || ctx.Err() != nil || errors.As(err, &p) || !Worth(err)
 }
 
 // ended returns what Do returns for the last error, after one that the context is

@@ -65,6 +65,7 @@ func TestDo(t *testing.T) {
 		{"at once", time.Minute, []error{nil}, 1, 1, nil},
 		{"third try", time.Minute, []error{busy, busy, nil}, 3, 3, nil},
 		{"never", -1, []error{busy, nil}, 1, 1, busy},
+		{"no time", 0, []error{busy, nil}, 1, 1, busy},
 		{"not worth it", time.Minute, []error{io.ErrNoProgress}, 1, 1, io.ErrNoProgress},
 		{"permanent", time.Minute, []error{busy, retry.Permanent(io.ErrUnexpectedEOF)}, 2, 2, io.ErrUnexpectedEOF},
 		{"until the limit", time.Minute, []error{busy}, 8, 20, busy},

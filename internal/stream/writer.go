@@ -110,7 +110,10 @@ func (w *Writer) ReadFrom(ctx context.Context, r io.Reader) (n int64, err error)
 	buf := data.Buffer()
 	defer data.Recycle(buf)
 	file, local := data.Regular(r)
-	local = local && !w.holds(rest(file))
+	if local {
+		left := file.Left()
+		local = left < 0 || left > maxHeld || !w.holds(int(left))
+	}
 	var src io.Reader = file
 	for {
 		var m int64
@@ -130,20 +133,6 @@ func (w *Writer) ReadFrom(ctx context.Context, r io.Reader) (n int64, err error)
 			return n, &SourceError{rerr}
 		}
 	}
-}
-
-// rest returns how many bytes of a file are still to be read, at most so many
-// that they cannot be held back.
-func rest(file data.File) int {
-	info, err := file.Stat()
-	if err != nil {
-		return maxHeld + 1
-	}
-	at, err := file.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return maxHeld + 1
-	}
-	return int(min(info.Size()-at, maxHeld+1))
 }
 
 // sendPiece sends a piece of a local file, in the kernel if that can be.
