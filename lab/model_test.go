@@ -35,7 +35,7 @@ const (
 )
 
 // modelConns is how many connections the FS has on each server.
-var modelConns = map[servers.Kind]int{servers.Vsftpd: 4, servers.ProFTPD: 6, servers.PureFTPd: 8, servers.Pyftpdlib: 3}
+var modelConns = map[servers.Kind]int{servers.Vsftpd: 4, servers.ProFTPD: 6, servers.PureFTPd: 8, servers.Pyftpdlib: 6}
 
 // TestModel does random operations from many goroutines on each server, through a
 // proxy that breaks connections, and compares the server's disk with a map in memory:
