@@ -63,6 +63,9 @@ type Mishap struct {
 	// when one Read has brought it, or one Write is to send it.
 	On    string
 	Pause time.Duration // Pause is that of ResetNear and Swallow.
+	// InLine says that what ends does not end behind a line feed: in the clear, a
+	// listing that does gives no sign on a server that does not count.
+	InLine bool
 }
 
 // Proxy stands in front of a network as the client sees it, real or not, and breaks
@@ -171,6 +174,7 @@ type proxied struct {
 	fired       bool
 	closed      bool
 	count       [2]int64
+	last        byte // that was read
 	split       [2]int64
 	readBy      time.Time
 	writeBy     time.Time
@@ -191,6 +195,9 @@ func (c *proxied) room(dir Dir, n int) (int, mode) {
 	}
 	if !c.fired && c.m.Kind != Nothing && c.m.Dir == dir && c.m.On == "" {
 		n = int(min(int64(n), max(c.m.After-c.count[dir], 0)))
+		if c.waits() {
+			n = 1
+		}
 	}
 	return n, m
 }
@@ -205,7 +212,13 @@ func (c *proxied) due(dir Dir, b []byte) bool {
 	if c.m.On != "" {
 		return strings.Contains(string(b), c.m.On)
 	}
-	return c.count[dir] >= c.m.After
+	return c.count[dir] >= c.m.After && !c.waits()
+}
+
+// waits reports whether the mishap waits for a byte that is not a line feed. c.mu is
+// held.
+func (c *proxied) waits() bool {
+	return c.m.InLine && c.m.Dir == Down && (c.m.Kind == End || c.m.Kind == HalfClose) && c.count[Down] >= c.m.After && c.last == '\n'
 }
 
 // passed counts bytes.
@@ -318,6 +331,9 @@ func (c *proxied) Read(b []byte) (int, error) {
 		n, err := c.Conn.Read(b[:n])
 		if _, m = c.room(Down, 0); m != passes {
 			continue
+		}
+		if n > 0 {
+			c.set(func() { c.last = b[n-1] })
 		}
 		c.passed(Down, n)
 		if c.m.On != "" && c.due(Down, b[:n]) {
