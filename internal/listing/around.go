@@ -62,24 +62,24 @@ func (p *Parser) around(line string) (skip bool) {
 
 // aside recognises lines that are no entries and no headings of a form: a total
 // in a language that is not known here, and the name of the directory.
-func (p *Parser) aside(line string, afterBlank bool) (skip bool, reason string) {
+func (p *Parser) aside(line string, afterBlank bool) (reason string) {
 	if p.fixed || p.format != FormatAuto && p.format != FormatUnix {
-		return false, ""
+		return ""
 	}
 	if _, total := totalOf(line); total && p.entries == 0 {
-		return true, ""
+		return noEntry
 	}
 	if line[len(line)-1] != ':' || symbolic(line) {
-		return false, ""
+		return ""
 	}
 	if p.entries == 0 {
-		return true, "" // ".:", as ls says with several arguments
+		return noEntry // ".:", as ls says with several arguments
 	}
 	if afterBlank {
 		p.foreign = true
-		return false, "the listing goes on with another directory"
+		return "the listing goes on with another directory"
 	}
-	return false, ""
+	return ""
 }
 
 // reply recognises the lines of a reply to STAT on the data connection, and

@@ -10,15 +10,15 @@ import "strings"
 //
 // Two-digit dates are read as month, day and year, which is what IIS sends, until
 // one comes that cannot be that.
-func (p *Parser) dos(line string) (Entry, bool, string) {
+func (p *Parser) dos(line string) (Entry, string) {
 	var f fields
 	f.splitN(strings.TrimLeft(line, " "), 6)
 	if f.n < 3 || !isDigit(f.at(0)[0]) {
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	c, late, ok := p.dosDate(f.at(0))
 	if !ok {
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	known := c.precision != PrecisionNone
 	last, timed := c.dosTime(&f)
@@ -28,10 +28,10 @@ func (p *Parser) dos(line string) (Entry, bool, string) {
 	late.at(c)
 	e := Entry{Size: -1}
 	if reason := e.dosTail(&f, last+1); reason != "" {
-		return Entry{}, false, reason
+		return Entry{}, reason
 	}
 	p.setDated(&e, c, late, known && timed, timed)
-	return e, false, ""
+	return e, ""
 }
 
 // setDated sets a time of a table that has dates of numbers.

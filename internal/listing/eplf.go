@@ -11,10 +11,10 @@ import (
 //	+i8388621.48594,m825718503,r,s280,<TAB>djb.html
 //
 // Times are absolute. What can be neither read nor entered is TypeOther.
-func (p *Parser) eplf(line string) (Entry, bool, string) {
+func eplf(line string) (Entry, string) {
 	facts, name, ok := strings.Cut(line, "\t")
 	if !ok || !strings.HasPrefix(facts, "+") {
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	e := Entry{Name: name, Type: TypeOther, Size: -1}
 	for fact := range strings.SplitSeq(facts[1:], ",") {
@@ -22,7 +22,7 @@ func (p *Parser) eplf(line string) (Entry, bool, string) {
 			e.setEPLF(fact[0], fact[1:])
 		}
 	}
-	return e, false, ""
+	return e, ""
 }
 
 func (e *Entry) setEPLF(kind byte, value string) {

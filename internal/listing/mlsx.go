@@ -28,12 +28,12 @@ func ParseMLSx(line string) (Entry, error) {
 	return e, nil
 }
 
-func (p *Parser) mlsx(line string) (Entry, bool, string) {
+func (p *Parser) mlsx(line string) (Entry, string) {
 	e, reason := parseMLSx(line)
 	if reason == "" && p.format == FormatAuto && e.Type == TypeUnknown {
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
-	return e, false, reason
+	return e, reason
 }
 
 func parseMLSx(line string) (Entry, string) {

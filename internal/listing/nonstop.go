@@ -7,11 +7,11 @@ import "strings"
 //	File         Code             EOF  Last Modification    Owner  RWEP
 //	EMSACSTM      101             146  18-Sep-00 09:03:37 170,175 "nunu"
 //	TACLCSTM   O  101             101  4-Mar-01  23:50:06 255,255 "oooo"
-func (p *Parser) nonStop(line string) (Entry, bool, string) {
+func (p *Parser) nonStop(line string) (Entry, string) {
 	var f fields
 	f.split(line)
 	if p.format == FormatAuto && !(f.n >= 6 && strings.Count(line, ",") >= 1 && strings.HasSuffix(line, "\"") && strings.Count(line, "-") >= 2) {
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	date := 3 // behind name, code and end of file
 	if len(f.at(1)) == 1 && !isNumber(f.at(1)) {
@@ -21,7 +21,7 @@ func (p *Parser) nonStop(line string) (Entry, bool, string) {
 	var c clock
 	var ok bool
 	if e.Size, ok = parseSize(f.at(date - 1)); f.n < 5 || !ok && !strings.Contains(f.at(date), "-") {
-		return Entry{}, false, "no size and date"
+		return Entry{}, "no size and date"
 	}
 	if c.vmsDate(f.at(date)) && c.timeOfDay(f.at(date+1)) {
 		e.setTime(c, p.loc)
@@ -31,5 +31,5 @@ func (p *Parser) nonStop(line string) (Entry, bool, string) {
 		owner = f.at(date + 3) // 244, 10
 	}
 	e.Group, e.Owner = group, owner
-	return e, false, ""
+	return e, ""
 }

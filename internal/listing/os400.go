@@ -12,7 +12,7 @@ import "strings"
 // which it is, the time is unknown. A *FILE whose name ends in ".FILE" is a
 // directory of members, and the members listed behind it are its entries, not
 // those of this directory.
-func (p *Parser) os400(line string) (Entry, bool, string) {
+func (p *Parser) os400(line string) (Entry, string) {
 	var f fields
 	f.split(line)
 	at := 0
@@ -20,11 +20,11 @@ func (p *Parser) os400(line string) (Entry, bool, string) {
 		at++
 	}
 	if at >= f.n || at > 6 {
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	e := Entry{Name: paddedName(&f, at), Size: -1}
 	if e.Name == "" {
-		return Entry{}, false, "no name"
+		return Entry{}, "no name"
 	}
 	if at > 0 {
 		e.Owner = f.at(0)
@@ -40,12 +40,12 @@ func (p *Parser) os400(line string) (Entry, bool, string) {
 	case "*MEM":
 		if file, member, ok := strings.Cut(e.Name, "/"); ok && file != "" {
 			if file == p.file {
-				return Entry{}, true, ""
+				return Entry{}, noEntry
 			}
 			e.Name = member // of the file that was asked for
 		}
 	}
-	return e, false, ""
+	return e, ""
 }
 
 // objectTypes are the types of object that appear in listings. Others can be

@@ -164,15 +164,16 @@ func (p *Parser) Format() Format { return p.format }
 func (p *Parser) Line(line string) (e Entry, ok bool, err error) {
 	p.num++
 	text := p.trim(line)
-	e, skip, reason := p.parse(text)
-	if reason == "" && !skip {
-		skip, reason = p.finish(&e, text)
+	e, reason := p.parse(text)
+	if reason == "" {
+		reason = p.finish(&e, text)
 	}
-	if reason != "" {
-		return Entry{}, false, newLineError(line, p.num, reason)
-	}
-	if skip {
+	switch reason {
+	case "":
+	case noEntry:
 		return Entry{}, false, nil
+	default:
+		return Entry{}, false, newLineError(line, p.num, reason)
 	}
 	p.entries++
 	if p.endsGuessed {
@@ -192,40 +193,57 @@ func (p *Parser) End() error {
 	return err
 }
 
-// notMine is the reason for which a format declines a line outright.
-const notMine = "not in a known form"
+// What a form says of a line without an entry, besides what is wrong with it.
+const (
+	notMine = "not in a known form"
+	noEntry = "no entry, by right"
+)
 
-// A form parses one line of one format. It returns skip for a line without an
-// entry, and a reason if it cannot parse the line.
-type form func(p *Parser, line string) (e Entry, skip bool, reason string)
+// guesses are the forms that FormatAuto tries, the most distinctive first. JES is
+// not among them: its lines would pass for others, and its heading shows it.
+var guesses = [...]Format{FormatUnix, FormatMLSx, FormatDOS, FormatEPLF, FormatOS400, FormatVMS, FormatDatasets, FormatVxWorks, FormatOS2,
+	FormatOS9, FormatVM, FormatNortel, FormatMembers, FormatNonStop}
 
-// forms lists what FormatAuto tries, the most distinctive first. The others are
-// recognised by their headings only.
-var forms = [...]struct {
-	format Format
-	parse  form
-}{
-	{FormatUnix, (*Parser).unix},
-	{FormatMLSx, (*Parser).mlsx},
-	{FormatDOS, (*Parser).dos},
-	{FormatEPLF, (*Parser).eplf},
-	{FormatOS400, (*Parser).os400},
-	{FormatVMS, (*Parser).vms},
-	{FormatDatasets, (*Parser).dataset},
-	{FormatVxWorks, (*Parser).vxworks},
-	{FormatOS2, (*Parser).os2},
-	{FormatOS9, (*Parser).os9},
-	{FormatVM, (*Parser).vm},
-	{FormatNortel, (*Parser).nortel},
-	{FormatMembers, (*Parser).member},
-	{FormatNonStop, (*Parser).nonStop},
-	{FormatJES, (*Parser).jes},
+// parseAs reads a line in one form. It returns an entry, or the reason why there
+// is none.
+func (p *Parser) parseAs(format Format, line string) (Entry, string) {
+	switch format {
+	case FormatUnix:
+		return p.unix(line)
+	case FormatMLSx:
+		return p.mlsx(line)
+	case FormatDOS:
+		return p.dos(line)
+	case FormatEPLF:
+		return eplf(line)
+	case FormatOS400:
+		return p.os400(line)
+	case FormatVMS:
+		return p.vms(line)
+	case FormatDatasets:
+		return p.dataset(line)
+	case FormatMembers:
+		return p.member(line)
+	case FormatVxWorks:
+		return p.vxworks(line)
+	case FormatOS2:
+		return p.os2(line)
+	case FormatOS9:
+		return p.os9(line)
+	case FormatVM:
+		return p.vm(line)
+	case FormatNortel:
+		return p.nortel(line)
+	case FormatNonStop:
+		return p.nonStop(line)
+	}
+	return Entry{}, "a JES job, not a file" // of SITE FILETYPE=JES on z/OS
 }
 
-func (p *Parser) parse(line string) (Entry, bool, string) {
+func (p *Parser) parse(line string) (Entry, string) {
 	if blank(line) {
 		p.blankBefore = true
-		return Entry{}, true, ""
+		return Entry{}, noEntry
 	}
 	afterBlank := p.blankBefore
 	p.blankBefore = false
@@ -233,55 +251,53 @@ func (p *Parser) parse(line string) (Entry, bool, string) {
 		return p.unix(line)
 	}
 	if p.format == FormatDOS && isDigit(line[0]) {
-		if e, skip, reason := p.dos(line); reason == "" {
-			return e, skip, ""
+		if e, reason := p.dos(line); reason == "" {
+			return e, ""
 		}
 	}
 	if text, ok := p.reply(line); ok {
 		line = text
-		if line == "" {
-			return Entry{}, true, ""
-		}
 	}
-	if p.around(line) {
-		return Entry{}, true, ""
+	if line == "" || p.around(line) {
+		return Entry{}, noEntry
+	}
+	e, reason := p.guess(line)
+	if reason == "" || reason == noEntry {
+		return e, reason
+	}
+	if why := p.aside(line, afterBlank); why != "" {
+		reason = why
+	}
+	return Entry{}, reason
+}
+
+// guess reads a line in the form of the listing, or in the first that it has.
+func (p *Parser) guess(line string) (Entry, string) {
+	if p.format != FormatAuto {
+		return p.parseAs(p.format, line)
 	}
 	why := notMine
-	for _, f := range forms {
-		if p.format != FormatAuto && p.format != f.format || p.format == FormatAuto && headed(f.format) {
-			continue
-		}
-		e, skip, reason := f.parse(p, line)
-		if reason == "" {
-			p.format = f.format
-			return e, skip, ""
+	for _, f := range guesses {
+		e, reason := p.parseAs(f, line)
+		if reason == "" || reason == noEntry {
+			p.format = f
+			return e, reason
 		}
 		if why == notMine {
 			why = reason
 		}
 	}
-	skip, reason := p.aside(line, afterBlank)
-	switch {
-	case skip:
-		return Entry{}, true, ""
-	case reason != "":
-		why = reason
-	}
-	return Entry{}, false, why
+	return Entry{}, why
 }
-
-// headed reports whether a format is recognised by its heading alone: its lines
-// would pass for others.
-func headed(f Format) bool { return f == FormatJES }
 
 func zOS(f Format) bool {
 	return f == FormatDatasets || f == FormatMembers || f == FormatJES
 }
 
 // finish applies what holds for every format.
-func (p *Parser) finish(e *Entry, line string) (skip bool, reason string) {
+func (p *Parser) finish(e *Entry, line string) (reason string) {
 	if e.Type == TypeCurrent || e.Type == TypeParent {
-		return true, ""
+		return noEntry
 	}
 	if e.Type == TypeDir && len(e.Name) > 1 {
 		e.Name = strings.TrimSuffix(e.Name, "/")
@@ -290,12 +306,12 @@ func (p *Parser) finish(e *Entry, line string) (skip bool, reason string) {
 		e.Name = p.base(e.Name)
 	}
 	if e.Name == "." || e.Name == ".." {
-		return true, ""
+		return noEntry
 	}
 	if e.Raw == "" {
 		e.Raw = line
 	}
-	return false, nameFault(e.Name)
+	return nameFault(e.Name)
 }
 
 // base returns the last element of a path that stands in the place of a name, if
@@ -307,7 +323,7 @@ func (p *Parser) base(name string) string {
 	switch {
 	case dir == "./":
 	case p.hasDir && (dir == p.dir || dir == "./"+p.dir || name[0] == '/' && strings.HasSuffix(dir, "/"+p.dir)):
-	case !p.hasDir && name[0] == '/' && (p.netware || p.format != FormatUnix && p.format != FormatAuto):
+	case !p.hasDir && name[0] == '/' && (p.netware || p.format != FormatUnix):
 	default:
 		return name
 	}

@@ -8,13 +8,13 @@ import "strings"
 //	    2048    Feb-28-1998  05:23:30   logs              <DIR>
 //	206876  Apr 04, 2000 21:06 file
 //	0  Dec 12, 2002 02:13 directory/
-func (p *Parser) vxworks(line string) (Entry, bool, string) {
+func (p *Parser) vxworks(line string) (Entry, string) {
 	var f fields
 	f.splitN(line, 6)
 	e := Entry{Type: TypeFile}
 	size := f.at(0)
 	if !isNumber(size) || f.n < 4 {
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	e.Size, _ = parseSize(size)
 	var d unixDate
@@ -29,13 +29,13 @@ func (p *Parser) vxworks(line string) (Entry, bool, string) {
 			e.Name, e.Type = strings.TrimRight(name, " \t"), TypeDir
 		}
 	} else {
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	if len(e.Name) > 1 && strings.HasSuffix(e.Name, "/") {
 		e.Type = TypeDir
 	}
 	p.setUnixTime(&e, d)
-	return e, false, ""
+	return e, ""
 }
 
 // os2 parses a line of OS/2:
@@ -43,12 +43,12 @@ func (p *Parser) vxworks(line string) (Entry, bool, string) {
 //	     0           DIR   05-12-97   16:44  LANGUAGE
 //	587823    RSA    DIR   01-08-97   13:58  OS2KRNL
 //	 33280      A          02-09-97   13:49  OS2LDR
-func (p *Parser) os2(line string) (Entry, bool, string) {
+func (p *Parser) os2(line string) (Entry, string) {
 	var f fields
 	f.splitN(line, 6)
 	e := Entry{Type: TypeFile}
 	if !isNumber(f.at(0)) {
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	e.Size, _ = parseSize(f.at(0))
 	at := 1
@@ -58,31 +58,31 @@ func (p *Parser) os2(line string) (Entry, bool, string) {
 		}
 	}
 	if at > 3 || at+2 >= f.n || !timelike(f.at(at+1)) {
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	c, l, ok := p.dosDate(f.at(at))
 	if !ok {
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	known := c.precision != PrecisionNone
 	timed := c.timeOfDay(f.at(at + 1))
 	l.at(c)
 	p.setDated(&e, c, l, known && timed, timed)
 	e.Name = strings.TrimLeft(f.after(at+1), " ")
-	return e, false, ""
+	return e, ""
 }
 
 // os9 parses a line of Microware OS-9. The attributes begin with d for a
 // directory, and the size is the last column before the name:
 //
 //	0.0    97/08/01 1020   d-ewrewr      30      1024 CMDS
-func (p *Parser) os9(line string) (Entry, bool, string) {
+func (p *Parser) os9(line string) (Entry, string) {
 	var f fields
 	f.splitN(line, 7)
 	group, owner, ok := strings.Cut(f.at(0), ".")
 	attributes := f.at(3)
 	if !ok || f.n < 7 || !isNumber(group) || !isNumber(owner) || len(attributes) != 8 || strings.Trim(attributes, "-dsewr") != "" {
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	e := Entry{Type: TypeFile, Group: group, Owner: owner}
 	e.Size, _ = parseSize(f.at(5))
@@ -98,18 +98,18 @@ func (p *Parser) os9(line string) (Entry, bool, string) {
 		}
 	}
 	e.Name = strings.TrimPrefix(f.after(5), " ")
-	return e, false, ""
+	return e, ""
 }
 
 // vm parses a line of z/VM, which has names of two words. The size is in records:
 //
 //	PROFILE  EXEC     V        65      107        2 2005-10-04 15:28:42 060191
-func (p *Parser) vm(line string) (Entry, bool, string) {
+func (p *Parser) vm(line string) (Entry, string) {
 	var f fields
 	f.splitN(line, 9)
 	format := f.at(2)
 	if f.n < 8 || format != "V" && format != "F" && format != "DIR" || strings.Count(f.at(6), "-") != 2 && strings.Count(f.at(6), "/") != 2 || !timelike(f.at(7)) {
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	e := Entry{Name: f.at(0) + "." + f.at(1), Type: TypeFile, Size: -1, Owner: f.at(8)}
 	if format == "DIR" {
@@ -120,17 +120,17 @@ func (p *Parser) vm(line string) (Entry, bool, string) {
 	timed := c.timeOfDay(f.at(7))
 	l.at(c)
 	p.setDated(&e, c, l, known && timed, timed)
-	return e, false, ""
+	return e, ""
 }
 
 // nortel parses a line of the routers' wfFtp:
 //
 //	config       1014196  06/03/04  Thur.   10:20:03
-func (p *Parser) nortel(line string) (Entry, bool, string) {
+func (p *Parser) nortel(line string) (Entry, string) {
 	var f fields
 	f.splitN(line, 6)
 	if f.n != 5 || !isNumber(f.at(1)) || !timelike(f.at(4)) || len(f.at(3)) > 6 || strings.Count(f.at(2), "/") != 2 {
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	e := Entry{Name: f.at(0), Type: TypeFile}
 	e.Size, _ = parseSize(f.at(1))
@@ -139,7 +139,7 @@ func (p *Parser) nortel(line string) (Entry, bool, string) {
 	timed := c.timeOfDay(f.at(4))
 	l.at(c)
 	p.setDated(&e, c, l, known && timed, timed)
-	return e, false, ""
+	return e, ""
 }
 
 // table recognises the headings of these tables.

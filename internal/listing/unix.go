@@ -12,7 +12,7 @@ import "strings"
 // counted; the date, with the size before it, is what tells where the name
 // begins. Exactly one space separates them. The date has only to look like one:
 // where it means nothing the time is unknown.
-func (p *Parser) unix(line string) (Entry, bool, string) {
+func (p *Parser) unix(line string) (Entry, string) {
 	e := Entry{Size: -1}
 	text := line
 	if text[0] == ' ' || text[0] == '\t' {
@@ -27,7 +27,7 @@ func (p *Parser) unix(line string) (Entry, bool, string) {
 		text = rest
 	}
 	if !ok {
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	p.netware = perm.netware
 	var f fields
@@ -42,7 +42,7 @@ func (p *Parser) unix(line string) (Entry, bool, string) {
 	}
 	name := f.after(c.date.last)
 	if name == "" {
-		return Entry{}, false, "no name"
+		return Entry{}, "no name"
 	}
 	e.setUnixSize(&f, c)
 	if perm.enterprise {
@@ -57,7 +57,7 @@ func (p *Parser) unix(line string) (Entry, bool, string) {
 	if e.Type == TypeLink {
 		e.Name, e.Target = cutTarget(e.Name, e.Size)
 	}
-	return e, false, ""
+	return e, ""
 }
 
 // behindNumbers returns what follows one or two numbers: ls -li and -ls have
@@ -157,36 +157,36 @@ func (p *Parser) oddSize(f *fields, n int) (c columnsFound, ok bool) {
 // withoutDate reads a line whose columns end with the size, and the line of ls
 // for a file that it could not look at. The name is one word then: of several,
 // some may be columns.
-func (e *Entry) withoutDate(f *fields) (Entry, bool, string) {
+func (e *Entry) withoutDate(f *fields) (Entry, string) {
 	if f.n > 5 && f.at(0) == "?" && f.at(3) == "?" && f.at(4) == "?" {
 		e.Name = strings.TrimPrefix(f.after(4), " ")
 		if e.Type == TypeLink {
 			e.Name, e.Target = cutTarget(e.Name, -1)
 		}
-		return *e, false, ""
+		return *e, ""
 	}
 	if f.n != 5 || !isNumber(f.at(0)) || f.rest(4) != "" || strings.IndexByte("0123456789", f.at(4)[0]) >= 0 || monthOf(f.at(4)) != 0 {
-		return Entry{}, false, "no size and date"
+		return Entry{}, "no size and date"
 	}
 	size, ok := parseSize(f.at(3))
 	if !ok {
-		return Entry{}, false, "no size and date"
+		return Entry{}, "no size and date"
 	}
 	e.setUnixSize(f, columnsFound{size: unixSize{size, 3}, date: unixDate{first: 4}})
 	e.Name = f.at(4)
-	return *e, false, ""
+	return *e, ""
 }
 
 // numericMode parses a line of a server that leaves nothing to be read:
 //
 //	0100644   500  101   12345    123456789       name
-func (p *Parser) numericMode(text string) (Entry, bool, string) {
+func (p *Parser) numericMode(text string) (Entry, string) {
 	var f fields
 	f.splitN(text, 6)
 	mode := f.at(0)
 	bits, ok := octal(mode)
 	if f.n < 6 || !ok || len(mode) < 5 || len(mode) > 7 || !isNumber(f.at(1)) || !isNumber(f.at(2)) || !isNumber(f.at(3)) {
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	e := Entry{Mode: unixMode(bits), HasMode: true, Owner: f.at(1), Group: f.at(2)}
 	switch bits >> 12 {
@@ -199,19 +199,19 @@ func (p *Parser) numericMode(text string) (Entry, bool, string) {
 	case 0o1, 0o2, 0o6, 0o14:
 		e.Type = TypeOther
 	default:
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	e.Size, _ = parseSize(f.at(3))
 	if seconds, ok := parseSize(f.at(4)); ok {
 		e.setUnixSeconds(seconds)
 	} else {
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	e.Name = strings.TrimLeft(f.after(4), " \t")
 	if e.Type == TypeLink {
 		e.Name, e.Target = cutTarget(e.Name, e.Size)
 	}
-	return e, false, ""
+	return e, ""
 }
 
 // A unixSize is the size column, or the two numbers of a device.

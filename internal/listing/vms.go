@@ -13,7 +13,7 @@ import (
 // keep their version, for several versions of one file are several entries;
 // directories lose ".DIR;1", without which they are entered. Sizes are in blocks
 // and hence unknown.
-func (p *Parser) vms(line string) (Entry, bool, string) {
+func (p *Parser) vms(line string) (Entry, string) {
 	var f fields
 	f.split(line)
 	indented := line[0] == ' ' || line[0] == '\t'
@@ -21,27 +21,27 @@ func (p *Parser) vms(line string) (Entry, bool, string) {
 		name := p.pending
 		p.pending = ""
 		if !indented && strings.Contains(f.at(0), ";") {
-			return Entry{}, false, "columns are missing of " + strconv.Quote(name[:min(len(name), maxQuoted)]) + " before"
+			return Entry{}, "columns are missing of " + strconv.Quote(name[:min(len(name), maxQuoted)]) + " before"
 		}
 		e, reason := p.vmsEntry(name, &f, 0)
 		e.Raw = name + "\n" + line
-		return e, false, reason
+		return e, reason
 	}
 	if indented {
 		if p.format == FormatVMS && ownerOnly(&f) {
-			return Entry{}, true, "" // the end of the entry before, whose owner is long
+			return Entry{}, noEntry // the end of the entry before, whose owner is long
 		}
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	if _, version, ok := strings.Cut(f.at(0), ";"); !ok || !isNumber(version) || p.format == FormatAuto && f.n > 1 && !vmsColumns(&f) {
-		return Entry{}, false, notMine
+		return Entry{}, notMine
 	}
 	if f.n == 1 {
 		p.pending = f.at(0)
-		return Entry{}, true, ""
+		return Entry{}, noEntry
 	}
 	e, reason := p.vmsEntry(f.at(0), &f, 1)
-	return e, false, reason
+	return e, reason
 }
 
 // vmsColumns reports whether there is a date, an owner or a protection behind a
