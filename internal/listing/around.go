@@ -57,7 +57,7 @@ func (p *Parser) around(line string) (skip bool) {
 	if p.foreign {
 		return true
 	}
-	return p.format != FormatMLSx && (p.table(line) || p.heading(line))
+	return p.format != FormatMLSx && p.heading(line)
 }
 
 // aside recognises lines that are no entries and no headings of a form: a total
@@ -112,7 +112,15 @@ func symbolic(line string) bool {
 // heading recognises lines that every listing of some format may carry besides
 // its entries.
 func (p *Parser) heading(line string) bool {
+	if table := p.format == FormatAuto || p.format == FormatVxWorks || p.format == FormatOS9; table && p.entries == 0 {
+		if ruler := strings.Trim(line, " "); len(ruler) > 8 && strings.Trim(ruler, "- ") == "" {
+			return true // below a heading
+		}
+	}
 	f, ok := headingOf(line)
+	if ok && p.entries > 0 && (f == FormatVxWorks || f == FormatOS9) {
+		return false // another directory may follow
+	}
 	if ok && (p.format == FormatAuto || f == p.format || zOS(f) && zOS(p.format)) {
 		p.format = f
 		return true
@@ -140,6 +148,10 @@ func headingOf(line string) (Format, bool) {
 	}
 	first, second := f.at(0), f.at(1)
 	switch first {
+	case "size":
+		return FormatVxWorks, second == "date" && f.at(2) == "time"
+	case "Owner":
+		return FormatOS9, second == "Last" && f.at(2) == "modified"
 	case "Volume":
 		if second == "Unit" {
 			return FormatDatasets, true
@@ -153,6 +165,9 @@ func headingOf(line string) (Format, bool) {
 		return FormatJES, second == "JOBID"
 	case "Directory":
 		if second == "of" {
+			if timelike(f.at(3)) && strings.Contains(f.at(3), ":") { // which no name on DOS has
+				return FormatOS9, true
+			}
 			return FormatDOS, true
 		}
 		return FormatVMS, strings.Contains(second, "[") && strings.Contains(second, "]")

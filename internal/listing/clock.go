@@ -223,13 +223,10 @@ type dayCache struct {
 	unix             int64
 }
 
-// setTime sets a time in the server's zone that exists.
+// setTime sets a time in the server's zone, if there is such a time.
 func (p *Parser) setTime(e *Entry, c clock) {
-	if p.loc != time.UTC {
+	if p.loc != time.UTC || c.year <= noDate || !c.valid() {
 		e.setTime(c, p.loc)
-		return
-	}
-	if c.year <= noDate {
 		return
 	}
 	if d := &p.days; d.year != c.year || d.month != c.month || d.day != c.day {

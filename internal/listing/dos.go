@@ -16,51 +16,31 @@ func (p *Parser) dos(line string) (Entry, string) {
 	if f.n < 3 || !isDigit(f.at(0)[0]) {
 		return Entry{}, notMine
 	}
-	c, late, ok := p.dosDate(f.at(0))
-	if !ok {
+	e := Entry{Size: -1}
+	last, clock := 1, f.at(1)
+	if half := f.at(2); len(half) == 2 {
+		if _, ok := halfOfDay(half); ok {
+			last, clock = 2, clock+half
+		}
+	}
+	if !p.setNumbers(&e, f.at(0), clock, dosOrders(f.at(0))) {
 		return Entry{}, notMine
 	}
-	known := c.precision != PrecisionNone
-	last, timed := c.dosTime(&f)
 	if strings.HasPrefix(f.at(1), "<") {
 		last = 0 // no time at all
 	}
-	late.at(c)
-	e := Entry{Size: -1}
 	if reason := e.dosTail(&f, last+1); reason != "" {
 		return Entry{}, reason
 	}
-	p.setDated(&e, c, late, known && timed, timed)
 	return e, ""
 }
 
-// setDated sets a time of a table that has dates of numbers.
-func (p *Parser) setDated(e *Entry, c clock, l late, known, timed bool) {
-	if l.kind != lateNot && timed {
-		e.late = l
-		p.needsSettling = true
+// dosOrders returns the orders that a date of numbers has on DOS, the best first.
+func dosOrders(date string) preference {
+	if strings.Contains(date, ".") {
+		return preference{orderDMY, orderYMD}
 	}
-	if known && c.valid() {
-		p.setTime(e, c)
-	}
-}
-
-func (p *Parser) dosDate(word string) (clock, late, bool) {
-	if strings.Contains(word, ".") {
-		return p.ordered(word, orderDMY, orderYMD)
-	}
-	return p.ordered(word, orderMDY, orderDMY, orderYMD)
-}
-
-// dosTime reads 15:04, 03:04PM, 03:04P and "03:04 PM" and returns the index of
-// its last word, and whether there is such a time.
-func (c *clock) dosTime(f *fields) (last int, ok bool) {
-	if half := f.at(2); len(half) == 2 {
-		if _, ok := halfOfDay(half); ok {
-			return 2, c.timeOfDay(f.at(1) + half)
-		}
-	}
-	return 1, c.timeOfDay(f.at(1))
+	return preference{orderMDY, orderDMY, orderYMD}
 }
 
 // dosTail reads a size or a tag, which is the word with index i, and the name.

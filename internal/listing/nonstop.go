@@ -18,13 +18,12 @@ func (p *Parser) nonStop(line string) (Entry, string) {
 		date = 4 // O marks an open file
 	}
 	e := Entry{Name: f.at(0), Type: TypeFile}
-	var c clock
 	var ok bool
 	if e.Size, ok = parseSize(f.at(date - 1)); f.n < 5 || !ok && !strings.Contains(f.at(date), "-") {
 		return Entry{}, "no size and date"
 	}
-	if c.vmsDate(f.at(date)) && c.timeOfDay(f.at(date+1)) {
-		e.setTime(c, p.loc)
+	if d, ok := textualDate(&f, date); ok {
+		p.setUnixTime(&e, d)
 	}
 	group, owner, ok := strings.Cut(f.at(date+2), ",")
 	if ok && owner == "" {

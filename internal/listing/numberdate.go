@@ -29,7 +29,7 @@ func (p *Parser) numberFirst(f *fields, i int, anyWord bool) (d unixDate, ok boo
 	if d, ok = p.numericDate(f, i); ok {
 		return d, ok
 	}
-	if d, ok = d.textual(f, i); ok {
+	if d, ok = textualDate(f, i); ok {
 		return d, ok
 	}
 	if d, ok = p.gluedDay(f, i); ok {
@@ -219,9 +219,9 @@ func (p *Parser) numericDate(f *fields, i int) (d unixDate, ok bool) {
 	date, clock, iso := strings.Cut(word, "T")
 	switch {
 	case strings.Contains(word, "/"), leadingDigits(word) < 3 && len(date) <= len("02-03-20"):
-		d.clock, d.late, ok = p.ordered(date)
+		d.clock, d.late, ok = p.ordered(date, preference{})
 	default:
-		d.clock, d.late, ok = p.ordered(date, orderYMD, orderDMY)
+		d.clock, d.late, ok = p.ordered(date, preference{orderYMD, orderDMY})
 	}
 	if !ok {
 		return d, false
@@ -302,8 +302,8 @@ func (p *Parser) isoTime(d *unixDate, clock string) bool {
 	return true
 }
 
-// textual reads 01-jun-99, 01/Jun/1999 and Jun-01-1999, with a time or without.
-func (d unixDate) textual(f *fields, i int) (unixDate, bool) {
+// textualDate reads 01-jun-99, 01/Jun/1999 and Jun-01-1999, with a time or without.
+func textualDate(f *fields, i int) (d unixDate, ok bool) {
 	word := f.at(i)
 	sep := strings.IndexAny(word, separators)
 	if sep < 0 {

@@ -14,12 +14,16 @@ const (
 	allOrders = orderYMD | orderMDY | orderDMY
 )
 
+// A preference has the orders to take while the listing has not shown its own, the
+// best first.
+type preference [3]orderSet
+
 // ordered reads three numbers separated by '-', '/' or '.'. The order is the one
 // that all dates so far allow; where several are left, the first of prefer that
 // is possible decides, else the date is unknown: ok with a zero clock. A line to
 // come may still show it: the late says how to read the date then. Numbers that
 // are no date in any order are ok, too, and unknown.
-func (p *Parser) ordered(text string, prefer ...orderSet) (c clock, l late, ok bool) {
+func (p *Parser) ordered(text string, prefer preference) (c clock, l late, ok bool) {
 	if m := &p.sameDate; text == m.text && m.orders == p.orders {
 		return m.clock, m.late, true
 	}
@@ -27,6 +31,25 @@ func (p *Parser) ordered(text string, prefer ...orderSet) (c clock, l late, ok b
 		p.sameDate = sameDate{text, p.orders, c, l}
 	}
 	return c, l, ok
+}
+
+// setNumbers sets a time of a date of three numbers and a time of day. It returns
+// false if the date is not in this form.
+func (p *Parser) setNumbers(e *Entry, date, clock string, prefer preference) bool {
+	c, l, ok := p.ordered(date, prefer)
+	known := c.precision != PrecisionNone
+	if !ok || !c.timeOfDay(clock) {
+		return ok
+	}
+	if l.kind != lateNot {
+		l.at(c)
+		e.late = l
+		p.needsSettling = true
+	}
+	if known {
+		p.setTime(e, c)
+	}
+	return true
 }
 
 // A sameDate is the date of the line before: files come in runs.
@@ -37,7 +60,7 @@ type sameDate struct {
 	late   late
 }
 
-func (p *Parser) orderedNew(text string, prefer []orderSet) (c clock, l late, ok bool) {
+func (p *Parser) orderedNew(text string, prefer preference) (c clock, l late, ok bool) {
 	part, ok := threeNumbers(text)
 	if !ok {
 		return clock{}, late{}, false
@@ -83,7 +106,7 @@ func separator(text string) uint8 {
 }
 
 // newLate takes three numbers for a date whose order is to be seen.
-func newLate(part [3]string, prefer []orderSet) (l late, ok bool) {
+func newLate(part [3]string, prefer preference) (l late, ok bool) {
 	if len(part[0]) > 4 || len(part[1]) > 2 || len(part[2]) > 4 || len(part[0]) > 2 && len(part[2]) > 2 {
 		return l, false
 	}
@@ -96,7 +119,7 @@ func newLate(part [3]string, prefer []orderSet) (l late, ok bool) {
 	c, _ := smallInt(part[2])
 	l.kind, l.a, l.b, l.c = lateOrder, uint8(a), uint8(b), uint16(c)
 	l.digits = uint8(len(part[2]))
-	copy(l.prefer[:], prefer)
+	l.prefer = prefer
 	return l, true
 }
 

@@ -84,24 +84,18 @@ func (p *Parser) setObject(e *Entry, f *fields, at int) {
 		if size, ok := parseSize(f.at(i)); ok && (f.at(at) == "*STMF" || f.at(at) == "*DSTMF") {
 			e.Size = size
 		}
-		c, l, ok := p.objectDate(f.at(i))
-		if !ok || i+1 == at {
-			continue
+		if i+1 < at && p.setNumbers(e, f.at(i), f.at(i+1), objectOrders(f.at(i))) {
+			return
 		}
-		known := c.precision != PrecisionNone
-		timed := c.timeOfDay(f.at(i + 1))
-		l.at(c)
-		p.setDated(e, c, l, known && timed, timed)
-		return
 	}
 }
 
-func (p *Parser) objectDate(word string) (clock, late, bool) {
+func objectOrders(date string) preference {
 	switch {
-	case strings.Contains(word, "."):
-		return p.ordered(word, orderDMY, orderYMD)
-	case strings.Contains(word, "-"):
-		return p.ordered(word, orderYMD)
+	case strings.Contains(date, "."):
+		return preference{orderDMY, orderYMD}
+	case strings.Contains(date, "-"):
+		return preference{orderYMD}
 	}
-	return p.ordered(word)
+	return preference{} // the job's, which is what its user likes
 }

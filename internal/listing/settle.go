@@ -10,14 +10,14 @@ import (
 type late struct {
 	kind      lateKind
 	precision Precision
-	prefer    [3]orderSet // the orders taken if no line shows another, the best first
-	yearFirst bool        // a and c have changed places: a year has four digits
-	a, b      uint8       // the first two numbers; the day
-	word      uint8       // the month's place in Parser.unsure
-	digits    uint8       // of c
-	sep       uint8       // the date's, in separators
-	c         uint16      // the third number; the year
-	sec       uint32      // of the day
+	prefer    preference
+	yearFirst bool   // a and c have changed places: a year has four digits
+	a, b      uint8  // the first two numbers; the day
+	word      uint8  // the month's place in Parser.unsure
+	digits    uint8  // of c
+	sep       uint8  // the date's, in separators
+	c         uint16 // the third number; the year
+	sec       uint32 // of the day
 }
 
 type lateKind uint8

@@ -23,7 +23,7 @@ func (p *Parser) vxworks(line string) (Entry, string) {
 		d.setYear(year)
 		d.unknown = !d.timeOfDay(f.at(4)) || !d.setDay(f.at(2))
 		e.Name = strings.TrimPrefix(f.after(4), " ")
-	} else if d, ok = d.textual(&f, 1); ok && d.last == 2 {
+	} else if d, ok = textualDate(&f, 1); ok && d.last == 2 {
 		e.Name = strings.Trim(f.after(2), " \t")
 		if name, ok := strings.CutSuffix(e.Name, "<DIR>"); ok {
 			e.Name, e.Type = strings.TrimRight(name, " \t"), TypeDir
@@ -60,14 +60,9 @@ func (p *Parser) os2(line string) (Entry, string) {
 	if at > 3 || at+2 >= f.n || !timelike(f.at(at+1)) {
 		return Entry{}, notMine
 	}
-	c, l, ok := p.dosDate(f.at(at))
-	if !ok {
+	if !p.setNumbers(&e, f.at(at), f.at(at+1), dosOrders(f.at(at))) {
 		return Entry{}, notMine
 	}
-	known := c.precision != PrecisionNone
-	timed := c.timeOfDay(f.at(at + 1))
-	l.at(c)
-	p.setDated(&e, c, l, known && timed, timed)
 	e.Name = strings.TrimLeft(f.after(at+1), " ")
 	return e, ""
 }
@@ -89,11 +84,10 @@ func (p *Parser) os9(line string) (Entry, string) {
 	if attributes[0] == 'd' {
 		e.Type = TypeDir
 	}
-	var orders orderSet = orderYMD
 	part, _ := threeNumbers(f.at(1))
-	if l, ok := newLate(part, []orderSet{orderYMD}); ok && len(f.at(2)) == 4 && isNumber(f.at(2)) {
-		c, ok := l.ordered(orders, p.now.Year())
-		if ok && c.valid() && c.timeOfDay(f.at(2)[:2]+":"+f.at(2)[2:]) {
+	if l, ok := newLate(part, preference{orderYMD}); ok && len(f.at(2)) == 4 && isNumber(f.at(2)) {
+		c, ok := l.ordered(orderYMD, p.now.Year())
+		if ok && c.timeOfDay(f.at(2)[:2]+":"+f.at(2)[2:]) {
 			p.setTime(&e, c)
 		}
 	}
@@ -115,11 +109,7 @@ func (p *Parser) vm(line string) (Entry, string) {
 	if format == "DIR" {
 		e.Name, e.Type = f.at(0), TypeDir
 	}
-	c, l, ok := p.ordered(f.at(6), orderYMD, orderMDY)
-	known := ok && c.precision != PrecisionNone
-	timed := c.timeOfDay(f.at(7))
-	l.at(c)
-	p.setDated(&e, c, l, known && timed, timed)
+	p.setNumbers(&e, f.at(6), f.at(7), preference{orderYMD, orderMDY})
 	return e, ""
 }
 
@@ -134,34 +124,6 @@ func (p *Parser) nortel(line string) (Entry, string) {
 	}
 	e := Entry{Name: f.at(0), Type: TypeFile}
 	e.Size, _ = parseSize(f.at(1))
-	c, l, ok := p.ordered(f.at(2), orderMDY, orderDMY)
-	known := ok && c.precision != PrecisionNone
-	timed := c.timeOfDay(f.at(4))
-	l.at(c)
-	p.setDated(&e, c, l, known && timed, timed)
+	p.setNumbers(&e, f.at(2), f.at(4), preference{orderMDY, orderDMY})
 	return e, ""
-}
-
-// table recognises the headings of these tables.
-func (p *Parser) table(line string) bool {
-	if p.format != FormatAuto && p.format != FormatVxWorks && p.format != FormatOS9 || p.entries > 0 {
-		return false
-	}
-	text := strings.Trim(line, " ")
-	if strings.Trim(text, "- ") == "" {
-		return len(text) > 8
-	}
-	var f fields
-	f.splitN(text, 8)
-	switch {
-	case f.at(0) == "size" && f.at(1) == "date" && f.at(2) == "time":
-		p.format = FormatVxWorks
-	case f.at(0) == "Owner" && f.at(1) == "Last" && f.at(2) == "modified":
-		p.format = FormatOS9
-	case f.at(0) == "Directory" && f.at(1) == "of" && timelike(f.at(3)):
-		p.format = FormatOS9
-	default:
-		return false
-	}
-	return true
 }

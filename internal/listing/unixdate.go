@@ -46,7 +46,7 @@ func (p *Parser) setUnixTime(e *Entry, d unixDate) {
 		if c, ok := p.conclude(d.clock); ok {
 			p.setTime(e, c)
 		}
-	case d.valid():
+	default:
 		p.setTime(e, d.clock)
 	}
 }
@@ -84,7 +84,7 @@ func weekday(word string) bool {
 func (p *Parser) monthFirst(f *fields, i int, anyWord bool) (d unixDate, ok bool) {
 	last, ok := p.month(&d, f, i, anyWord)
 	if !ok {
-		return d.textual(f, i)
+		return textualDate(f, i)
 	}
 	if !d.setDay(f.at(last + 1)) {
 		return d, false

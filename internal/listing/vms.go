@@ -82,34 +82,16 @@ func (p *Parser) vmsEntry(name string, f *fields, i int) (Entry, string) {
 	if strings.Contains(f.line, "privilege") || strings.Contains(f.line, "%RMS-E-PRV") {
 		return e, "" // the name is all that we may know
 	}
-	var c clock
-	dated := false
-	for ; i < f.n; i++ {
+	for dated := false; i < f.n; i++ {
 		word := f.at(i)
-		if !dated && c.vmsDate(word) {
+		if d, ok := textualDate(f, i); ok && !dated && isDigit(word[0]) {
 			dated = true
-			c.timeOfDay(f.at(i + 1))
-			continue
+			p.setUnixTime(&e, d)
+		} else {
+			e.setVMSOwner(word)
 		}
-		e.setVMSOwner(word)
-	}
-	if dated {
-		e.setTime(c, p.loc)
 	}
 	return e, ""
-}
-
-// vmsDate reads 29-JAN-1996 and 9-Mar-01.
-func (c *clock) vmsDate(word string) bool {
-	day, rest, ok := strings.Cut(word, "-")
-	month, year, ok2 := strings.Cut(rest, "-")
-	if !ok || !ok2 || len(day) > 2 {
-		return false
-	}
-	c.month, c.precision = monthOf(month), PrecisionDay
-	c.year, ok = yearOf(year)
-	c.day, ok2 = smallInt(day)
-	return ok && ok2 && c.month != 0
 }
 
 // setVMSOwner reads [GROUP,OWNER] and [OWNER].

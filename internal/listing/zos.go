@@ -92,17 +92,11 @@ func (p *Parser) member(line string) (Entry, string) {
 	case f.n == 1:
 		return e, ""
 	case f.n >= 8 && len(version) == 5 && version[2] == '.':
-		e.setMemberTime(p, &f)
+		p.setNumbers(&e, f.at(3), f.at(4), preference{orderYMD})
 		e.Owner = f.at(f.n - 1)
 		return e, ""
 	case f.n >= 4 && len(version) >= 6 && strings.Trim(version, "0123456789ABCDEF") == "":
 		return e, ""
 	}
 	return Entry{}, "neither statistics nor attributes"
-}
-
-func (e *Entry) setMemberTime(p *Parser, f *fields) {
-	if c, _, ok := p.ordered(f.at(3), orderYMD); ok && c.timeOfDay(f.at(4)) {
-		e.setTime(c, p.loc)
-	}
 }
