@@ -11,11 +11,18 @@ const (
 	crLines          // all lines have one: their ends were converted twice
 )
 
+// A lineEnds is what carriage returns at the ends of lines mean.
+type lineEnds struct {
+	mean    crEnds
+	crLines int  // lines with one so far
+	guessed bool // the last line's was taken off on its own word
+}
+
 // trim takes off what servers put around a line: a byte order mark, NUL of a
 // program in C, a second carriage return, and the end of a file of CP/M.
-func (p *Parser) trim(line string) string {
-	p.endsGuessed = false
-	if p.num == 1 {
+func (l *lineEnds) trim(line string, num, entries int) string {
+	l.guessed = false
+	if num == 1 {
 		line = strings.TrimPrefix(line, "\ufeff")
 	}
 	if line == "" {
@@ -34,19 +41,19 @@ func (p *Parser) trim(line string) string {
 		line = line[1:] // of a line that ends in LF CR
 	}
 	if line[len(line)-1] != '\r' {
-		if p.ends == crUnknown {
-			p.ends = crNames
+		if l.mean == crUnknown {
+			l.mean = crNames
 		}
 		return line
 	}
-	if p.ends == crNames || p.ends == crUnknown && strings.HasSuffix(line, " Icon\r") {
+	if l.mean == crNames || l.mean == crUnknown && strings.HasSuffix(line, " Icon\r") {
 		return line // macOS has such a file in folders with an icon of their own
 	}
-	if p.ends == crUnknown && p.entries == 0 && p.num > 1 || p.crLines > 0 {
-		p.ends = crLines
+	if l.mean == crUnknown && entries == 0 && num > 1 || l.crLines > 0 {
+		l.mean = crLines
 	}
-	p.crLines++
-	p.endsGuessed = p.ends == crUnknown
+	l.crLines++
+	l.guessed = l.mean == crUnknown
 	return line[:len(line)-1]
 }
 
@@ -132,7 +139,7 @@ func (p *Parser) heading(line string) bool {
 	if !ok {
 		return false
 	}
-	if !p.tongue.total(word) {
+	if !p.calendar.tongue.total(word) {
 		return false
 	}
 	p.format = FormatUnix

@@ -46,25 +46,6 @@ func (e *Entry) setTime(c clock, loc *time.Location) bool {
 	return true
 }
 
-// futureSlack is how far a time without a year may lie ahead of now: clocks and
-// zones differ by less than a day.
-const futureSlack = 24 * time.Hour
-
-// conclude sets the year that ls omits for recent files: the latest one in which
-// the date exists and is not in the future. For February 29 that may be up to
-// eight years back.
-func (p *Parser) conclude(c clock) (clock, bool) {
-	if c.month < 1 || c.month > 12 {
-		return c, false
-	}
-	for c.year = p.limitYear; c.year >= p.limitYear-8; c.year-- {
-		if c.valid() && (c.year < p.limitYear || !c.after(p.limit)) {
-			return c, true
-		}
-	}
-	return c, false
-}
-
 // after reports whether c is later than t is where c is.
 func (c clock) after(t clock) bool {
 	switch {
@@ -195,44 +176,4 @@ func nanoseconds(digits string) int {
 		}
 	}
 	return n
-}
-
-// zone reads +hhmm or -hhmm. Lines that have one have mostly the same.
-func (p *Parser) zone(s string) (*time.Location, bool) {
-	if len(s) != 5 || s[0] != '+' && s[0] != '-' || !isNumber(s[1:]) {
-		return nil, false
-	}
-	h, _ := smallInt(s[1:3])
-	m, _ := smallInt(s[3:5])
-	if h >= 24 || m >= 60 {
-		return nil, false
-	}
-	seconds := (h*60 + m) * 60
-	if s[0] == '-' {
-		seconds = -seconds
-	}
-	if p.zoneLoc == nil || p.zoneSeconds != seconds {
-		p.zoneSeconds, p.zoneLoc = seconds, time.FixedZone("", seconds)
-	}
-	return p.zoneLoc, true
-}
-
-// A dayCache holds the beginning of one day: files come in runs.
-type dayCache struct {
-	year, month, day int
-	unix             int64
-}
-
-// setTime sets a time in the server's zone, if there is such a time.
-func (p *Parser) setTime(e *Entry, c clock) {
-	if p.loc != time.UTC || c.year <= noDate || !c.valid() {
-		e.setTime(c, p.loc)
-		return
-	}
-	if d := &p.days; d.year != c.year || d.month != c.month || d.day != c.day {
-		d.year, d.month, d.day = c.year, c.month, c.day
-		d.unix = time.Date(c.year, time.Month(c.month), c.day, 0, 0, 0, 0, time.UTC).Unix()
-	}
-	e.ModTime = time.Unix(p.days.unix+int64((c.hour*60+c.min)*60+c.sec), int64(c.nsec)).UTC()
-	e.Precision = c.precision
 }

@@ -10,7 +10,7 @@ import "strings"
 //
 // Two-digit dates are read as month, day and year, which is what IIS sends, until
 // one comes that cannot be that.
-func (p *Parser) dos(line string) (Entry, string) {
+func dos(line string, cal *calendar) (Entry, string) {
 	var f fields
 	f.splitN(strings.TrimLeft(line, " "), 6)
 	if f.n < 3 || !isDigit(f.at(0)[0]) {
@@ -23,7 +23,7 @@ func (p *Parser) dos(line string) (Entry, string) {
 			last, clock = 2, clock+half
 		}
 	}
-	if !p.setNumbers(&e, f.at(0), clock, dosOrders(f.at(0))) {
+	if !cal.setNumbers(&e, f.at(0), clock, dosOrders(f.at(0))) {
 		return Entry{}, notMine
 	}
 	if strings.HasPrefix(f.at(1), "<") {

@@ -254,7 +254,7 @@ func compareCompact(a, b compact) int {
 
 // SettleList is Settle for the entries of a List.
 func (p *Parser) SettleList(l *List) {
-	if !p.needsSettling {
+	if !p.calendar.needsSettling {
 		return
 	}
 	for i := range l.n {
@@ -263,7 +263,7 @@ func (p *Parser) SettleList(l *List) {
 			continue
 		}
 		e := l.entry(c)
-		p.settle(&e)
+		p.calendar.settle(&e)
 		c.bits &^= 7 | isJanuary
 		c.bits |= uint8(e.Precision)
 		if e.Precision != PrecisionNone {

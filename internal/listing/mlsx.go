@@ -28,9 +28,9 @@ func ParseMLSx(line string) (Entry, error) {
 	return e, nil
 }
 
-func (p *Parser) mlsx(line string) (Entry, string) {
+func mlsx(line string, known bool) (Entry, string) {
 	e, reason := parseMLSx(line)
-	if reason == "" && p.format == FormatAuto && e.Type == TypeUnknown {
+	if reason == "" && !known && e.Type == TypeUnknown {
 		return Entry{}, notMine
 	}
 	return e, reason

@@ -7,10 +7,10 @@ import "strings"
 //	File         Code             EOF  Last Modification    Owner  RWEP
 //	EMSACSTM      101             146  18-Sep-00 09:03:37 170,175 "nunu"
 //	TACLCSTM   O  101             101  4-Mar-01  23:50:06 255,255 "oooo"
-func (p *Parser) nonStop(line string) (Entry, string) {
+func nonStop(line string, cal *calendar, known bool) (Entry, string) {
 	var f fields
 	f.split(line)
-	if p.format == FormatAuto && !(f.n >= 6 && strings.Count(line, ",") >= 1 && strings.HasSuffix(line, "\"") && strings.Count(line, "-") >= 2) {
+	if !known && !(f.n >= 6 && strings.Count(line, ",") >= 1 && strings.HasSuffix(line, "\"") && strings.Count(line, "-") >= 2) {
 		return Entry{}, notMine
 	}
 	date := 3 // behind name, code and end of file
@@ -23,7 +23,7 @@ func (p *Parser) nonStop(line string) (Entry, string) {
 		return Entry{}, "no size and date"
 	}
 	if d, ok := textualDate(&f, date); ok {
-		p.setUnixTime(&e, d)
+		cal.setUnixTime(&e, d)
 	}
 	group, owner, ok := strings.Cut(f.at(date+2), ",")
 	if ok && owner == "" {

@@ -23,20 +23,20 @@ type preference [3]orderSet
 // is possible decides, else the date is unknown: ok with a zero clock. A line to
 // come may still show it: the late says how to read the date then. Numbers that
 // are no date in any order are ok, too, and unknown.
-func (p *Parser) ordered(text string, prefer preference) (c clock, l late, ok bool) {
-	if m := &p.sameDate; text == m.text && m.orders == p.orders {
+func (cal *calendar) ordered(text string, prefer preference) (c clock, l late, ok bool) {
+	if m := &cal.lastDate; text == m.text && m.orders == cal.orders {
 		return m.clock, m.late, true
 	}
-	if c, l, ok = p.orderedNew(text, prefer); ok {
-		p.sameDate = sameDate{text, p.orders, c, l}
+	if c, l, ok = cal.orderedNew(text, prefer); ok {
+		cal.lastDate = sameDate{text, cal.orders, c, l}
 	}
 	return c, l, ok
 }
 
 // setNumbers sets a time of a date of three numbers and a time of day. It returns
 // false if the date is not in this form.
-func (p *Parser) setNumbers(e *Entry, date, clock string, prefer preference) bool {
-	c, l, ok := p.ordered(date, prefer)
+func (cal *calendar) setNumbers(e *Entry, date, clock string, prefer preference) bool {
+	c, l, ok := cal.ordered(date, prefer)
 	known := c.precision != PrecisionNone
 	if !ok || !c.timeOfDay(clock) {
 		return ok
@@ -44,10 +44,10 @@ func (p *Parser) setNumbers(e *Entry, date, clock string, prefer preference) boo
 	if l.kind != lateNot {
 		l.at(c)
 		e.late = l
-		p.needsSettling = true
+		cal.needsSettling = true
 	}
 	if known {
-		p.setTime(e, c)
+		cal.setTime(e, c)
 	}
 	return true
 }
@@ -60,7 +60,7 @@ type sameDate struct {
 	late   late
 }
 
-func (p *Parser) orderedNew(text string, prefer preference) (c clock, l late, ok bool) {
+func (cal *calendar) orderedNew(text string, prefer preference) (c clock, l late, ok bool) {
 	part, ok := threeNumbers(text)
 	if !ok {
 		return clock{}, late{}, false
@@ -70,8 +70,8 @@ func (p *Parser) orderedNew(text string, prefer preference) (c clock, l late, ok
 		return clock{}, late{}, false
 	}
 	l.sep = separator(text)
-	orders := &p.orders[l.sep]
-	possible := l.possible(*orders, p.now.Year())
+	orders := &cal.orders[l.sep]
+	possible := l.possible(*orders, cal.year)
 	if !l.yearFirst { // which says nothing of dates that have a short year
 		orders.narrow(l.possible(allOrders, 0))
 	}
@@ -81,10 +81,10 @@ func (p *Parser) orderedNew(text string, prefer preference) (c clock, l late, ok
 		return clock{}, late{}, true
 	case same:
 		return c, late{}, true
-	case p.certain:
+	case cal.certain:
 		return clock{}, l, true
 	}
-	c, _ = l.ordered(possible, p.now.Year())
+	c, _ = l.ordered(possible, cal.year)
 	return c, l, true
 }
 

@@ -2,7 +2,12 @@ package listing
 
 import "strings"
 
-// os400 parses a line of OS/400 (IBM i) in its own format:
+// An os400Form has what a line of OS/400 needs of those before.
+type os400Form struct {
+	file string // the *FILE whose members may follow
+}
+
+// line parses a line of OS/400 (IBM i) in its own format:
 //
 //	PEP              4019 18.03.04 18:58:16 *STMF      report.zip
 //	CFT             45056 04/12/14 14:19:31 *FILE      A.FILE
@@ -12,7 +17,7 @@ import "strings"
 // which it is, the time is unknown. A *FILE whose name ends in ".FILE" is a
 // directory of members, and the members listed behind it are its entries, not
 // those of this directory.
-func (p *Parser) os400(line string) (Entry, string) {
+func (o *os400Form) line(line string, cal *calendar) (Entry, string) {
 	var f fields
 	f.split(line)
 	at := 0
@@ -30,16 +35,16 @@ func (p *Parser) os400(line string) (Entry, string) {
 		e.Owner = f.at(0)
 	}
 	e.Type = objectTypes[f.at(at)]
-	p.setObject(&e, &f, at)
+	e.setObject(&f, at, cal)
 	switch f.at(at) {
 	case "*FILE":
-		p.file = e.Name
+		o.file = e.Name
 		if strings.HasSuffix(e.Name, ".FILE") {
 			e.Type = TypeDir
 		}
 	case "*MEM":
 		if file, member, ok := strings.Cut(e.Name, "/"); ok && file != "" {
-			if file == p.file {
+			if file == o.file {
 				return Entry{}, noEntry
 			}
 			e.Name = member // of the file that was asked for
@@ -79,12 +84,12 @@ func paddedName(f *fields, at int) string {
 
 // setObject reads size, date and time from the columns before that with index at,
 // as far as they are there. Only a stream file's size is what a transfer brings.
-func (p *Parser) setObject(e *Entry, f *fields, at int) {
+func (e *Entry) setObject(f *fields, at int, cal *calendar) {
 	for i := 1; i < at; i++ {
 		if size, ok := parseSize(f.at(i)); ok && (f.at(at) == "*STMF" || f.at(at) == "*DSTMF") {
 			e.Size = size
 		}
-		if i+1 < at && p.setNumbers(e, f.at(i), f.at(i+1), objectOrders(f.at(i))) {
+		if i+1 < at && cal.setNumbers(e, f.at(i), f.at(i+1), objectOrders(f.at(i))) {
 			return
 		}
 	}

@@ -65,90 +65,25 @@ type Options struct {
 
 // A Parser parses one listing, line by line. It keeps no more than one line.
 type Parser struct {
-	format  Format
-	fixed   bool // the format was given
-	loc     *time.Location
-	now     time.Time
-	dir     string // with a slash at its end, and none in front
-	hasDir  bool
-	certain bool
-	num     int
+	format   Format
+	fixed    bool // the format was given
+	dir      directory
+	calendar calendar
+	ends     lineEnds
 
-	netware bool   // the permissions are NetWare's
-	pending string // VMS: a name whose other columns come on the next line
-	file    string // OS/400: the *FILE whose members may follow
-	orders  [len(separators)]orderSet
+	unix  unixForm
+	vms   vmsForm
+	os400 os400Form
 
-	limitYear int   // from which conclude counts back
-	limit     clock // the latest time of that year that is not in the future
-	days      dayCache
-	sameDate  sameDate
-
-	zoneSeconds int
-	zoneLoc     *time.Location
-
-	tongue        tongue
-	unsure        []string // month words that wait for Settle
-	needsSettling bool
-
-	pads    [padCR]padState
-	guessed int // names that were taken for padded
-
-	endsGuessed bool   // the line's second carriage return was taken off on its own word
-	blankBefore bool   // the line before was blank
-	foreign     bool   // what follows is of another directory
-	ends        crEnds // what carriage returns at the ends of lines mean
-	crLines     int    // lines with one so far
-	entries     int    // read so far
-}
-
-// A padState says whether a column is filled up with blanks.
-type padState uint8
-
-const (
-	padUnknown padState = iota
-	padYes
-	padNo
-)
-
-// enoughPadded is the number of names that begin with a blank one after the other
-// from which on it is the column's.
-const enoughPadded = 4
-
-// setPad sets whether a column is filled up, unless that is known.
-func (p *Parser) setPad(column padding, pads bool) {
-	switch {
-	case p.pads[column] != padUnknown:
-	case pads:
-		p.pads[column] = padYes
-	default:
-		p.pads[column] = padNo
-	}
+	num         int  // the line's
+	entries     int  // read so far
+	blankBefore bool // the line before was blank
+	foreign     bool // what follows is of another directory
 }
 
 // NewParser returns a Parser for one listing.
 func NewParser(o Options) *Parser {
-	p := &Parser{format: o.Format, fixed: o.Format != FormatAuto, loc: o.Location, now: o.Now, certain: o.Certain}
-	for i := range p.orders {
-		p.orders[i] = allOrders
-	}
-	if p.loc == nil {
-		p.loc = time.UTC
-	}
-	if p.now.IsZero() {
-		p.now = time.Now()
-	}
-	p.now = p.now.In(p.loc)
-	if o.Dir != "" {
-		p.hasDir = true
-		if dir := strings.Trim(path.Clean(o.Dir), "/"); dir != "." && dir != "" {
-			p.dir = dir + "/"
-		}
-	}
-	limit := p.now.Add(futureSlack)
-	p.limitYear = limit.Year()
-	p.limit = clock{month: int(limit.Month()), day: limit.Day(), hour: limit.Hour(), min: limit.Minute(), sec: limit.Second()}
-	return p
+	return &Parser{format: o.Format, fixed: o.Format != FormatAuto, dir: newDirectory(o.Dir), calendar: newCalendar(o)}
 }
 
 // Format returns the format of the listing, FormatAuto while it is unknown.
@@ -163,7 +98,7 @@ func (p *Parser) Format() Format { return p.format }
 // Settle, and names only by All.
 func (p *Parser) Line(line string) (e Entry, ok bool, err error) {
 	p.num++
-	text := p.trim(line)
+	text := p.ends.trim(line, p.num, p.entries)
 	e, reason := p.parse(text)
 	if reason == "" {
 		reason = p.finish(&e, text)
@@ -176,7 +111,7 @@ func (p *Parser) Line(line string) (e Entry, ok bool, err error) {
 		return Entry{}, false, newLineError(line, p.num, reason)
 	}
 	p.entries++
-	if p.endsGuessed {
+	if p.ends.guessed {
 		e.doubt = padCR
 	}
 	return e, true, nil
@@ -185,12 +120,12 @@ func (p *Parser) Line(line string) (e Entry, ok bool, err error) {
 // End reports whether the listing may end here: on VMS, an entry that wraps may
 // have lost its second line.
 func (p *Parser) End() error {
-	if p.pending == "" {
+	name := p.vms.pending
+	if name == "" {
 		return nil
 	}
-	err := newLineError(p.pending, p.num, "listing ends inside an entry")
-	p.pending = ""
-	return err
+	p.vms.pending = ""
+	return newLineError(name, p.num, "listing ends inside an entry")
 }
 
 // What a form says of a line without an entry, besides what is wrong with it.
@@ -207,35 +142,36 @@ var guesses = [...]Format{FormatUnix, FormatMLSx, FormatDOS, FormatEPLF, FormatO
 // parseAs reads a line in one form. It returns an entry, or the reason why there
 // is none.
 func (p *Parser) parseAs(format Format, line string) (Entry, string) {
+	known, cal := p.format == format, &p.calendar
 	switch format {
 	case FormatUnix:
-		return p.unix(line)
+		return p.unix.line(line, cal)
 	case FormatMLSx:
-		return p.mlsx(line)
+		return mlsx(line, known)
 	case FormatDOS:
-		return p.dos(line)
+		return dos(line, cal)
 	case FormatEPLF:
 		return eplf(line)
 	case FormatOS400:
-		return p.os400(line)
+		return p.os400.line(line, cal)
 	case FormatVMS:
-		return p.vms(line)
+		return p.vms.line(line, cal, known)
 	case FormatDatasets:
-		return p.dataset(line)
+		return dataset(line, known)
 	case FormatMembers:
-		return p.member(line)
+		return member(line, cal, known)
 	case FormatVxWorks:
-		return p.vxworks(line)
+		return vxworks(line, cal)
 	case FormatOS2:
-		return p.os2(line)
+		return os2(line, cal)
 	case FormatOS9:
-		return p.os9(line)
+		return os9(line, cal)
 	case FormatVM:
-		return p.vm(line)
+		return vm(line, cal)
 	case FormatNortel:
-		return p.nortel(line)
+		return nortel(line, cal)
 	case FormatNonStop:
-		return p.nonStop(line)
+		return nonStop(line, cal, known)
 	}
 	return Entry{}, "a JES job, not a file" // of SITE FILETYPE=JES on z/OS
 }
@@ -248,10 +184,10 @@ func (p *Parser) parse(line string) (Entry, string) {
 	afterBlank := p.blankBefore
 	p.blankBefore = false
 	if p.format == FormatUnix && !p.foreign && (line[0] == '-' || line[0] == 'd') {
-		return p.unix(line)
+		return p.unix.line(line, &p.calendar)
 	}
 	if p.format == FormatDOS && isDigit(line[0]) {
-		if e, reason := p.dos(line); reason == "" {
+		if e, reason := dos(line, &p.calendar); reason == "" {
 			return e, ""
 		}
 	}
@@ -303,7 +239,7 @@ func (p *Parser) finish(e *Entry, line string) (reason string) {
 		e.Name = strings.TrimSuffix(e.Name, "/")
 	}
 	if strings.IndexByte(e.Name, '/') >= 0 {
-		e.Name = p.base(e.Name)
+		e.Name = p.dir.base(e.Name, p.unix.netware || p.format != FormatUnix)
 	}
 	if e.Name == "." || e.Name == ".." {
 		return noEntry
@@ -314,16 +250,31 @@ func (p *Parser) finish(e *Entry, line string) (reason string) {
 	return nameFault(e.Name)
 }
 
+// A directory is the one that was asked for.
+type directory struct {
+	path  string // with a slash at its end, and none in front; "" for the root
+	known bool
+}
+
+func newDirectory(name string) directory {
+	dir := directory{known: name != ""}
+	if name = strings.Trim(path.Clean(name), "/"); name != "." && name != "" {
+		dir.path = name + "/"
+	}
+	return dir
+}
+
 // base returns the last element of a path that stands in the place of a name, if
-// it is of the directory that was asked for. Another may be of a directory below,
-// or of one that nobody asked for.
-func (p *Parser) base(name string) string {
+// it is of this directory. Another may be of a directory below, or of one that
+// nobody asked for. Where the directory is not known, absolute says whether the
+// system lists absolute paths.
+func (d directory) base(name string, absolute bool) string {
 	at := strings.LastIndexByte(name, '/') + 1
 	dir := name[:at]
 	switch {
 	case dir == "./":
-	case p.hasDir && (dir == p.dir || dir == "./"+p.dir || name[0] == '/' && strings.HasSuffix(dir, "/"+p.dir)):
-	case !p.hasDir && name[0] == '/' && (p.netware || p.format != FormatUnix):
+	case d.known && (dir == d.path || dir == "./"+d.path || name[0] == '/' && strings.HasSuffix(dir, "/"+d.path)):
+	case !d.known && name[0] == '/' && absolute:
 	default:
 		return name
 	}

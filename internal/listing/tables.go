@@ -8,7 +8,7 @@ import "strings"
 //	    2048    Feb-28-1998  05:23:30   logs              <DIR>
 //	206876  Apr 04, 2000 21:06 file
 //	0  Dec 12, 2002 02:13 directory/
-func (p *Parser) vxworks(line string) (Entry, string) {
+func vxworks(line string, cal *calendar) (Entry, string) {
 	var f fields
 	f.splitN(line, 6)
 	e := Entry{Type: TypeFile}
@@ -34,7 +34,7 @@ func (p *Parser) vxworks(line string) (Entry, string) {
 	if len(e.Name) > 1 && strings.HasSuffix(e.Name, "/") {
 		e.Type = TypeDir
 	}
-	p.setUnixTime(&e, d)
+	cal.setUnixTime(&e, d)
 	return e, ""
 }
 
@@ -43,7 +43,7 @@ func (p *Parser) vxworks(line string) (Entry, string) {
 //	     0           DIR   05-12-97   16:44  LANGUAGE
 //	587823    RSA    DIR   01-08-97   13:58  OS2KRNL
 //	 33280      A          02-09-97   13:49  OS2LDR
-func (p *Parser) os2(line string) (Entry, string) {
+func os2(line string, cal *calendar) (Entry, string) {
 	var f fields
 	f.splitN(line, 6)
 	e := Entry{Type: TypeFile}
@@ -60,7 +60,7 @@ func (p *Parser) os2(line string) (Entry, string) {
 	if at > 3 || at+2 >= f.n || !timelike(f.at(at+1)) {
 		return Entry{}, notMine
 	}
-	if !p.setNumbers(&e, f.at(at), f.at(at+1), dosOrders(f.at(at))) {
+	if !cal.setNumbers(&e, f.at(at), f.at(at+1), dosOrders(f.at(at))) {
 		return Entry{}, notMine
 	}
 	e.Name = strings.TrimLeft(f.after(at+1), " ")
@@ -71,7 +71,7 @@ func (p *Parser) os2(line string) (Entry, string) {
 // directory, and the size is the last column before the name:
 //
 //	0.0    97/08/01 1020   d-ewrewr      30      1024 CMDS
-func (p *Parser) os9(line string) (Entry, string) {
+func os9(line string, cal *calendar) (Entry, string) {
 	var f fields
 	f.splitN(line, 7)
 	group, owner, ok := strings.Cut(f.at(0), ".")
@@ -86,9 +86,9 @@ func (p *Parser) os9(line string) (Entry, string) {
 	}
 	part, _ := threeNumbers(f.at(1))
 	if l, ok := newLate(part, preference{orderYMD}); ok && len(f.at(2)) == 4 && isNumber(f.at(2)) {
-		c, ok := l.ordered(orderYMD, p.now.Year())
+		c, ok := l.ordered(orderYMD, cal.year)
 		if ok && c.timeOfDay(f.at(2)[:2]+":"+f.at(2)[2:]) {
-			p.setTime(&e, c)
+			cal.setTime(&e, c)
 		}
 	}
 	e.Name = strings.TrimPrefix(f.after(5), " ")
@@ -98,7 +98,7 @@ func (p *Parser) os9(line string) (Entry, string) {
 // vm parses a line of z/VM, which has names of two words. The size is in records:
 //
 //	PROFILE  EXEC     V        65      107        2 2005-10-04 15:28:42 060191
-func (p *Parser) vm(line string) (Entry, string) {
+func vm(line string, cal *calendar) (Entry, string) {
 	var f fields
 	f.splitN(line, 9)
 	format := f.at(2)
@@ -109,14 +109,14 @@ func (p *Parser) vm(line string) (Entry, string) {
 	if format == "DIR" {
 		e.Name, e.Type = f.at(0), TypeDir
 	}
-	p.setNumbers(&e, f.at(6), f.at(7), preference{orderYMD, orderMDY})
+	cal.setNumbers(&e, f.at(6), f.at(7), preference{orderYMD, orderMDY})
 	return e, ""
 }
 
 // nortel parses a line of the routers' wfFtp:
 //
 //	config       1014196  06/03/04  Thur.   10:20:03
-func (p *Parser) nortel(line string) (Entry, string) {
+func nortel(line string, cal *calendar) (Entry, string) {
 	var f fields
 	f.splitN(line, 6)
 	if f.n != 5 || !isNumber(f.at(1)) || !timelike(f.at(4)) || len(f.at(3)) > 6 || strings.Count(f.at(2), "/") != 2 {
@@ -124,6 +124,6 @@ func (p *Parser) nortel(line string) (Entry, string) {
 	}
 	e := Entry{Name: f.at(0), Type: TypeFile}
 	e.Size, _ = parseSize(f.at(1))
-	p.setNumbers(&e, f.at(2), f.at(4), preference{orderMDY, orderDMY})
+	cal.setNumbers(&e, f.at(2), f.at(4), preference{orderMDY, orderDMY})
 	return e, ""
 }

@@ -5,7 +5,12 @@ import (
 	"strings"
 )
 
-// vms parses a line of a VMS directory:
+// A vmsForm has what a line of VMS needs of the one before.
+type vmsForm struct {
+	pending string // a name whose other columns come on the next line
+}
+
+// line parses a line of a VMS directory:
 //
 //	CII-MANUAL.TEX;1  213/216  29-JAN-1996 03:33:12  [ANONYMOU,ANONYMOUS]   (RWED,RWED,,)
 //
@@ -13,34 +18,34 @@ import (
 // keep their version, for several versions of one file are several entries;
 // directories lose ".DIR;1", without which they are entered. Sizes are in blocks
 // and hence unknown.
-func (p *Parser) vms(line string) (Entry, string) {
+func (v *vmsForm) line(line string, cal *calendar, known bool) (Entry, string) {
 	var f fields
 	f.split(line)
 	indented := line[0] == ' ' || line[0] == '\t'
-	if p.pending != "" {
-		name := p.pending
-		p.pending = ""
+	if v.pending != "" {
+		name := v.pending
+		v.pending = ""
 		if !indented && strings.Contains(f.at(0), ";") {
 			return Entry{}, "columns are missing of " + strconv.Quote(name[:min(len(name), maxQuoted)]) + " before"
 		}
-		e, reason := p.vmsEntry(name, &f, 0)
+		e, reason := vmsEntry(name, &f, 0, cal)
 		e.Raw = name + "\n" + line
 		return e, reason
 	}
 	if indented {
-		if p.format == FormatVMS && ownerOnly(&f) {
+		if known && ownerOnly(&f) {
 			return Entry{}, noEntry // the end of the entry before, whose owner is long
 		}
 		return Entry{}, notMine
 	}
-	if _, version, ok := strings.Cut(f.at(0), ";"); !ok || !isNumber(version) || p.format == FormatAuto && f.n > 1 && !vmsColumns(&f) {
+	if _, version, ok := strings.Cut(f.at(0), ";"); !ok || !isNumber(version) || !known && f.n > 1 && !vmsColumns(&f) {
 		return Entry{}, notMine
 	}
 	if f.n == 1 {
-		p.pending = f.at(0)
+		v.pending = f.at(0)
 		return Entry{}, noEntry
 	}
-	e, reason := p.vmsEntry(f.at(0), &f, 1)
+	e, reason := vmsEntry(f.at(0), &f, 1, cal)
 	return e, reason
 }
 
@@ -69,7 +74,7 @@ func ownerOnly(f *fields) bool {
 }
 
 // vmsEntry reads the columns from the word with index i on.
-func (p *Parser) vmsEntry(name string, f *fields, i int) (Entry, string) {
+func vmsEntry(name string, f *fields, i int, cal *calendar) (Entry, string) {
 	e := Entry{Name: name, Type: TypeFile, Size: -1}
 	if at := strings.LastIndexByte(name, ']'); at > 0 && at+1 < len(name) && name[at+1] != ';' {
 		name = name[at+1:] // DISK$USER:[DIR]FILE.TXT;1
@@ -86,7 +91,7 @@ func (p *Parser) vmsEntry(name string, f *fields, i int) (Entry, string) {
 		word := f.at(i)
 		if d, ok := textualDate(f, i); ok && !dated && isDigit(word[0]) {
 			dated = true
-			p.setUnixTime(&e, d)
+			cal.setUnixTime(&e, d)
 		} else {
 			e.setVMSOwner(word)
 		}

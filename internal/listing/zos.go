@@ -10,10 +10,10 @@ import "strings"
 //
 // A partitioned data set is a directory. The date is that of the last reference,
 // not of a change, so the time is unknown, and so is the size, in tracks.
-func (p *Parser) dataset(line string) (Entry, string) {
+func dataset(line string, known bool) (Entry, string) {
 	var f fields
 	f.split(line)
-	if f.n < 2 || p.format == FormatAuto && !fullDataset(&f) {
+	if f.n < 2 || !known && !fullDataset(&f) {
 		return Entry{}, notMine
 	}
 	e := Entry{Name: f.at(f.n - 1), Type: TypeFile, Size: -1}
@@ -77,12 +77,12 @@ func validMember(name string) bool {
 //	TBTOOL
 //
 // Sizes are in records and hence unknown.
-func (p *Parser) member(line string) (Entry, string) {
+func member(line string, cal *calendar, known bool) (Entry, string) {
 	var f fields
 	f.split(line)
 	e := Entry{Name: f.at(0), Type: TypeFile, Size: -1}
 	version := f.at(1)
-	if p.format == FormatAuto && !(f.n >= 9 && len(version) == 5 && version[2] == '.' && strings.Count(f.at(2), "/") == 2 && strings.Count(f.at(3), "/") == 2 && timelike(f.at(4))) {
+	if !known && !(f.n >= 9 && len(version) == 5 && version[2] == '.' && strings.Count(f.at(2), "/") == 2 && strings.Count(f.at(3), "/") == 2 && timelike(f.at(4))) {
 		return Entry{}, notMine // without a heading most lines would do
 	}
 	if !validMember(e.Name) {
@@ -92,7 +92,7 @@ func (p *Parser) member(line string) (Entry, string) {
 	case f.n == 1:
 		return e, ""
 	case f.n >= 8 && len(version) == 5 && version[2] == '.':
-		p.setNumbers(&e, f.at(3), f.at(4), preference{orderYMD})
+		cal.setNumbers(&e, f.at(3), f.at(4), preference{orderYMD})
 		e.Owner = f.at(f.n - 1)
 		return e, ""
 	case f.n >= 4 && len(version) >= 6 && strings.Trim(version, "0123456789ABCDEF") == "":
