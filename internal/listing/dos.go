@@ -10,29 +10,26 @@ import "strings"
 //
 // Two-digit dates are read as month, day and year, which is what IIS sends, until
 // one comes that cannot be that.
-func dos(line string, cal *calendar) (Entry, string) {
+func dos(e *Entry, line string, cal *calendar) (reason string) {
 	var f fields
 	f.splitN(strings.TrimLeft(line, " "), 6)
 	if f.n < 3 || !isDigit(f.at(0)[0]) {
-		return Entry{}, notMine
+		return notMine
 	}
-	e := Entry{Size: -1}
+	*e = Entry{Size: -1}
 	last, clock := 1, f.at(1)
 	if half := f.at(2); len(half) == 2 {
 		if _, ok := halfOfDay(half); ok {
 			last, clock = 2, clock+half
 		}
 	}
-	if !cal.setNumbers(&e, f.at(0), clock, dosOrders(f.at(0))) {
-		return Entry{}, notMine
+	if !cal.setNumbers(e, f.at(0), clock, dosOrders(f.at(0))) {
+		return notMine
 	}
 	if strings.HasPrefix(f.at(1), "<") {
 		last = 0 // no time at all
 	}
-	if reason := e.dosTail(&f, last+1); reason != "" {
-		return Entry{}, reason
-	}
-	return e, ""
+	return e.dosTail(&f, last+1)
 }
 
 // dosOrders returns the orders that a date of numbers has on DOS, the best first.

@@ -11,18 +11,18 @@ import (
 //	+i8388621.48594,m825718503,r,s280,<TAB>djb.html
 //
 // Times are absolute. What can be neither read nor entered is TypeOther.
-func eplf(line string) (Entry, string) {
+func eplf(e *Entry, line string) (reason string) {
 	facts, name, ok := strings.Cut(line, "\t")
 	if !ok || !strings.HasPrefix(facts, "+") {
-		return Entry{}, notMine
+		return notMine
 	}
-	e := Entry{Name: name, Type: TypeOther, Size: -1}
+	*e = Entry{Name: name, Type: TypeOther, Size: -1}
 	for fact := range strings.SplitSeq(facts[1:], ",") {
 		if fact != "" {
 			e.setEPLF(fact[0], fact[1:])
 		}
 	}
-	return e, ""
+	return ""
 }
 
 func (e *Entry) setEPLF(kind byte, value string) {

@@ -15,7 +15,8 @@ import (
 // Exactly one space separates the facts from the name: a second one is the
 // name's own.
 func ParseMLSx(line string) (Entry, error) {
-	e, reason := parseMLSx(line)
+	var e Entry
+	reason := parseMLSx(&e, line)
 	if reason == "" {
 		e.Raw = line
 		if e.Name == "" || strings.ContainsAny(e.Name, "\x00\r\n") {
@@ -28,35 +29,35 @@ func ParseMLSx(line string) (Entry, error) {
 	return e, nil
 }
 
-func mlsx(line string, known bool) (Entry, string) {
-	e, reason := parseMLSx(line)
+func mlsx(e *Entry, line string, known bool) (reason string) {
+	reason = parseMLSx(e, line)
 	if reason == "" && !known && e.Type == TypeUnknown {
-		return Entry{}, notMine
+		return notMine
 	}
-	return e, reason
+	return reason
 }
 
-func parseMLSx(line string) (Entry, string) {
+func parseMLSx(e *Entry, line string) (reason string) {
 	facts, name, ok := cutFacts(trimFacts(line))
 	if !ok && strings.HasSuffix(line, ";") && knownFact(line) {
-		return Entry{}, "no name"
+		return "no name"
 	}
 	if !ok {
-		return Entry{}, notMine
+		return notMine
 	}
-	e := Entry{Name: name, Size: -1}
+	*e = Entry{Name: name, Size: -1}
 	for facts != "" {
 		var fact string
 		fact, facts, _ = strings.Cut(facts, ";")
 		key, value, ok := strings.Cut(fact, "=")
 		if ok && key == "" {
-			return Entry{}, "malformed fact"
+			return "malformed fact"
 		}
 		if value != "" {
 			e.setFact(key, value)
 		}
 	}
-	return e, ""
+	return ""
 }
 
 // trimFacts takes off the blank before the facts of MLST, and those with which a

@@ -17,7 +17,7 @@ type os400Form struct {
 // which it is, the time is unknown. A *FILE whose name ends in ".FILE" is a
 // directory of members, and the members listed behind it are its entries, not
 // those of this directory.
-func (o *os400Form) line(line string, cal *calendar) (Entry, string) {
+func (o *os400Form) line(e *Entry, line string, cal *calendar) (reason string) {
 	var f fields
 	f.split(line)
 	at := 0
@@ -25,11 +25,11 @@ func (o *os400Form) line(line string, cal *calendar) (Entry, string) {
 		at++
 	}
 	if at >= f.n || at > 6 {
-		return Entry{}, notMine
+		return notMine
 	}
-	e := Entry{Name: paddedName(&f, at), Size: -1}
+	*e = Entry{Name: paddedName(&f, at), Size: -1}
 	if e.Name == "" {
-		return Entry{}, "no name"
+		return "no name"
 	}
 	if at > 0 {
 		e.Owner = f.at(0)
@@ -45,12 +45,12 @@ func (o *os400Form) line(line string, cal *calendar) (Entry, string) {
 	case "*MEM":
 		if file, member, ok := strings.Cut(e.Name, "/"); ok && file != "" {
 			if file == o.file {
-				return Entry{}, noEntry
+				return noEntry
 			}
 			e.Name = member // of the file that was asked for
 		}
 	}
-	return e, ""
+	return ""
 }
 
 // objectTypes are the types of object that appear in listings. Others can be

@@ -99,7 +99,7 @@ func (p *Parser) Format() Format { return p.format }
 func (p *Parser) Line(line string) (e Entry, ok bool, err error) {
 	p.num++
 	text := p.ends.trim(line, p.num, p.entries)
-	e, reason := p.parse(text)
+	reason := p.parse(&e, text)
 	if reason == "" {
 		reason = p.finish(&e, text)
 	}
@@ -141,89 +141,88 @@ var guesses = [...]Format{FormatUnix, FormatMLSx, FormatDOS, FormatEPLF, FormatO
 
 // parseAs reads a line in one form. It returns an entry, or the reason why there
 // is none.
-func (p *Parser) parseAs(format Format, line string) (Entry, string) {
+func (p *Parser) parseAs(e *Entry, format Format, line string) (reason string) {
 	known, cal := p.format == format, &p.calendar
 	switch format {
 	case FormatUnix:
-		return p.unix.line(line, cal)
+		return p.unix.line(e, line, cal)
 	case FormatMLSx:
-		return mlsx(line, known)
+		return mlsx(e, line, known)
 	case FormatDOS:
-		return dos(line, cal)
+		return dos(e, line, cal)
 	case FormatEPLF:
-		return eplf(line)
+		return eplf(e, line)
 	case FormatOS400:
-		return p.os400.line(line, cal)
+		return p.os400.line(e, line, cal)
 	case FormatVMS:
-		return p.vms.line(line, cal, known)
+		return p.vms.line(e, line, cal, known)
 	case FormatDatasets:
-		return dataset(line, known)
+		return dataset(e, line, known)
 	case FormatMembers:
-		return member(line, cal, known)
+		return member(e, line, cal, known)
 	case FormatVxWorks:
-		return vxworks(line, cal)
+		return vxworks(e, line, cal)
 	case FormatOS2:
-		return os2(line, cal)
+		return os2(e, line, cal)
 	case FormatOS9:
-		return os9(line, cal)
+		return os9(e, line, cal)
 	case FormatVM:
-		return vm(line, cal)
+		return vm(e, line, cal)
 	case FormatNortel:
-		return nortel(line, cal)
+		return nortel(e, line, cal)
 	case FormatNonStop:
-		return nonStop(line, cal, known)
+		return nonStop(e, line, cal, known)
 	}
-	return Entry{}, "a JES job, not a file" // of SITE FILETYPE=JES on z/OS
+	return "a JES job, not a file" // of SITE FILETYPE=JES on z/OS
 }
 
-func (p *Parser) parse(line string) (Entry, string) {
+func (p *Parser) parse(e *Entry, line string) (reason string) {
 	if blank(line) {
 		p.blankBefore = true
-		return Entry{}, noEntry
+		return noEntry
 	}
 	afterBlank := p.blankBefore
 	p.blankBefore = false
 	if p.format == FormatUnix && !p.foreign && (line[0] == '-' || line[0] == 'd') {
-		return p.unix.line(line, &p.calendar)
+		return p.unix.line(e, line, &p.calendar)
 	}
 	if p.format == FormatDOS && isDigit(line[0]) {
-		if e, reason := dos(line, &p.calendar); reason == "" {
-			return e, ""
+		if dos(e, line, &p.calendar) == "" {
+			return ""
 		}
 	}
 	if text, ok := p.reply(line); ok {
 		line = text
 	}
 	if line == "" || p.around(line) {
-		return Entry{}, noEntry
+		return noEntry
 	}
-	e, reason := p.guess(line)
-	if reason == "" || reason == noEntry {
-		return e, reason
+	reason = p.guess(e, line)
+	if reason != "" && reason != noEntry {
+		if why := p.aside(line, afterBlank); why != "" {
+			return why
+		}
 	}
-	if why := p.aside(line, afterBlank); why != "" {
-		reason = why
-	}
-	return Entry{}, reason
+	return reason
 }
 
 // guess reads a line in the form of the listing, or in the first that it has.
-func (p *Parser) guess(line string) (Entry, string) {
+func (p *Parser) guess(e *Entry, line string) (why string) {
 	if p.format != FormatAuto {
-		return p.parseAs(p.format, line)
+		return p.parseAs(e, p.format, line)
 	}
-	why := notMine
+	why = notMine
 	for _, f := range guesses {
-		e, reason := p.parseAs(f, line)
+		reason := p.parseAs(e, f, line)
 		if reason == "" || reason == noEntry {
 			p.format = f
-			return e, reason
+			return reason
 		}
 		if why == notMine {
 			why = reason
 		}
 	}
-	return Entry{}, why
+	return why
 }
 
 func zOS(f Format) bool {

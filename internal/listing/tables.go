@@ -8,13 +8,13 @@ import "strings"
 //	    2048    Feb-28-1998  05:23:30   logs              <DIR>
 //	206876  Apr 04, 2000 21:06 file
 //	0  Dec 12, 2002 02:13 directory/
-func vxworks(line string, cal *calendar) (Entry, string) {
+func vxworks(e *Entry, line string, cal *calendar) (reason string) {
 	var f fields
 	f.splitN(line, 6)
-	e := Entry{Type: TypeFile}
+	*e = Entry{Type: TypeFile}
 	size := f.at(0)
 	if !isNumber(size) || f.n < 4 {
-		return Entry{}, notMine
+		return notMine
 	}
 	e.Size, _ = parseSize(size)
 	var d unixDate
@@ -29,13 +29,13 @@ func vxworks(line string, cal *calendar) (Entry, string) {
 			e.Name, e.Type = strings.TrimRight(name, " \t"), TypeDir
 		}
 	} else {
-		return Entry{}, notMine
+		return notMine
 	}
 	if len(e.Name) > 1 && strings.HasSuffix(e.Name, "/") {
 		e.Type = TypeDir
 	}
-	cal.setUnixTime(&e, d)
-	return e, ""
+	cal.setUnixTime(e, d)
+	return ""
 }
 
 // os2 parses a line of OS/2:
@@ -43,12 +43,12 @@ func vxworks(line string, cal *calendar) (Entry, string) {
 //	     0           DIR   05-12-97   16:44  LANGUAGE
 //	587823    RSA    DIR   01-08-97   13:58  OS2KRNL
 //	 33280      A          02-09-97   13:49  OS2LDR
-func os2(line string, cal *calendar) (Entry, string) {
+func os2(e *Entry, line string, cal *calendar) (reason string) {
 	var f fields
 	f.splitN(line, 6)
-	e := Entry{Type: TypeFile}
+	*e = Entry{Type: TypeFile}
 	if !isNumber(f.at(0)) {
-		return Entry{}, notMine
+		return notMine
 	}
 	e.Size, _ = parseSize(f.at(0))
 	at := 1
@@ -58,28 +58,28 @@ func os2(line string, cal *calendar) (Entry, string) {
 		}
 	}
 	if at > 3 || at+2 >= f.n || !timelike(f.at(at+1)) {
-		return Entry{}, notMine
+		return notMine
 	}
-	if !cal.setNumbers(&e, f.at(at), f.at(at+1), dosOrders(f.at(at))) {
-		return Entry{}, notMine
+	if !cal.setNumbers(e, f.at(at), f.at(at+1), dosOrders(f.at(at))) {
+		return notMine
 	}
 	e.Name = strings.TrimLeft(f.after(at+1), " ")
-	return e, ""
+	return ""
 }
 
 // os9 parses a line of Microware OS-9. The attributes begin with d for a
 // directory, and the size is the last column before the name:
 //
 //	0.0    97/08/01 1020   d-ewrewr      30      1024 CMDS
-func os9(line string, cal *calendar) (Entry, string) {
+func os9(e *Entry, line string, cal *calendar) (reason string) {
 	var f fields
 	f.splitN(line, 7)
 	group, owner, ok := strings.Cut(f.at(0), ".")
 	attributes := f.at(3)
 	if !ok || f.n < 7 || !isNumber(group) || !isNumber(owner) || len(attributes) != 8 || strings.Trim(attributes, "-dsewr") != "" {
-		return Entry{}, notMine
+		return notMine
 	}
-	e := Entry{Type: TypeFile, Group: group, Owner: owner}
+	*e = Entry{Type: TypeFile, Group: group, Owner: owner}
 	e.Size, _ = parseSize(f.at(5))
 	if attributes[0] == 'd' {
 		e.Type = TypeDir
@@ -88,42 +88,42 @@ func os9(line string, cal *calendar) (Entry, string) {
 	if l, ok := newLate(part, preference{orderYMD}); ok && len(f.at(2)) == 4 && isNumber(f.at(2)) {
 		c, ok := l.ordered(orderYMD, cal.year)
 		if ok && c.timeOfDay(f.at(2)[:2]+":"+f.at(2)[2:]) {
-			cal.setTime(&e, c)
+			cal.setTime(e, c)
 		}
 	}
 	e.Name = strings.TrimPrefix(f.after(5), " ")
-	return e, ""
+	return ""
 }
 
 // vm parses a line of z/VM, which has names of two words. The size is in records:
 //
 //	PROFILE  EXEC     V        65      107        2 2005-10-04 15:28:42 060191
-func vm(line string, cal *calendar) (Entry, string) {
+func vm(e *Entry, line string, cal *calendar) (reason string) {
 	var f fields
 	f.splitN(line, 9)
 	format := f.at(2)
 	if f.n < 8 || format != "V" && format != "F" && format != "DIR" || strings.Count(f.at(6), "-") != 2 && strings.Count(f.at(6), "/") != 2 || !timelike(f.at(7)) {
-		return Entry{}, notMine
+		return notMine
 	}
-	e := Entry{Name: f.at(0) + "." + f.at(1), Type: TypeFile, Size: -1, Owner: f.at(8)}
+	*e = Entry{Name: f.at(0) + "." + f.at(1), Type: TypeFile, Size: -1, Owner: f.at(8)}
 	if format == "DIR" {
 		e.Name, e.Type = f.at(0), TypeDir
 	}
-	cal.setNumbers(&e, f.at(6), f.at(7), preference{orderYMD, orderMDY})
-	return e, ""
+	cal.setNumbers(e, f.at(6), f.at(7), preference{orderYMD, orderMDY})
+	return ""
 }
 
 // nortel parses a line of the routers' wfFtp:
 //
 //	config       1014196  06/03/04  Thur.   10:20:03
-func nortel(line string, cal *calendar) (Entry, string) {
+func nortel(e *Entry, line string, cal *calendar) (reason string) {
 	var f fields
 	f.splitN(line, 6)
 	if f.n != 5 || !isNumber(f.at(1)) || !timelike(f.at(4)) || len(f.at(3)) > 6 || strings.Count(f.at(2), "/") != 2 {
-		return Entry{}, notMine
+		return notMine
 	}
-	e := Entry{Name: f.at(0), Type: TypeFile}
+	*e = Entry{Name: f.at(0), Type: TypeFile}
 	e.Size, _ = parseSize(f.at(1))
-	cal.setNumbers(&e, f.at(2), f.at(4), preference{orderMDY, orderDMY})
-	return e, ""
+	cal.setNumbers(e, f.at(2), f.at(4), preference{orderMDY, orderDMY})
+	return ""
 }

@@ -17,8 +17,8 @@ type unixForm struct {
 // counted; the date, with the size before it, is what tells where the name
 // begins. Exactly one space separates them. The date has only to look like one:
 // where it means nothing the time is unknown.
-func (x *unixForm) line(line string, cal *calendar) (Entry, string) {
-	e := Entry{Size: -1}
+func (x *unixForm) line(e *Entry, line string, cal *calendar) (reason string) {
+	*e = Entry{Size: -1}
 	text := line
 	if text[0] == ' ' || text[0] == '\t' {
 		text = strings.TrimLeft(text, " \t")
@@ -27,12 +27,12 @@ func (x *unixForm) line(line string, cal *calendar) (Entry, string) {
 	if !ok && isDigit(text[0]) {
 		rest := behindNumbers(text)
 		if perm, ok = e.permissions(rest); !ok {
-			return numericMode(text)
+			return numericMode(e, text)
 		}
 		text = rest
 	}
 	if !ok {
-		return Entry{}, notMine
+		return notMine
 	}
 	x.netware = perm.netware
 	var f fields
@@ -47,22 +47,22 @@ func (x *unixForm) line(line string, cal *calendar) (Entry, string) {
 	}
 	name := f.after(c.date.last)
 	if name == "" {
-		return Entry{}, "no name"
+		return "no name"
 	}
 	e.setUnixSize(&f, c)
 	if perm.enterprise {
 		e.Owner, e.Group = f.at(1), ""
 	}
-	cal.setUnixTime(&e, c.date)
+	cal.setUnixTime(e, c.date)
 	if perm.netware || c.date.padding == padAny {
 		e.Name = strings.TrimLeft(name, " \t")
 	} else {
-		e.Name = cal.filled.unpadded(&e, name[1:], c.date.padding, &cal.tongue)
+		e.Name = cal.filled.unpadded(e, name[1:], c.date.padding, &cal.tongue)
 	}
 	if e.Type == TypeLink {
 		e.Name, e.Target = cutTarget(e.Name, e.Size)
 	}
-	return e, ""
+	return ""
 }
 
 // behindNumbers returns what follows one or two numbers: ls -li and -ls have
@@ -162,38 +162,38 @@ func (u unixColumns) oddSize(n int) (c columnsFound, ok bool) {
 // withoutDate reads a line whose columns end with the size, and the line of ls
 // for a file that it could not look at. The name is one word then: of several,
 // some may be columns.
-func (e *Entry) withoutDate(f *fields) (Entry, string) {
+func (e *Entry) withoutDate(f *fields) (reason string) {
 	if f.n > 5 && f.at(0) == "?" && f.at(3) == "?" && f.at(4) == "?" {
 		e.Name = strings.TrimPrefix(f.after(4), " ")
 		if e.Type == TypeLink {
 			e.Name, e.Target = cutTarget(e.Name, -1)
 		}
-		return *e, ""
+		return ""
 	}
 	if f.n != 5 || !isNumber(f.at(0)) || f.rest(4) != "" || strings.IndexByte("0123456789", f.at(4)[0]) >= 0 || monthOf(f.at(4)) != 0 {
-		return Entry{}, "no size and date"
+		return "no size and date"
 	}
 	size, ok := parseSize(f.at(3))
 	if !ok {
-		return Entry{}, "no size and date"
+		return "no size and date"
 	}
 	e.setUnixSize(f, columnsFound{size: unixSize{size, 3}, date: unixDate{first: 4}})
 	e.Name = f.at(4)
-	return *e, ""
+	return ""
 }
 
 // numericMode parses a line of a server that leaves nothing to be read:
 //
 //	0100644   500  101   12345    123456789       name
-func numericMode(text string) (Entry, string) {
+func numericMode(e *Entry, text string) (reason string) {
 	var f fields
 	f.splitN(text, 6)
 	mode := f.at(0)
 	bits, ok := octal(mode)
 	if f.n < 6 || !ok || len(mode) < 5 || len(mode) > 7 || !isNumber(f.at(1)) || !isNumber(f.at(2)) || !isNumber(f.at(3)) {
-		return Entry{}, notMine
+		return notMine
 	}
-	e := Entry{Mode: unixMode(bits), HasMode: true, Owner: f.at(1), Group: f.at(2)}
+	*e = Entry{Mode: unixMode(bits), HasMode: true, Owner: f.at(1), Group: f.at(2)}
 	switch bits >> 12 {
 	case 0o10:
 		e.Type = TypeFile
@@ -204,19 +204,19 @@ func numericMode(text string) (Entry, string) {
 	case 0o1, 0o2, 0o6, 0o14:
 		e.Type = TypeOther
 	default:
-		return Entry{}, notMine
+		return notMine
 	}
 	e.Size, _ = parseSize(f.at(3))
 	if seconds, ok := parseSize(f.at(4)); ok {
 		e.setUnixSeconds(seconds)
 	} else {
-		return Entry{}, notMine
+		return notMine
 	}
 	e.Name = strings.TrimLeft(f.after(4), " \t")
 	if e.Type == TypeLink {
 		e.Name, e.Target = cutTarget(e.Name, e.Size)
 	}
-	return e, ""
+	return ""
 }
 
 // A unixSize is the size column, or the two numbers of a device.

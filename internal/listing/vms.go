@@ -18,7 +18,7 @@ type vmsForm struct {
 // keep their version, for several versions of one file are several entries;
 // directories lose ".DIR;1", without which they are entered. Sizes are in blocks
 // and hence unknown.
-func (v *vmsForm) line(line string, cal *calendar, known bool) (Entry, string) {
+func (v *vmsForm) line(e *Entry, line string, cal *calendar, known bool) (reason string) {
 	var f fields
 	f.split(line)
 	indented := line[0] == ' ' || line[0] == '\t'
@@ -26,27 +26,26 @@ func (v *vmsForm) line(line string, cal *calendar, known bool) (Entry, string) {
 		name := v.pending
 		v.pending = ""
 		if !indented && strings.Contains(f.at(0), ";") {
-			return Entry{}, "columns are missing of " + strconv.Quote(name[:min(len(name), maxQuoted)]) + " before"
+			return "columns are missing of " + strconv.Quote(name[:min(len(name), maxQuoted)]) + " before"
 		}
-		e, reason := vmsEntry(name, &f, 0, cal)
+		reason := vmsEntry(e, name, &f, 0, cal)
 		e.Raw = name + "\n" + line
-		return e, reason
+		return reason
 	}
 	if indented {
 		if known && ownerOnly(&f) {
-			return Entry{}, noEntry // the end of the entry before, whose owner is long
+			return noEntry // the end of the entry before, whose owner is long
 		}
-		return Entry{}, notMine
+		return notMine
 	}
 	if _, version, ok := strings.Cut(f.at(0), ";"); !ok || !isNumber(version) || !known && f.n > 1 && !vmsColumns(&f) {
-		return Entry{}, notMine
+		return notMine
 	}
 	if f.n == 1 {
 		v.pending = f.at(0)
-		return Entry{}, noEntry
+		return noEntry
 	}
-	e, reason := vmsEntry(f.at(0), &f, 1, cal)
-	return e, reason
+	return vmsEntry(e, f.at(0), &f, 1, cal)
 }
 
 // vmsColumns reports whether there is a date, an owner or a protection behind a
@@ -74,8 +73,8 @@ func ownerOnly(f *fields) bool {
 }
 
 // vmsEntry reads the columns from the word with index i on.
-func vmsEntry(name string, f *fields, i int, cal *calendar) (Entry, string) {
-	e := Entry{Name: name, Type: TypeFile, Size: -1}
+func vmsEntry(e *Entry, name string, f *fields, i int, cal *calendar) (reason string) {
+	*e = Entry{Name: name, Type: TypeFile, Size: -1}
 	if at := strings.LastIndexByte(name, ']'); at > 0 && at+1 < len(name) && name[at+1] != ';' {
 		name = name[at+1:] // DISK$USER:[DIR]FILE.TXT;1
 		e.Name = name
@@ -85,18 +84,18 @@ func vmsEntry(name string, f *fields, i int, cal *calendar) (Entry, string) {
 		e.Name, e.Type = base[:n], TypeDir
 	}
 	if strings.Contains(f.line, "privilege") || strings.Contains(f.line, "%RMS-E-PRV") {
-		return e, "" // the name is all that we may know
+		return "" // the name is all that we may know
 	}
 	for dated := false; i < f.n; i++ {
 		word := f.at(i)
 		if d, ok := textualDate(f, i); ok && !dated && isDigit(word[0]) {
 			dated = true
-			cal.setUnixTime(&e, d)
+			cal.setUnixTime(e, d)
 		} else {
 			e.setVMSOwner(word)
 		}
 	}
-	return e, ""
+	return ""
 }
 
 // setVMSOwner reads [GROUP,OWNER] and [OWNER].

@@ -10,25 +10,25 @@ import "strings"
 //
 // A partitioned data set is a directory. The date is that of the last reference,
 // not of a change, so the time is unknown, and so is the size, in tracks.
-func dataset(line string, known bool) (Entry, string) {
+func dataset(e *Entry, line string, known bool) (reason string) {
 	var f fields
 	f.split(line)
 	if f.n < 2 || !known && !fullDataset(&f) {
-		return Entry{}, notMine
+		return notMine
 	}
-	e := Entry{Name: f.at(f.n - 1), Type: TypeFile, Size: -1}
+	*e = Entry{Name: f.at(f.n - 1), Type: TypeFile, Size: -1}
 	if !validDsname(e.Name) {
-		return Entry{}, "no data set name"
+		return "no data set name"
 	}
 	switch f.at(f.n - 2) {
 	case "PS", "PS-E", "PS-L", "PSU", "DA":
-		return e, ""
+		return ""
 	case "PO", "PO-E", "POU":
 		e.Type = TypeDir
-		return e, ""
+		return ""
 	case "VSAM", "PATH", "AIX", "GDG", "HFS", "ZFS", "IS", "U":
 		e.Type = TypeOther
-		return e, ""
+		return ""
 	}
 	switch first := f.at(0); {
 	case first == "Pseudo" && f.at(1) == "Directory":
@@ -37,9 +37,9 @@ func dataset(line string, known bool) (Entry, string) {
 	case strings.HasPrefix(line, "Not Mounted"), strings.HasPrefix(line, "Error determining attributes"), strings.HasPrefix(line, "GDG base"):
 		e.Type = TypeOther
 	default:
-		return Entry{}, "unknown kind of data set"
+		return "unknown kind of data set"
 	}
-	return e, ""
+	return ""
 }
 
 // fullDataset recognises a line without the heading before it.
@@ -77,26 +77,26 @@ func validMember(name string) bool {
 //	TBTOOL
 //
 // Sizes are in records and hence unknown.
-func member(line string, cal *calendar, known bool) (Entry, string) {
+func member(e *Entry, line string, cal *calendar, known bool) (reason string) {
 	var f fields
 	f.split(line)
-	e := Entry{Name: f.at(0), Type: TypeFile, Size: -1}
+	*e = Entry{Name: f.at(0), Type: TypeFile, Size: -1}
 	version := f.at(1)
 	if !known && !(f.n >= 9 && len(version) == 5 && version[2] == '.' && strings.Count(f.at(2), "/") == 2 && strings.Count(f.at(3), "/") == 2 && timelike(f.at(4))) {
-		return Entry{}, notMine // without a heading most lines would do
+		return notMine // without a heading most lines would do
 	}
 	if !validMember(e.Name) {
-		return Entry{}, "no member name"
+		return "no member name"
 	}
 	switch {
 	case f.n == 1:
-		return e, ""
+		return ""
 	case f.n >= 8 && len(version) == 5 && version[2] == '.':
-		cal.setNumbers(&e, f.at(3), f.at(4), preference{orderYMD})
+		cal.setNumbers(e, f.at(3), f.at(4), preference{orderYMD})
 		e.Owner = f.at(f.n - 1)
-		return e, ""
+		return ""
 	case f.n >= 4 && len(version) >= 6 && strings.Trim(version, "0123456789ABCDEF") == "":
-		return e, ""
+		return ""
 	}
-	return Entry{}, "neither statistics nor attributes"
+	return "neither statistics nor attributes"
 }
