@@ -28,9 +28,9 @@ func (v *vmsForm) line(e *Entry, line string, cal *calendar, known bool) (reason
 		if !indented && strings.Contains(f.at(0), ";") {
 			return "columns are missing of " + strconv.Quote(name[:min(len(name), maxQuoted)]) + " before"
 		}
-		reason := vmsEntry(e, name, &f, 0, cal)
+		e.setVMS(name, &f, 0, cal)
 		e.Raw = name + "\n" + line
-		return reason
+		return ""
 	}
 	if indented {
 		if known && ownerOnly(&f) {
@@ -45,7 +45,8 @@ func (v *vmsForm) line(e *Entry, line string, cal *calendar, known bool) (reason
 		v.pending = f.at(0)
 		return noEntry
 	}
-	return vmsEntry(e, f.at(0), &f, 1, cal)
+	e.setVMS(f.at(0), &f, 1, cal)
+	return ""
 }
 
 // vmsColumns reports whether there is a date, an owner or a protection behind a
@@ -72,8 +73,8 @@ func ownerOnly(f *fields) bool {
 	return true
 }
 
-// vmsEntry reads the columns from the word with index i on.
-func vmsEntry(e *Entry, name string, f *fields, i int, cal *calendar) (reason string) {
+// setVMS reads a name and the columns from the word with index i on.
+func (e *Entry) setVMS(name string, f *fields, i int, cal *calendar) {
 	*e = Entry{Name: name, Type: TypeFile, Size: -1}
 	if at := strings.LastIndexByte(name, ']'); at > 0 && at+1 < len(name) && name[at+1] != ';' {
 		name = name[at+1:] // DISK$USER:[DIR]FILE.TXT;1
@@ -84,7 +85,7 @@ func vmsEntry(e *Entry, name string, f *fields, i int, cal *calendar) (reason st
 		e.Name, e.Type = base[:n], TypeDir
 	}
 	if strings.Contains(f.line, "privilege") || strings.Contains(f.line, "%RMS-E-PRV") {
-		return "" // the name is all that we may know
+		return // the name is all that we may know
 	}
 	for dated := false; i < f.n; i++ {
 		word := f.at(i)
@@ -95,7 +96,6 @@ func vmsEntry(e *Entry, name string, f *fields, i int, cal *calendar) (reason st
 			e.setVMSOwner(word)
 		}
 	}
-	return ""
 }
 
 // setVMSOwner reads [GROUP,OWNER] and [OWNER].

@@ -166,7 +166,7 @@ func monthOf(word string) int {
 	if m := english(word); m != 0 {
 		return m
 	}
-	if word == "" || '0' <= word[0] && word[0] <= '9' {
+	if word == "" || isDigit(word[0]) {
 		return 0
 	}
 	if all := words().lookup(word); len(all) == 1 {
