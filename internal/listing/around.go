@@ -57,16 +57,6 @@ func (l *lineEnds) trim(line string, num, entries int) string {
 	return line[:len(line)-1]
 }
 
-// around recognises lines that stand around the entries and would pass for
-// entries of some form: headings, totals, and all that follows once the listing
-// has gone on with another directory.
-func (p *Parser) around(line string) (skip bool) {
-	if p.foreign {
-		return true
-	}
-	return p.format != FormatMLSx && p.heading(line)
-}
-
 // aside recognises lines that are no entries and no headings of a form: a total
 // in a language that is not known here, and the name of the directory.
 func (p *Parser) aside(line string, afterBlank bool) (reason string) {
@@ -135,11 +125,7 @@ func (p *Parser) heading(line string) bool {
 	if p.format != FormatAuto && p.format != FormatUnix {
 		return false
 	}
-	word, ok := totalOf(line)
-	if !ok {
-		return false
-	}
-	if !p.calendar.tongue.total(word) {
+	if word, ok := totalOf(line); !ok || !p.calendar.tongue.total(word) {
 		return false
 	}
 	p.format = FormatUnix

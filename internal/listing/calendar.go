@@ -5,7 +5,7 @@ import "time"
 // A calendar is what the options and the lines so far say of a listing's dates.
 type calendar struct {
 	loc     *time.Location
-	year    int   // it is there
+	year    int   // the server's now
 	limit   clock // the latest time that is not in the future
 	certain bool
 
@@ -63,8 +63,11 @@ type zoneCache struct {
 	loc     *time.Location
 }
 
-// zone reads +hhmm or -hhmm.
+// zone reads +hhmm, -hhmm, UTC and GMT.
 func (cal *calendar) zone(s string) (*time.Location, bool) {
+	if s == "UTC" || s == "GMT" {
+		return time.UTC, true
+	}
 	if len(s) != 5 || s[0] != '+' && s[0] != '-' || !isNumber(s[1:]) {
 		return nil, false
 	}

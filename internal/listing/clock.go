@@ -25,10 +25,6 @@ func daysIn(year, month int) int {
 	return int([...]int8{31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}[month-1])
 }
 
-func (c clock) in(loc *time.Location) time.Time {
-	return time.Date(c.year, time.Month(c.month), c.day, c.hour, c.min, c.sec, c.nsec, loc)
-}
-
 // noDate is the year in which the zero of many languages' times lies: a server that
 // lists it has no time for the file.
 const noDate = 1
@@ -42,7 +38,8 @@ func (e *Entry) setTime(c clock, loc *time.Location) bool {
 		e.Absolute = false
 		return true
 	}
-	e.ModTime, e.Precision = c.in(loc), c.precision
+	e.ModTime = time.Date(c.year, time.Month(c.month), c.day, c.hour, c.min, c.sec, c.nsec, loc)
+	e.Precision = c.precision
 	return true
 }
 

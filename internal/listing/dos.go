@@ -46,13 +46,12 @@ func (e *Entry) dosTail(f *fields, i int) (reason string) {
 	if word == "" {
 		return "neither a size nor <DIR>"
 	}
-	rest := f.after(i)
 	if size, ok := groupedSize(word); ok || isNumber(word) || word[0] == '-' && isNumber(word[1:]) {
 		e.Type, e.Size = TypeFile, size
-		e.Name = strings.TrimPrefix(rest, " ")
+		e.Name = strings.TrimPrefix(f.after(i), " ")
 		return ""
 	}
-	e.Name = dosName(word, rest)
+	e.Name = f.behind(i, 15)
 	switch strings.ToUpper(word) {
 	case "<DIR>", "<REP>", "[DIR]": // REP in French
 		e.Type = TypeDir
@@ -65,16 +64,6 @@ func (e *Entry) dosTail(f *fields, i int) (reason string) {
 		return "neither a size nor <DIR>"
 	}
 	return ""
-}
-
-// dosName takes the padding off a name behind a tag. The tag's column is 15 wide;
-// more spaces than that are the name's own.
-func dosName(tag, rest string) string {
-	const width = 15
-	if pad := width - len(tag); pad > 0 && len(rest) > pad && strings.Trim(rest[:pad], " ") == "" {
-		return rest[pad:]
-	}
-	return strings.TrimLeft(rest, " \t")
 }
 
 // groupedSize reads a number that may have a comma, a point or an apostrophe

@@ -47,6 +47,16 @@ func (f *fields) at(i int) string {
 // after returns what follows the word with index i.
 func (f *fields) after(i int) string { return f.line[f.pos[i][1]:] }
 
+// behind returns the name behind the word with index i, whose column has a width;
+// more spaces than that are the name's own.
+func (f *fields) behind(i, width int) string {
+	rest := f.after(i)
+	if pad := width - len(f.at(i)); pad > 0 && len(rest) > pad && strings.Trim(rest[:pad], " ") == "" {
+		return rest[pad:]
+	}
+	return strings.TrimLeft(rest, " \t")
+}
+
 // rest returns what follows the word with index i, without blanks around it.
 func (f *fields) rest(i int) string { return strings.Trim(f.after(i), " \t") }
 

@@ -1,6 +1,7 @@
 package listing
 
 import (
+	"cmp"
 	"io/fs"
 	"strings"
 	"time"
@@ -139,15 +140,9 @@ func (e *Entry) setFact(key, value string) {
 	case "unix.groupname":
 		e.Group = value
 	case "unix.owner", "unix.uid":
-		setUnset(&e.Owner, value)
+		e.Owner = cmp.Or(e.Owner, value)
 	case "unix.group", "unix.gid":
-		setUnset(&e.Group, value)
-	}
-}
-
-func setUnset(field *string, value string) {
-	if *field == "" {
-		*field = value
+		e.Group = cmp.Or(e.Group, value)
 	}
 }
 

@@ -1,9 +1,6 @@
 package listing
 
-import (
-	"strings"
-	"time"
-)
+import "strings"
 
 // numberFirst reads a date that begins with a digit.
 func (u unixColumns) numberFirst(i int, anyWord bool) (d unixDate, ok bool) {
@@ -233,11 +230,11 @@ func (u unixColumns) numericDate(i int) (d unixDate, ok bool) {
 	case timelike(u.at(i + 1)):
 		d.last++
 		u.numericTime(&d)
-	case strings.Contains(word, "-"):
-		d.padding = padISO
-		d.late.at(d.clock)
 	default:
 		d.padding = padAny
+		if strings.Contains(word, "-") {
+			d.padding = padISO
+		}
 		d.late.at(d.clock)
 	}
 	return d, ok
@@ -269,10 +266,7 @@ func (u unixColumns) numericTime(d *unixDate) {
 	d.unknown = !d.timeOfDay(u.at(d.last))
 	d.late.at(d.clock)
 	if d.precision >= PrecisionSecond {
-		if word := u.at(d.last + 1); word == "UTC" || word == "GMT" {
-			d.loc = time.UTC
-			d.last++
-		} else if loc, ok := u.zone(word); ok {
+		if loc, ok := u.zone(u.at(d.last + 1)); ok {
 			d.loc = loc
 			d.last++
 		}
@@ -283,44 +277,33 @@ func (u unixColumns) numericTime(d *unixDate) {
 }
 
 // isoTime reads 10:33:01, 10:33:01Z and 10:33:01+0100.
-func (u unixColumns) isoTime(d *unixDate, clock string) bool {
+func (u unixColumns) isoTime(d *unixDate, clock string) (ok bool) {
 	if at := strings.IndexAny(clock, "Z+-"); at > 0 {
-		name := strings.Replace(clock[at:], ":", "", 1)
-		loc, ok := u.zone(name)
-		if clock[at:] == "Z" {
-			loc, ok = time.UTC, true
+		zone := strings.Replace(clock[at:], ":", "", 1)
+		if zone == "Z" {
+			zone = "UTC"
 		}
-		if !ok {
+		if d.loc, ok = u.zone(zone); !ok {
 			return false
 		}
-		d.loc, clock = loc, clock[:at]
-	}
-	if !timelike(clock) {
-		return false
+		clock = clock[:at]
 	}
 	d.unknown = !d.timeOfDay(clock)
-	return true
+	return timelike(clock)
 }
 
 // textualDate reads 01-jun-99, 01/Jun/1999 and Jun-01-1999, with a time or without.
 func textualDate(f *fields, i int) (d unixDate, ok bool) {
-	word := f.at(i)
-	sep := strings.IndexAny(word, separators)
-	if sep < 0 {
+	part, ok := dateParts(f.at(i))
+	if !ok || leadingDigits(part[2]) != len(part[2]) {
 		return d, false
 	}
-	first, rest := word[:sep], word[sep+1:]
-	second, year, ok := strings.Cut(rest, word[sep:sep+1])
-	if !ok || leadingDigits(year) != len(year) {
-		return d, false
+	if monthOf(part[0]) != 0 {
+		part[0], part[1] = part[1], part[0]
 	}
-	day, month := first, second
-	if monthOf(first) != 0 {
-		day, month = second, first
-	}
-	d.month, d.worded = monthOf(month), true
-	d.year, ok = yearOf(year)
-	if d.month == 0 || !ok || !d.setDay(day) {
+	d.month, d.worded = monthOf(part[1]), true
+	d.year, ok = yearOf(part[2])
+	if d.month == 0 || !ok || !d.setDay(part[0]) {
 		return d, false
 	}
 	d.last, d.precision = i, PrecisionDay

@@ -61,12 +61,7 @@ type sameDate struct {
 }
 
 func (cal *calendar) orderedNew(text string, prefer preference) (c clock, l late, ok bool) {
-	part, ok := threeNumbers(text)
-	if !ok {
-		return clock{}, late{}, false
-	}
-	l, ok = newLate(part, prefer)
-	if !ok {
+	if l, ok = newLate(text, prefer); !ok {
 		return clock{}, late{}, false
 	}
 	l.sep = separator(text)
@@ -106,21 +101,22 @@ func separator(text string) uint8 {
 }
 
 // newLate takes three numbers for a date whose order is to be seen.
-func newLate(part [3]string, prefer preference) (l late, ok bool) {
-	if len(part[0]) > 4 || len(part[1]) > 2 || len(part[2]) > 4 || len(part[0]) > 2 && len(part[2]) > 2 {
+func newLate(text string, prefer preference) (l late, ok bool) {
+	part, ok := dateParts(text)
+	if !ok || len(part[0]) > 4 || len(part[1]) > 2 || len(part[2]) > 4 || len(part[0]) > 2 && len(part[2]) > 2 {
 		return l, false
 	}
 	if len(part[0]) > 2 {
 		part[0], part[2] = part[2], part[0]
 		l.yearFirst = true
 	}
-	a, _ := smallInt(part[0])
-	b, _ := smallInt(part[1])
-	c, _ := smallInt(part[2])
+	a, ok := smallInt(part[0])
+	b, ok2 := smallInt(part[1])
+	c, ok3 := smallInt(part[2])
 	l.kind, l.a, l.b, l.c = lateOrder, uint8(a), uint8(b), uint16(c)
 	l.digits = uint8(len(part[2]))
 	l.prefer = prefer
-	return l, true
+	return l, ok && ok2 && ok3
 }
 
 // read returns the date in one order, a zero clock if it cannot have it.
@@ -196,15 +192,13 @@ func (l late) ordered(orders orderSet, thisYear int) (clock, bool) {
 	return clock{}, false
 }
 
-func threeNumbers(text string) (part [3]string, ok bool) {
+// dateParts cuts a date at the first of the separators that it has.
+func dateParts(text string) (part [3]string, ok bool) {
 	sep := strings.IndexAny(text, separators)
 	if sep < 0 {
 		return part, false
 	}
-	first, rest := text[:sep], text[sep+1:]
-	second, third, ok := strings.Cut(rest, text[sep:sep+1])
-	if !ok || !isNumber(first) || !isNumber(second) || !isNumber(third) {
-		return part, false
-	}
-	return [3]string{first, second, third}, true
+	part[0] = text[:sep]
+	part[1], part[2], ok = strings.Cut(text[sep+1:], text[sep:sep+1])
+	return part, ok
 }

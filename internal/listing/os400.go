@@ -21,13 +21,13 @@ func (o *os400Form) line(e *Entry, line string, cal *calendar) (reason string) {
 	var f fields
 	f.split(line)
 	at := 0
-	for at < f.n && at <= 6 && !objectType(f.at(at)) {
+	for at < f.n && at <= 6 && objectTypes[f.at(at)] == TypeUnknown {
 		at++
 	}
 	if at >= f.n || at > 6 {
 		return notMine
 	}
-	*e = Entry{Name: paddedName(&f, at), Size: -1}
+	*e = Entry{Name: f.behind(at, 11), Size: -1}
 	if e.Name == "" {
 		return "no name"
 	}
@@ -65,21 +65,6 @@ var objectTypes = map[string]Type{
 	"*SOCKET": TypeOther, "*CHRSF": TypeOther, "*FIFO": TypeOther, "*SQLPKG": TypeOther, "*PNLGRP": TypeOther,
 	"*QRYDFN": TypeOther, "*AUTL": TypeOther, "*SBSD": TypeOther, "*CLS": TypeOther, "*JOBQ": TypeOther,
 	"*MENU": TypeOther, "*TBL": TypeOther, "*USRIDX": TypeOther, "*USRQ": TypeOther, "*WSCST": TypeOther,
-}
-
-func objectType(word string) bool {
-	_, ok := objectTypes[word]
-	return ok
-}
-
-// paddedName returns the name behind the type column, which is ten wide and one
-// space away; more spaces are the name's own.
-func paddedName(f *fields, at int) string {
-	rest := f.after(at)
-	if pad := 11 - len(f.at(at)); pad > 0 && len(rest) > pad && strings.Trim(rest[:pad], " ") == "" {
-		return rest[pad:]
-	}
-	return strings.TrimLeft(rest, " \t")
 }
 
 // setObject reads size, date and time from the columns before that with index at,

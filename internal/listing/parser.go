@@ -32,12 +32,7 @@ const (
 var formatNames = [...]string{"auto", "MLSx", "Unix", "DOS", "EPLF", "VMS", "z/OS data sets", "z/OS members", "JES", "OS/400", "NonStop",
 	"VxWorks", "OS/2", "OS-9", "z/VM", "Nortel"}
 
-func (f Format) String() string {
-	if int(f) < len(formatNames) {
-		return formatNames[f]
-	}
-	return "invalid"
-}
+func (f Format) String() string { return nameAt(formatNames[:], int(f)) }
 
 // Options are what a listing leaves open.
 type Options struct {
@@ -194,7 +189,7 @@ func (p *Parser) parse(e *Entry, line string) (reason string) {
 	if text, ok := p.reply(line); ok {
 		line = text
 	}
-	if line == "" || p.around(line) {
+	if line == "" || p.foreign || p.format != FormatMLSx && p.heading(line) {
 		return noEntry
 	}
 	reason = p.guess(e, line)

@@ -84,8 +84,7 @@ func os9(e *Entry, line string, cal *calendar) (reason string) {
 	if attributes[0] == 'd' {
 		e.Type = TypeDir
 	}
-	part, _ := threeNumbers(f.at(1))
-	if l, ok := newLate(part, preference{orderYMD}); ok && len(f.at(2)) == 4 && isNumber(f.at(2)) {
+	if l, ok := newLate(f.at(1), preference{orderYMD}); ok && len(f.at(2)) == 4 && isNumber(f.at(2)) {
 		c, ok := l.ordered(orderYMD, cal.year)
 		if ok && c.timeOfDay(f.at(2)[:2]+":"+f.at(2)[2:]) {
 			cal.setTime(e, c)
