@@ -2,7 +2,9 @@ package listing
 
 import "strings"
 
-// dos parses a line of IIS in its MS-DOS style and of "dir":
+// dos parses a line of "dir". IIS lists so unless it is set to the style of
+// Unix, and so do small servers for Windows, which take the day's and the
+// month's order and the time's form from its regional settings:
 //
 //	04-27-00  09:09PM       <DIR>          licensed
 //	2002-09-02  19:06                9,730 readme.txt

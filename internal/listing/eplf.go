@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// eplf parses a line of the Easily Parsed LIST Format:
+// eplf parses a line of the Easily Parsed LIST Format of D. J. Bernstein's
+// servers anonftpd and publicfile:
 //
 //	+i8388621.48594,m825718503,r,s280,<TAB>djb.html
 //

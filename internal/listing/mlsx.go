@@ -30,6 +30,12 @@ func ParseMLSx(line string) (Entry, error) {
 	return e, nil
 }
 
+// mlsx parses a line of MLSD. Most servers of today have it: ProFTPD, Pure-FTPd,
+// FileZilla Server, pyftpdlib and Serv-U. vsftpd and IIS do not.
+//
+//	type=file;size=12;modify=20240115134601;UNIX.mode=0644; name
+//
+// A line without a type, which RFC 3659 allows, is one only where MLSD was sent.
 func mlsx(e *Entry, line string, known bool) (reason string) {
 	reason = parseMLSx(e, line)
 	if reason == "" && !known && e.Type == TypeUnknown {

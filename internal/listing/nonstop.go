@@ -2,7 +2,8 @@ package listing
 
 import "strings"
 
-// nonStop parses a line of HP NonStop (Tandem) Guardian:
+// nonStop parses a line of HPE NonStop (Tandem) with the files of Guardian. Those
+// of its OSS are listed as by ls.
 //
 //	File         Code             EOF  Last Modification    Owner  RWEP
 //	EMSACSTM      101             146  18-Sep-00 09:03:37 170,175 "nunu"

@@ -2,7 +2,9 @@ package listing
 
 import "strings"
 
-// numberFirst reads a date that begins with a digit.
+// numberFirst reads a date that begins with a digit: of ls in languages that have
+// the day, the year or the time first, of GNU ls with --time-style or --full-time,
+// and of servers that write numbers.
 func (u unixColumns) numberFirst(i int, anyWord bool) (d unixDate, ok bool) {
 	word := u.at(i)
 	n := leadingDigits(word)

@@ -7,7 +7,8 @@ type os400Form struct {
 	file string // the *FILE whose members may follow
 }
 
-// line parses a line of OS/400 (IBM i) in its own format:
+// line parses a line of OS/400 (IBM i) in its own format, which it has until SITE
+// LISTFMT 1 asks for that of ls:
 //
 //	PEP              4019 18.03.04 18:58:16 *STMF      report.zip
 //	CFT             45056 04/12/14 14:19:31 *FILE      A.FILE

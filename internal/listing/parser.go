@@ -134,8 +134,8 @@ const (
 var guesses = [...]Format{FormatUnix, FormatMLSx, FormatDOS, FormatEPLF, FormatOS400, FormatVMS, FormatDatasets, FormatVxWorks, FormatOS2,
 	FormatOS9, FormatVM, FormatNortel, FormatMembers, FormatNonStop}
 
-// parseAs reads a line in one form. It returns an entry, or the reason why there
-// is none.
+// parseAs reads a line in one form into e. It returns the reason why there is no
+// entry, if there is none.
 func (p *Parser) parseAs(e *Entry, format Format, line string) (reason string) {
 	known, cal := p.format == format, &p.calendar
 	switch format {

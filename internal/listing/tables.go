@@ -2,6 +2,8 @@ package listing
 
 import "strings"
 
+// Here are the tables of systems that have few servers left.
+
 // vxworks parses a line of VxWorks, in controllers and instruments, and of
 // VShell, which writes the size first, too:
 //

@@ -7,7 +7,10 @@ type unixForm struct {
 	netware bool // the permissions are NetWare's
 }
 
-// line parses a line of "ls -l" and of the many servers that imitate it:
+// line parses a line of "ls -l". Most servers send it, whether they run ls, as
+// wu-ftpd did, or have their own: vsftpd, ProFTPD, Pure-FTPd, FileZilla Server,
+// IIS if it is set so, NetPresenz on Macs, Connect:Enterprise, and NetWare with
+// permissions in brackets:
 //
 //	-rw-r--r--   1 root     other        531 Jan 29 03:26 README
 //	brw-rw----   1 root     disk      8,   0 2024-02-29 10:00 sda

@@ -5,7 +5,9 @@ import (
 	"time"
 )
 
-// A unixDate is the date column of an "ls -l" line.
+// A unixDate is the date column of an "ls -l" line. ls writes "Jan 29 03:26" or
+// "Jan 29  2005" in the words and the order of the server's language, which GNU
+// ls takes from the locale and others from a table of their own.
 type unixDate struct {
 	clock
 	first   int            // index of its first word

@@ -12,7 +12,9 @@ type permColumn struct {
 	enterprise bool // Connect:Enterprise, whose other columns are its own, too
 }
 
-// permissions reads the type and mode at the start of a line.
+// permissions reads the type and mode at the start of a line. Servers other than
+// ls have letters of their own: those of NetWare stand in brackets, macOS and
+// SELinux add marks, and Connect:Enterprise tells the state of a batch.
 func (e *Entry) permissions(line string) (c permColumn, ok bool) {
 	if len(line) < 5 || !e.setUnixType(line[0]) {
 		return c, false

@@ -10,7 +10,8 @@ type vmsForm struct {
 	pending string // a name whose other columns come on the next line
 }
 
-// line parses a line of a VMS directory:
+// line parses a line of DIRECTORY on OpenVMS, from DEC's own server as well as
+// MultiNet, TCPware and others, which have the columns in other orders:
 //
 //	CII-MANUAL.TEX;1  213/216  29-JAN-1996 03:33:12  [ANONYMOU,ANONYMOUS]   (RWED,RWED,,)
 //

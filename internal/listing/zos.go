@@ -2,7 +2,8 @@ package listing
 
 import "strings"
 
-// dataset parses a line of a z/OS list of data sets:
+// dataset parses a line of z/OS (MVS, OS/390) in a list of data sets. Its UNIX
+// files are listed as by ls.
 //
 //	Volume Unit    Referred Ext Used Recfm Lrecl BlkSz Dsorg Dsname
 //	WYOSPT 3420   2003/05/21  1  200  FB      80  8053  PS  48-MVS.FILE
