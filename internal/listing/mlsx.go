@@ -56,7 +56,7 @@ func parseMLSx(e *Entry, line string) (reason string) {
 	for facts != "" {
 		var fact string
 		fact, facts, _ = strings.Cut(facts, ";")
-		key, value, ok := strings.Cut(fact, "=")
+		key, value, ok := strings.Cut(strings.TrimPrefix(fact, " "), "=")
 		if ok && key == "" {
 			return "malformed fact"
 		}
@@ -82,6 +82,19 @@ func trimFacts(line string) string {
 // the one space that follows a semicolon counts, and where there are several
 // nothing does. The last semicolon is missing on some servers.
 func cutFacts(line string) (facts, name string, ok bool) {
+	start := 0
+	for { // a blank behind each, as well
+		fact, rest, ok := strings.Cut(line[start:], " ")
+		if !ok || strings.IndexByte(fact, ';') != len(fact)-1 || !strings.Contains(fact, "=") || !knownFact(rest) || !strings.Contains(rest, "; ") {
+			break
+		}
+		start = len(line) - len(rest)
+	}
+	facts, name, ok = cutLast(line[start:])
+	return line[:start+len(facts)], name, ok
+}
+
+func cutLast(line string) (facts, name string, ok bool) {
 	if at := strings.IndexByte(line, '\t'); at > 0 && line[at-1] == ';' && strings.IndexByte(line[:at], ' ') < 0 {
 		return line[:at], line[at+1:], strings.Contains(line[:at], "=")
 	}
@@ -90,10 +103,6 @@ func cutFacts(line string) (facts, name string, ok bool) {
 		return "", "", false
 	}
 	if strings.HasSuffix(facts, ";") {
-		if strings.Count(facts, ";") == 1 && knownFact(name) && strings.Contains(name, "; ") {
-			more, name, ok := cutFacts(name) // a blank behind each
-			return facts + more, name, ok
-		}
 		return facts, name, true
 	}
 	if f, n, ok := strings.Cut(line, "; "); ok && knownFact(f) {
