@@ -100,10 +100,14 @@ func os9(e *Entry, line string, cal *calendar) (reason string) {
 //
 //	PROFILE  EXEC     V        65      107        2 2005-10-04 15:28:42 060191
 func vm(e *Entry, line string, cal *calendar) (reason string) {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789$#@+-:_"
 	var f fields
 	f.splitN(line, 9)
 	format := f.at(2)
 	if f.n < 8 || format != "V" && format != "F" && format != "DIR" || strings.Count(f.at(6), "-") != 2 && strings.Count(f.at(6), "/") != 2 || !timelike(f.at(7)) {
+		return notMine
+	}
+	if strings.Trim(strings.ToUpper(f.at(0)+f.at(1)), letters) != "" {
 		return notMine
 	}
 	*e = Entry{Name: f.at(0) + "." + f.at(1), Type: TypeFile, Size: -1, Owner: f.at(8)}
