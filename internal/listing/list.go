@@ -86,7 +86,7 @@ func (l *List) compact(e Entry) compact {
 		c.sec, c.nsec = e.ModTime.Unix(), uint32(e.ModTime.Nanosecond())
 	}
 	r := rarity{target: e.Target, unique: e.Unique, late: e.late}
-	if e.late.kind == lateMonth && e.late.word == january {
+	if e.late.kind != lateNot && e.late == lateJanuary(e.ModTime, e.Precision) {
 		c.bits |= isJanuary
 		r.late = late{}
 	}
