@@ -1,6 +1,7 @@
 package listing
 
 import (
+	"strconv"
 	"strings"
 	"time"
 )
@@ -138,10 +139,10 @@ func (c *clock) setTimeOfDay(part [3]int, n int, fraction string, half byte) boo
 	if part[0] > 23 || part[1] > 59 || part[2] > 60 {
 		return false
 	}
-	c.hour, c.min, c.sec, c.nsec = part[0], part[1], part[2], nanoseconds(fraction)
+	c.hour, c.min, c.sec, c.nsec = part[0], part[1], part[2], 0
 	switch {
 	case fraction != "":
-		c.precision = PrecisionFraction
+		c.nsec, c.precision = nanoseconds(fraction), PrecisionFraction
 	case n == 3:
 		c.precision = PrecisionSecond
 	default:
@@ -162,15 +163,6 @@ func halfOfDay(word string) (byte, bool) {
 
 // nanoseconds reads the digits behind a decimal point.
 func nanoseconds(digits string) int {
-	if digits == "" {
-		return 0
-	}
-	n := 0
-	for i := range 9 {
-		n *= 10
-		if i < len(digits) {
-			n += int(digits[i] - '0')
-		}
-	}
+	n, _ := strconv.Atoi((digits[:min(len(digits), 9)] + "000000000")[:9])
 	return n
 }

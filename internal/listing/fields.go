@@ -1,7 +1,7 @@
 package listing
 
 import (
-	"strconv"
+	"math"
 	"strings"
 )
 
@@ -76,25 +76,14 @@ func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 // parseSize reads a number of bytes; ok is false for anything else, too large a
 // number included.
 func parseSize(s string) (n int64, ok bool) {
-	if len(s) == 0 || len(s) > 19 {
-		return parseLongSize(s)
-	}
 	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
+		digit := s[i] - '0'
+		if digit > 9 || uint64(n) > math.MaxInt64/10 {
 			return -1, false
 		}
-		n = n*10 + int64(s[i]-'0')
+		n = n*10 + int64(digit)
 	}
-	if n < 0 {
-		return -1, false
-	}
-	return n, true
-}
-
-// parseLongSize reads what has zeros in front.
-func parseLongSize(s string) (int64, bool) {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || !isNumber(s) {
+	if s == "" || n < 0 {
 		return -1, false
 	}
 	return n, true
