@@ -9,14 +9,13 @@ import (
 	"io"
 	"io/fs"
 	"net/netip"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ftpnat/ftpnat/internal/ftptest"
+	"github.com/ftpnat/ftpnat/internal/ftpworld"
 	"github.com/ftpnat/ftpnat/internal/proto"
 	"github.com/ftpnat/ftpnat/internal/remote"
 )
@@ -93,9 +92,6 @@ func (t *through) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// login has the commands that are not counted: those of logins, and of idle times.
-var login = []string{"USER", "PASS", "FEAT", "TYPE", "OPTS", "EPSV", "PASV", "PWD", "SYST", "NOOP"}
-
 // TestOutcomes has something go wrong with each command of each job, once and each
 // time, and with its data, on two servers. What is nil is so, and nothing is left
 // behind; what else comes of it is in testdata/outcomes.txt.
@@ -105,88 +101,17 @@ func TestOutcomes(t *testing.T) {
 		for _, j := range jobs() {
 			plain, commands := j.outcome(t, p, nil, nil)
 			fmt.Fprintf(&b, "%s, %s: %s\n", p.Name, j.name, plain)
-			for _, f := range j.faults(commands) {
-				out, _ := j.outcome(t, p, f.steps, f.faults)
-				fmt.Fprintf(&b, "    %s: %s\n", f.name, out)
+			for _, tr := range append(ftpworld.Troubles(commands), ftpworld.DataTroubles(j.dir, len(j.want))...) {
+				out, _ := j.outcome(t, p, tr.Steps, tr.Faults)
+				fmt.Fprintf(&b, "    %s: %s\n", tr.Name, out)
 			}
 		}
 	}
-	file := filepath.Join("testdata", "outcomes.txt")
-	if *update {
-		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	golden, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, head := strings.Split(string(golden), "\n"), ""
-	for i, line := range strings.Split(b.String(), "\n") {
-		if !strings.HasPrefix(line, " ") {
-			head = line
-		}
-		if i >= len(want) || line != want[i] {
-			t.Fatalf("%s\n%s\nwant\n%s\n(go test -update writes what is meant to be so)", head, line, want[min(i, len(want)-1)])
-		}
-	}
+	ftpworld.Golden(t, filepath.Join("testdata", "outcomes.txt"), b.String(), *update)
 }
 
-// trouble is what goes wrong in a job.
-type trouble struct {
-	name   string
-	steps  []ftptest.Step
-	faults []ftptest.Fault
-}
-
-// faults returns what can go wrong: with each command, and with the data.
-func (j job) faults(commands []string) (all []trouble) {
-	seen := make(map[string]int)
-	for _, verb := range commands {
-		seen[verb]++
-		for _, r := range []ftptest.Step{
-			{Reply: ftptest.None, Then: ftptest.Reset}, {Reply: ftptest.None}, {Reply: "500 What?"}, {Reply: "550 No."}, {Reply: "451 Later."}, {Reply: "421 Bye.", Then: ftptest.Cut},
-			{Final: ftptest.None, Then: ftptest.Reset}, {Final: "451 Later."}, {Final: "552 Full."}, {Final: "226 Fine.", Then: ftptest.Cut},
-		} {
-			if r.Final != "" && verb != "RETR" && verb != "STOR" && verb != "APPE" {
-				continue
-			}
-			name := fmt.Sprint(verb, " ", seen[verb], ", ", strings.TrimPrefix(r.Reply+r.Final, ftptest.None))
-			switch r.Then {
-			case ftptest.Reset:
-				name += "reset"
-			case ftptest.Cut:
-				name += " closed"
-			default:
-				if r.Reply == ftptest.None {
-					name += "silence"
-				}
-			}
-			if r.Final != "" {
-				name += " at its end"
-			}
-			r.On, r.Nth = verb, seen[verb]
-			all = append(all, trouble{name: name, steps: []ftptest.Step{r}})
-			if seen[verb] == 1 && r.Reply != ftptest.None {
-				r.Nth = 0
-				all = append(all, trouble{name: name + " always", steps: []ftptest.Step{r}})
-			}
-		}
-	}
-	for kind, name := range []string{ftptest.Reset: "reset", ftptest.Cut: "closed", ftptest.Drained: "ended by a box"} {
-		for _, after := range []int64{0, 500, 70_000} {
-			for conn, times := range []string{" always", ""} {
-				if name == "" || after >= int64(len(j.want)) || after == 0 && conn == 0 && j.dir == ftptest.Received {
-					continue
-				}
-				all = append(all, trouble{name: fmt.Sprint("data ", name, " after ", after, times),
-					faults: []ftptest.Fault{{On: ftptest.Data, Conn: conn, Dir: j.dir, After: after, Kind: ftptest.Ending(kind)}}})
-			}
-		}
-	}
-	return all
-}
+// kinds are what an error can be to its caller.
+var kinds = []error{proto.ErrNoVerdict, proto.ErrMismatch, proto.ErrShort, proto.ErrChanged, proto.ErrMissing, fs.ErrPermission, fs.ErrExist, errors.ErrUnsupported, proto.ErrLost, proto.ErrSilent, io.ErrUnexpectedEOF}
 
 // outcome does the job and returns what came of it and the commands it took. What must
 // not come of it fails the test.
@@ -197,14 +122,8 @@ func (j job) outcome(t *testing.T, p ftptest.Personality, steps []ftptest.Step, 
 			t.Fatal(err)
 		}
 		got, err := j.do(w)
-		for _, d := range w.srv.Transcript() {
-			for _, verb := range d.Verbs() {
-				if !slices.Contains(login, verb) {
-					commands = append(commands, verb)
-				}
-			}
-		}
-		what = kind(err) + ";" + counted(commands)
+		commands = ftpworld.Sent(w.srv)
+		what = ftpworld.Outcome(err, proto.ReplyOf(err).Code, kinds, commands)
 		time.Sleep(time.Minute)
 		w.names(t, "file")
 		has, rerr := w.srv.Tree.ReadFile("file")
@@ -223,52 +142,6 @@ func (j job) outcome(t *testing.T, p ftptest.Personality, steps []ftptest.Step, 
 		}
 	})
 	return what, commands
-}
-
-// counted returns how often which commands came, in the order of the first ones. Where
-// there are many, how many there are is a matter of pauses.
-func counted(commands []string) string {
-	var order []string
-	times := make(map[string]int)
-	for _, verb := range commands {
-		if times[verb]++; times[verb] == 1 {
-			order = append(order, verb)
-		}
-	}
-	var b strings.Builder
-	for _, verb := range order {
-		b.WriteString(" " + verb)
-		switch n := times[verb]; {
-		case n > 4:
-			b.WriteString(" many")
-		case n > 1:
-			fmt.Fprint(&b, " ", n)
-		}
-	}
-	return b.String()
-}
-
-// kind returns what an error is to its caller.
-func kind(err error) string {
-	if err == nil {
-		return "nil"
-	}
-	var all []string
-	for _, k := range []error{proto.ErrNoVerdict, proto.ErrMismatch, proto.ErrShort, proto.ErrChanged, proto.ErrMissing, fs.ErrPermission, fs.ErrExist, errors.ErrUnsupported, proto.ErrLost, proto.ErrSilent, io.ErrUnexpectedEOF} {
-		if errors.Is(err, k) {
-			all = append(all, k.Error())
-		}
-	}
-	if code := proto.ReplyOf(err).Code; code != 0 {
-		all = append(all, fmt.Sprint(code))
-	}
-	if proto.IsNegotiate(err) {
-		all = append(all, "no data connection")
-	}
-	if len(all) == 0 {
-		all = append(all, "another error")
-	}
-	return strings.Join(all, ", ")
 }
 
 // proven is what is remembered of a network on which EPSV has worked.
