@@ -35,7 +35,8 @@ func Troubles(commands []string) (all []Trouble) {
 			name := fmt.Sprint(verb, " ", seen[verb], ", ", trouble(step))
 			step.On, step.Nth = verb, seen[verb]
 			all = append(all, Trouble{Name: name, Steps: []ftptest.Step{step}})
-			if seen[verb] == 1 && step.Reply != ftptest.None {
+			if seen[verb] == 1 && (step.Reply == "" || step.Then == ftptest.Keep && step.Reply != ftptest.None) {
+				// Connections that are lost always are a matter of pauses.
 				step.Nth = 0
 				all = append(all, Trouble{Name: name + " always", Steps: []ftptest.Step{step}})
 			}
@@ -129,27 +130,48 @@ func Outcome(err error, code int, kinds []error, commands []string) string {
 	return b.String()
 }
 
-// Golden compares a table of outcomes with the one in a file, or writes that. Lines
-// that begin with a blank belong to the line above that does not.
-func Golden(t *testing.T, file, text string, update bool) {
-	t.Helper()
+// A Table says what came of jobs, in a form that can be kept in a file. Its zero value
+// is empty.
+type Table struct{ b strings.Builder }
+
+// Job adds a job: what came of it undisturbed, and of each trouble by try. Troubles
+// of which the same came share a line.
+func (t *Table) Job(name, plain string, troubles []Trouble, try func(Trouble) string) {
+	fmt.Fprintf(&t.b, "%s: %s\n", name, plain)
+	var order []string
+	same := make(map[string][]string)
+	for _, tr := range troubles {
+		what := try(tr)
+		if same[what] == nil {
+			order = append(order, what)
+		}
+		same[what] = append(same[what], tr.Name)
+	}
+	for _, what := range order {
+		fmt.Fprintf(&t.b, "    %s\n        %s\n", what, strings.Join(same[what], " | "))
+	}
+}
+
+// Compare compares the table with the one in a file, or writes that.
+func (t *Table) Compare(tb testing.TB, file string, update bool) {
+	tb.Helper()
 	if update {
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
+		if err := os.WriteFile(file, []byte(t.b.String()), 0o644); err != nil {
+			tb.Fatal(err)
 		}
 		return
 	}
 	golden, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	want, head := strings.Split(string(golden), "\n"), ""
-	for i, line := range strings.Split(text, "\n") {
+	for i, line := range strings.Split(t.b.String(), "\n") {
 		if !strings.HasPrefix(line, " ") {
 			head = line
 		}
 		if i >= len(want) || line != want[i] {
-			t.Fatalf("%s\n%s\nwant\n%s\n(go test -update writes what is meant to be so)", head, line, want[min(i, len(want)-1)])
+			tb.Fatalf("%s\n%s\nwant\n%s\n(go test -update writes what is meant to be so)", head, line, want[min(i, len(want)-1)])
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -31,11 +30,17 @@ var jobs = []struct {
 	{"list what is empty", func(ctx context.Context, s *remote.Session) (any, error) { return listed(s.List(ctx, "empty")) }},
 	{"list what is missing", func(ctx context.Context, s *remote.Session) (any, error) { return listed(s.List(ctx, "none")) }},
 	{"list a file", func(ctx context.Context, s *remote.Session) (any, error) { return listed(s.List(ctx, "top")) }},
-	{"stat", func(ctx context.Context, s *remote.Session) (any, error) { return found(s.Stat(ctx, "pub/file", false)) }},
+	{"stat", func(ctx context.Context, s *remote.Session) (any, error) {
+		return found(s.Stat(ctx, "pub/file", false))
+	}},
 	{"stat a directory", func(ctx context.Context, s *remote.Session) (any, error) { return found(s.Stat(ctx, "pub", true)) }},
-	{"stat what is missing", func(ctx context.Context, s *remote.Session) (any, error) { return found(s.Stat(ctx, "pub/none", false)) }},
+	{"stat what is missing", func(ctx context.Context, s *remote.Session) (any, error) {
+		return found(s.Stat(ctx, "pub/none", false))
+	}},
 	{"lstat", func(ctx context.Context, s *remote.Session) (any, error) { return found(s.Lstat(ctx, "pub/file")) }},
-	{"lookup", func(ctx context.Context, s *remote.Session) (any, error) { return found(s.Lookup(ctx, "pub/none", false)) }},
+	{"lookup", func(ctx context.Context, s *remote.Session) (any, error) {
+		return found(s.Lookup(ctx, "pub/none", false))
+	}},
 	{"exists", func(ctx context.Context, s *remote.Session) (any, error) { return s.Exists(ctx, "top") }},
 	{"exists not", func(ctx context.Context, s *remote.Session) (any, error) { return s.Exists(ctx, "none") }},
 	{"quick", func(ctx context.Context, s *remote.Session) (any, error) {
@@ -98,7 +103,9 @@ var jobs = []struct {
 		return "again", r.Do(ctx, s, "empty")
 	}},
 	{"rename", func(ctx context.Context, s *remote.Session) (any, error) { return nil, s.Rename(ctx, "top", "pub/new") }},
-	{"rename over", func(ctx context.Context, s *remote.Session) (any, error) { return nil, s.Rename(ctx, "top", "pub/file") }},
+	{"rename over", func(ctx context.Context, s *remote.Session) (any, error) {
+		return nil, s.Rename(ctx, "top", "pub/file")
+	}},
 	{"rename what is missing", func(ctx context.Context, s *remote.Session) (any, error) {
 		return nil, s.Rename(ctx, "none", "pub/new")
 	}},
@@ -151,18 +158,17 @@ var errorKinds = []error{proto.ErrNoVerdict, proto.ErrMismatch, proto.ErrShort, 
 // TestOutcomes has something go wrong with each command of each job, on three servers:
 // what comes of it is in testdata/outcomes.txt. A listing that is nil is whole.
 func TestOutcomes(t *testing.T) {
-	var b strings.Builder
+	var table ftpworld.Table
 	for _, p := range []ftptest.Personality{ftptest.VSFTPD(), ftptest.Plain(), ftptest.ProFTPD()} {
 		for _, j := range jobs {
 			plain, commands := outcome(t, p, nil, j.do)
-			fmt.Fprintf(&b, "%s, %s: %s\n", p.Name, j.name, plain)
-			for _, tr := range ftpworld.Troubles(commands) {
-				out, _ := outcome(t, p, tr.Steps, j.do)
-				fmt.Fprintf(&b, "    %s: %s\n", tr.Name, out)
-			}
+			table.Job(p.Name+", "+j.name, plain, ftpworld.Troubles(commands), func(tr ftpworld.Trouble) string {
+				what, _ := outcome(t, p, tr.Steps, j.do)
+				return what
+			})
 		}
 	}
-	ftpworld.Golden(t, filepath.Join("testdata", "outcomes.txt"), b.String(), *update)
+	table.Compare(t, filepath.Join("testdata", "outcomes.txt"), *update)
 }
 
 // outcome does a job and returns what came of it, and the commands it took.

@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"io/fs"
 	"net/netip"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -96,18 +94,18 @@ func (t *through) Read(p []byte) (int, error) {
 // time, and with its data, on two servers. What is nil is so, and nothing is left
 // behind; what else comes of it is in testdata/outcomes.txt.
 func TestOutcomes(t *testing.T) {
-	var b strings.Builder
+	var table ftpworld.Table
 	for _, p := range []ftptest.Personality{ftptest.VSFTPD(), ftptest.Plain()} {
 		for _, j := range jobs() {
 			plain, commands := j.outcome(t, p, nil, nil)
-			fmt.Fprintf(&b, "%s, %s: %s\n", p.Name, j.name, plain)
-			for _, tr := range append(ftpworld.Troubles(commands), ftpworld.DataTroubles(j.dir, len(j.want))...) {
-				out, _ := j.outcome(t, p, tr.Steps, tr.Faults)
-				fmt.Fprintf(&b, "    %s: %s\n", tr.Name, out)
-			}
+			troubles := append(ftpworld.Troubles(commands), ftpworld.DataTroubles(j.dir, len(j.want))...)
+			table.Job(p.Name+", "+j.name, plain, troubles, func(tr ftpworld.Trouble) string {
+				what, _ := j.outcome(t, p, tr.Steps, tr.Faults)
+				return what
+			})
 		}
 	}
-	ftpworld.Golden(t, filepath.Join("testdata", "outcomes.txt"), b.String(), *update)
+	table.Compare(t, filepath.Join("testdata", "outcomes.txt"), *update)
 }
 
 // kinds are what an error can be to its caller.
