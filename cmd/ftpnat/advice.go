@@ -237,15 +237,20 @@ func (a *app) goOn() []string {
 	}
 	switch a.verbName() {
 	case "get", "mirror", "put":
-		return []string{"Nothing half done has been left under its name. The same command, given again, goes on: what is complete is not copied again" + a.partNote() + "."}
+		const whole = "Nothing half done has been left under its name."
+		note := "What is complete is not copied again" + a.partNote() + "."
+		if a.again != "" {
+			return []string{whole, a.again + " goes on, with the flags of this command.", note}
+		}
+		return []string{whole + " The same command, given again, goes on. " + note}
 	}
 	return nil
 }
 
 // partNote is what becomes of a file that was under way.
 func (a *app) partNote() string {
-	if a.verbName() == "put" {
-		return ", and a file that was under way is sent from its start"
+	if a.up {
+		return fmt.Sprintf(", and a file of more than %s goes on where it stopped if the server allows that", bytesText(partLeast))
 	}
 	return ", and a download goes on where it stopped"
 }

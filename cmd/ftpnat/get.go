@@ -55,7 +55,12 @@ func (a *app) get(ctx context.Context, o treeOptions, arg, local string) error {
 	case err != nil:
 		return at(t, err)
 	case info.IsDir():
-		return a.copyTree(ctx, s, t, treeDestination(t, local), false, o)
+		dir := treeDestination(t, local)
+		if local != "" && dir == local && t.name != "." {
+			// Once it is there, a copy goes into it.
+			a.again = typed("mirror", t.String(), asLocal(dir))
+		}
+		return a.copyTree(ctx, s, t, dir, false, o)
 	}
 	return at(t, a.getFile(ctx, s, t, info, local))
 }
@@ -72,6 +77,14 @@ func treeDestination(t target, local string) string {
 		return filepath.Join(local, name)
 	}
 	return local
+}
+
+// asLocal is a local path that mirror takes for one.
+func asLocal(name string) string {
+	if looksLocal(name) || hasScheme(name) {
+		return name
+	}
+	return "./" + name
 }
 
 func isDir(name string) bool {

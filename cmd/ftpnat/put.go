@@ -59,7 +59,7 @@ func (a *app) put(ctx context.Context, o treeOptions, locals []string, arg strin
 		if into {
 			dst = t.join(localBase(local))
 		}
-		if err := a.putOne(ctx, s, o, local, dst); err != nil {
+		if err := a.putOne(ctx, s, o, local, dst, into); err != nil {
 			return err
 		}
 	}
@@ -90,11 +90,15 @@ func localBase(local string) string {
 	return filepath.Base(local)
 }
 
-func (a *app) putOne(ctx context.Context, s *session, o treeOptions, local string, dst target) error {
+func (a *app) putOne(ctx context.Context, s *session, o treeOptions, local string, dst target, into bool) error {
 	if local == "-" {
 		return at(dst, a.putStream(ctx, s, dst))
 	}
 	if isDir(local) {
+		if !into {
+			// Once it is there, a copy goes into it.
+			a.again = typed("mirror", asLocal(local), dst.String())
+		}
 		return a.copyTree(ctx, s, dst, local, true, o)
 	}
 	return at(dst, a.putFile(ctx, s, local, dst))
@@ -109,6 +113,7 @@ func (a *app) putStream(ctx context.Context, s *session, dst target) error {
 }
 
 func (a *app) putFile(ctx context.Context, s *session, local string, dst target) error {
+	a.up = true
 	info, err := os.Stat(local)
 	if err != nil {
 		return localRead(err)
@@ -125,7 +130,7 @@ func (a *app) putFile(ctx context.Context, s *session, local string, dst target)
 	defer root.Close()
 	c := a.newCarrier(ctx, s, name, info.Size())
 	c.local, c.localName, c.remote = root, name, path.Dir(dst.name)
-	err = c.send(entry{name: path.Base(dst.name), size: info.Size(), time: info.ModTime()})
+	err = c.send(ctx, entry{name: path.Base(dst.name), size: info.Size(), time: info.ModTime()})
 	c.finish(err, name)
 	return err
 }

@@ -16,7 +16,9 @@ type app struct {
 	root     *cobra.Command
 	command  *cobra.Command // that was asked for; nil if it cannot be told
 	sessions []*session
-	streamed bool // standard input was being sent
+	streamed bool   // standard input was being sent
+	up       bool   // files were being sent
+	again    string // what goes on with a tree, if the same command would begin another copy
 	watch    watcher
 	logLock  turn // orders what is written to standard error
 }
