@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
+	"os"
 	"path"
 	"regexp"
 	"strings"
+	"syscall"
 
 	"github.com/ftpnat/ftpnat"
 )
@@ -126,6 +129,23 @@ func detail(err error) string {
 	case errors.As(err, &pe):
 		return oneLine(pe.Err)
 	}
+	return network(err)
+}
+
+// network is an error of the network without the names that Go has for its
+// layers.
+func network(err error) string {
+	var dns *net.DNSError
+	var op *net.OpError
+	var no syscall.Errno
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return printable(dns.Name)
+	case errors.As(err, &dns):
+		return printable(dns.Name + ": the name server does not answer")
+	case errors.As(err, &op) && op.Op == "dial" && op.Addr != nil && errors.As(op.Err, &no):
+		return printable(fmt.Sprintf("%v: %v", op.Addr, no))
+	}
 	return oneLine(err)
 }
 
@@ -189,8 +209,21 @@ func (a *app) plainAdvice(err error, c code) []string {
 		return []string{"The server's administrator decides what this login may do. Another one is chosen by --user NAME."}
 	case codeExists:
 		return []string{"Choose another name, or remove what is there first."}
+	case codeRefused:
+		return a.refusedAdvice()
 	case codeFull:
 		return []string{"Make room on the server, or ask its administrator for more."}
+	}
+	return nil
+}
+
+// refusedAdvice is for refusals that do not say why.
+func (a *app) refusedAdvice() []string {
+	switch a.verbName() {
+	case "put", "mkdir", "mv", "mirror":
+		return []string{"This login may not be allowed to write there: try another directory, or --user NAME."}
+	case "rm":
+		return []string{"This login may not be allowed to remove it: --user NAME chooses another one."}
 	}
 	return nil
 }
@@ -198,14 +231,19 @@ func (a *app) plainAdvice(err error, c code) []string {
 // notFoundAdvice says how to see what there is, or how to make what is missing.
 func (a *app) notFoundAdvice(err error, s *session) []string {
 	parent := parentOf(err, s)
-	switch a.verbName() {
-	case "":
-	case "put", "mkdir", "mv":
+	var link *os.LinkError
+	switch {
+	case a.verbName() == "":
+	case errors.As(err, &link) && s != nil:
+		t := s.target
+		t.setName(path.Dir(link.Old))
+		return []string{typed("ls", t.String()) + " shows what is there; the new name needs a directory that exists, too."}
+	case a.verbName() == "put", a.verbName() == "mkdir":
 		if parent != "" {
 			return []string{typed("mkdir", "-p", parent) + " makes the directory if that is what is missing."}
 		}
 	default:
-		if parent := parentOf(err, s); parent != "" {
+		if parent != "" {
 			return []string{typed("ls", parent) + " shows what is there."}
 		}
 	}

@@ -53,6 +53,7 @@ func TestExitCodes(t *testing.T) {
 		"login":          {codeLogin, "login refused", "came from FTPNAT_PASSWORD", []string{"ls", "-u", "jim", guarded(t, (*ftptest.Server).Start).URL}},
 		"anonymous":      {codeLogin, "login refused", "--user", []string{"ls", guarded(t, (*ftptest.Server).Start).URL}},
 		"not found":      {codeNotFound, "not found", "ftpnat ls " + plain.URL + "pub", []string{"cat", plain.URL + "pub/nope"}},
+		"not found, mv":  {codeNotFound, "not found", "ftpnat ls " + plain.URL + "pub shows", []string{"mv", plain.URL + "pub/nope", "x"}},
 		"access":         {codeAccess, "not permitted", "--user", []string{"rm", serve(t, files(), ftptest.Reply("DELE", "550 Permission denied.")).URL + "pub/a.csv"}},
 		"full":           {codeFull, "disk full", "Make room", []string{"put", "x", serve(t, nil, ftptest.Fail("STOR", "452 No space.")).URL}},
 		"silence":        {codeTimeout, "timed out", "--max-time", []string{"ls", "--max-time", "300ms", serve(t, files(), ftptest.Swallow("MLSD"), ftptest.Swallow("LIST")).URL}},
@@ -70,7 +71,7 @@ func TestExitCodes(t *testing.T) {
 			if r.code != int(c.code) || !strings.HasPrefix(first, "ftpnat: ") || !strings.Contains(first, c.text) || !strings.Contains(rest, c.todo) {
 				t.Errorf("got %d, want %d, %q and then %q\n%s", r.code, c.code, c.text, c.todo, r.err)
 			}
-			if strings.Contains(r.err, "Dialer") || strings.Contains(r.err, secret) || strings.Contains(r.err, "pass/word") {
+			if strings.Contains(r.err, "Dialer") || strings.Contains(r.err, "dial tcp") || strings.Contains(r.err, "lookup ") || strings.Contains(r.err, secret) || strings.Contains(r.err, "pass/word") {
 				t.Errorf("this is not for a person: %s", r.err)
 			}
 		})

@@ -60,7 +60,7 @@ func (a *app) ls(ctx context.Context, o lsOptions, args []string) error {
 // list visits what is in a directory, or the one file that t names.
 func (s *session) list(t target, deep bool, visit func(item) error) error {
 	entries, err := s.ReadDir(t.name)
-	if err != nil {
+	if err != nil && len(entries) == 0 {
 		info, serr := s.Stat(t.name)
 		if serr != nil || info.IsDir() {
 			return err
@@ -70,6 +70,12 @@ func (s *session) list(t target, deep bool, visit func(item) error) error {
 	if deep {
 		return s.walk(t, visit)
 	}
+	// What could be read is shown, whatever the rest was.
+	return errors.Join(s.show(t, entries, visit), err)
+}
+
+// show visits the entries of a directory.
+func (s *session) show(t target, entries []fs.DirEntry, visit func(item) error) error {
 	for _, e := range entries {
 		info, err := e.Info()
 		if err != nil {
@@ -88,11 +94,11 @@ func (s *session) walk(t target, visit func(item) error) error {
 	var failed []error
 	err := fs.WalkDir(s.FS, t.name, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
-			if name == t.name || d == nil || codeOf(err) != codeAccess {
+			if d == nil || networkFault(err) || name == t.name && wholeFault(err) {
 				return err
 			}
 			failed = append(failed, err)
-			return nil
+			return nil // what could be read of it is visited
 		}
 		if name == t.name {
 			return nil
