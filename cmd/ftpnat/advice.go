@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net"
 	"os"
 	"path"
 	"regexp"
 	"strings"
-	"syscall"
 
 	"github.com/ftpnat/ftpnat"
 )
@@ -54,125 +51,6 @@ func useTLS(t target) string {
 	return fmt.Sprintf("write %s, or add --tls.", t)
 }
 
-// message is the line that says what went wrong.
-func (a *app) message(err error, c code) string {
-	var part *partialError
-	var usage *usageError
-	var parts []string
-	switch {
-	case errors.As(err, &usage):
-		return oneLine(usage)
-	case errors.As(err, &part):
-		return oneLine(err)
-	case c == codeInterrupted:
-		parts = append(parts, "interrupted")
-		if where := where(err); where != "" {
-			parts = append([]string{where}, parts...)
-		}
-		return strings.Join(parts, ": ")
-	}
-	if where := where(err); where != "" {
-		parts = append(parts, where)
-	}
-	if w := c.word(); w != "" {
-		parts = append(parts, w)
-	}
-	if c == codeTimeout && a.maxTime > 0 && errors.Is(err, context.DeadlineExceeded) {
-		return strings.Join(append(parts, fmt.Sprintf("not done within --max-time %v", a.maxTime)), ": ")
-	}
-	return strings.Join(append(parts, detail(err)), ": ")
-}
-
-// where is the file that an error is about.
-func where(err error) string {
-	var pe *fs.PathError
-	var at *fileError
-	var l *localError
-	switch {
-	case errors.As(err, &l) && errors.As(l.err, &pe):
-		return printable(pe.Path)
-	case errors.As(err, &at):
-		return printable(at.name)
-	case errors.As(err, &pe) && pe.Path != ".":
-		return printable(pe.Path)
-	}
-	return ""
-}
-
-// fileError names the file of an error more closely than the library does.
-type fileError struct {
-	name string
-	err  error
-}
-
-func (e *fileError) Error() string { return e.name + ": " + e.err.Error() }
-func (e *fileError) Unwrap() error { return e.err }
-
-// at names the file of an error.
-func at(t target, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &fileError{t.String(), err}
-}
-
-// detail is what the other side said, or the system.
-func detail(err error) string {
-	var pe *fs.PathError
-	var negotiate *ftpnat.NegotiateError
-	var reply *ftpnat.ReplyError
-	switch {
-	case errors.As(err, &negotiate):
-		return attempts(negotiate)
-	case errors.As(err, &reply):
-		return printable(fmt.Sprintf("the server answered %q to %s", reply.Reply.String(), reply.Command))
-	case errors.As(err, &pe):
-		return oneLine(pe.Err)
-	}
-	return network(err)
-}
-
-// network is an error of the network without the names that Go has for its
-// layers.
-func network(err error) string {
-	var dns *net.DNSError
-	var op *net.OpError
-	var no syscall.Errno
-	switch {
-	case errors.As(err, &dns) && dns.IsNotFound:
-		return printable(dns.Name)
-	case errors.As(err, &dns):
-		return printable(dns.Name + ": the name server does not answer")
-	case errors.As(err, &op) && op.Op == "dial" && op.Addr != nil && errors.As(op.Err, &no):
-		return printable(fmt.Sprintf("%v: %v", op.Addr, no))
-	}
-	return oneLine(err)
-}
-
-// attempts names what was tried, once each.
-func attempts(e *ftpnat.NegotiateError) string {
-	var list []string
-	seen := make(map[string]bool)
-	for _, at := range e.Attempts {
-		if text := fmt.Sprintf("%v: %v", at.Mode, at.Cause); !seen[text] {
-			seen[text] = true
-			list = append(list, text)
-		}
-	}
-	if e.Err != nil {
-		list = append(list, oneLine(e.Err))
-	}
-	return strings.Join(list, "; ")
-}
-
-// oneLine returns an error's text on one line, without the library's name.
-func oneLine(err error) string {
-	text := strings.ReplaceAll(err.Error(), "ftpnat: ", "")
-	return printable(strings.Join(strings.Fields(text), " "))
-}
-
-func isEOF(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
-
 // advice says what a person can do, in the words of the command line.
 func (a *app) advice(err error, c code) []string {
 	var negotiate *ftpnat.NegotiateError
@@ -186,9 +64,9 @@ func (a *app) advice(err error, c code) []string {
 	case c == codeInterrupted || c == codePartial:
 		return a.goOn()
 	case c == codeConnect || c == codeTimeout || c == codeOther || c == codeTLS:
-		return a.connectAdvice(c)
+		return a.connectAdvice(err, c)
 	case c == codeLogin:
-		return a.loginAdvice()
+		return a.loginAdvice(err)
 	}
 	return a.plainAdvice(err, c)
 }
@@ -302,14 +180,17 @@ func (a *app) verbName() string {
 }
 
 // connectAdvice is for connections that cannot be had, or not for long.
-func (a *app) connectAdvice(c code) []string {
+func (a *app) connectAdvice(err error, c code) []string {
 	s := a.lastSession()
+	var r *ftpnat.ReplyError
 	if s == nil {
 		return nil
 	}
 	list := silentAdvice(s.target, a.watch.silentServer())
 	switch {
 	case len(list) > 0:
+	case errors.As(err, &r):
+		return []string{"The server does not want this connection now: try again later, with a smaller --parallel if there is one, or ask its administrator."}
 	case c == codeConnect:
 		list = append(list, fmt.Sprintf("Check that an FTP server runs at %s, and that no firewall is in the way.", s.target.addr()))
 	case c == codeTimeout && a.maxTime > 0:
@@ -356,11 +237,22 @@ func (a *app) probeAdvice() []string {
 	return []string{typed("probe", "--html", "report.html", t.String()) + " writes a page for whoever runs the firewall."}
 }
 
+// wantsTLS finds what servers say to a login that is not under TLS.
+var wantsTLS = regexp.MustCompile(`(?i)\b(TLS|SSL|encrypt\w*|clear ?text|non-?secure|insecure|secure (session|connection)s?)\b`)
+
 // loginAdvice says where the login came from and how to give another one.
-func (a *app) loginAdvice() []string {
+func (a *app) loginAdvice(err error) []string {
 	s := a.lastSession()
-	if s == nil {
+	var r *ftpnat.ReplyError
+	switch {
+	case s == nil:
 		return nil
+	case !s.tls && errors.As(err, &r) && wantsTLS.MatchString(r.Reply.Text()):
+		list := []string{"The server takes no login in clear text: " + useTLS(s.target)}
+		if s.login.source != "" {
+			list = append(list, "The password has crossed the network in clear text by now.")
+		}
+		return list
 	}
 	if s.login.source == "" {
 		return []string{"The login was anonymous. Add --user NAME; the password is asked for, or taken from ~/.netrc, FTPNAT_PASSWORD or --password-file."}
