@@ -16,7 +16,9 @@ func (a *app) putCommand() *cobra.Command {
 		Short: "Copy files or trees to a server",
 		Long: "Copy files or trees to a server. If the URL names a directory, or ends in a slash, the copies go into\n" +
 			"it. A file appears under its name when it is complete, and replaces the one that is there. Of a tree,\n" +
-			"files that are the same already are not copied. - is standard input.",
+			"files that are the same already are not copied. - is standard input.\n\n" +
+			"A file of more than 4 MB that was interrupted goes on where it stopped when the same command is given\n" +
+			"again, if the server allows that. Until then it is named .NAME.*" + partSuffix + " on the server.",
 		Example: "  ftpnat put report.csv joe@ftp.example.com/in/\n  ftpnat put ./site ftpes://joe@ftp.example.com/www/\n  pg_dump db | gzip | ftpnat put - joe@ftp.example.com/db.sql.gz",
 		Args:    arguments(2, -1, "local files and then a URL"),
 		RunE: a.run(func(ctx context.Context, args []string) error {

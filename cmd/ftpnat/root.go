@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -13,6 +14,7 @@ type app struct {
 	*system
 	flags
 
+	start    time.Time // of the dialogue
 	root     *cobra.Command
 	command  *cobra.Command // that was asked for; nil if it cannot be told
 	sessions []*session
@@ -25,7 +27,7 @@ type app struct {
 
 // run is the program. It returns its exit code.
 func run(ctx context.Context, sys *system, args []string) int {
-	a := &app{system: sys}
+	a := &app{system: sys, start: time.Now()}
 	a.root = a.newRoot()
 	a.root.SetArgs(args)
 	a.root.SetIn(sys.in)
