@@ -170,7 +170,6 @@ func (r *run) file(name, local string, d fs.DirEntry) (what string, err error) {
 	return "unchanged", r.root.Link(before, to)
 }
 
-// same compares size and time.
 func (r *run) same(local string, info fs.FileInfo) bool {
 	have, err := r.root.Stat(local)
 	return err == nil && have.Size() == info.Size() && have.ModTime().Equal(info.ModTime())
