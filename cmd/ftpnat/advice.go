@@ -31,11 +31,16 @@ func (a *app) report(ctx context.Context, err error) int {
 	if errors.As(err, &said) {
 		return int(c)
 	}
+	a.explain(err, c)
+	return int(c)
+}
+
+// explain says what went wrong, and what to do.
+func (a *app) explain(err error, c code) {
 	a.say("%s", a.message(err, c))
 	for _, line := range a.advice(err, c) {
 		fmt.Fprint(a.err, wrap(printable(line), "  "))
 	}
-	return int(c)
 }
 
 // hintClear says where a password was sent in clear text for no reason.
@@ -112,6 +117,8 @@ func (a *app) notFoundAdvice(err error, s *session) []string {
 	var link *os.LinkError
 	switch {
 	case a.verbName() == "":
+	case s != nil && strings.ContainsAny(base(err), "*?["):
+		return []string{"Patterns are for find --name, and for --include of get, put and mirror; elsewhere a name is a name."}
 	case errors.As(err, &link) && s != nil:
 		t := s.target
 		t.setName(path.Dir(link.Old))
@@ -126,6 +133,15 @@ func (a *app) notFoundAdvice(err error, s *session) []string {
 		}
 	}
 	return nil
+}
+
+// base is the last element of the name that an error is about.
+func base(err error) string {
+	var pe *fs.PathError
+	if !errors.As(err, &pe) {
+		return ""
+	}
+	return path.Base(pe.Path)
 }
 
 // parentOf is the directory of a file that does not exist.
@@ -200,8 +216,13 @@ func (a *app) connectAdvice(err error, c code) []string {
 	default:
 		return nil
 	}
-	if a.verbName() == "probe" {
+	switch {
+	case a.verbName() == "probe":
 		return list
+	case a.watch.replied() && c == codeTimeout && a.maxTime > 0:
+		return append(list, a.goOn()...) // nothing is in the way
+	case a.watch.replied():
+		list = append(list, a.goOn()...)
 	}
 	return append(list, a.probeAdvice()...)
 }

@@ -94,6 +94,15 @@ func isDir(name string) bool {
 
 // getFile copies one file.
 func (a *app) getFile(ctx context.Context, s *session, t target, info fs.FileInfo, local string) error {
+	if there, err := os.Stat(local); err == nil && !there.IsDir() {
+		if !there.Mode().IsRegular() {
+			return a.getInto(s, t, local)
+		}
+		// A link stays, and what it leads to is replaced.
+		if local, err = filepath.EvalSymlinks(local); err != nil {
+			return localWrite(err)
+		}
+	}
 	dir, name := ".", path.Base(t.name)
 	switch {
 	case local == "":
@@ -118,6 +127,19 @@ func (a *app) getFile(ctx context.Context, s *session, t target, info fs.FileInf
 	c.localName = filepath.ToSlash(name)
 	err = c.fetch(e)
 	c.finish(err, name)
+	return err
+}
+
+// getInto writes a file into what cannot be replaced by one: a device or a pipe.
+func (a *app) getInto(s *session, t target, local string) error {
+	dst, err := os.OpenFile(local, os.O_WRONLY, 0)
+	if err != nil {
+		return localWrite(err)
+	}
+	err = copyOut(dst, s, t)
+	if cerr := dst.Close(); err == nil {
+		err = localWrite(cerr)
+	}
 	return err
 }
 

@@ -42,19 +42,22 @@ func (a *app) ls(ctx context.Context, o lsOptions, args []string) error {
 		_, err := fmt.Fprintln(w, a.name(it.shortName()))
 		return localWrite(err)
 	}
-	for i, arg := range args {
+	gap := ""
+	return a.each(ctx, args, func(arg string) error {
 		s, t, err := a.openArg(ctx, arg)
 		if err != nil {
-			return errors.Join(w.Flush(), err)
+			return err
 		}
 		if len(args) > 1 && !o.json {
-			fmt.Fprintf(w, "%s%s:\n", map[bool]string{true: "\n"}[i > 0], t)
+			fmt.Fprintf(w, "%s%s:\n", gap, t)
+			gap = "\n"
 		}
-		if err := s.list(t, o.recursive, print); err != nil {
-			return errors.Join(w.Flush(), at(t, err))
+		err = s.list(t, o.recursive, print)
+		if ferr := w.Flush(); ferr != nil {
+			return localWrite(ferr)
 		}
-	}
-	return localWrite(w.Flush())
+		return at(t, err)
+	})
 }
 
 // list visits what is in a directory, or the one file that t names.

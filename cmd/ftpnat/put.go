@@ -68,9 +68,16 @@ func (a *app) put(ctx context.Context, o treeOptions, locals []string, arg strin
 	return nil
 }
 
-// checkLocals finds what is not there before a server is bothered.
+// checkLocals finds what is not there, or would replace another one, before a
+// server is bothered.
 func checkLocals(locals []string, t target) error {
+	seen := make(map[string]string)
 	for _, local := range locals {
+		base := localBase(local)
+		if other, ok := seen[base]; ok {
+			return usagef("%s and %s would both become %s on the server", other, local, base)
+		}
+		seen[base] = local
 		switch {
 		case local == "-" && (t.dir || len(locals) > 1):
 			return usagef("standard input needs the name of a file on the server")

@@ -113,6 +113,26 @@ func arguments(least, most int, what string) cobra.PositionalArgs {
 	}
 }
 
+// each does something with every argument. One that fails is no reason to leave
+// out the others, unless the connection is what failed.
+func (a *app) each(ctx context.Context, args []string, do func(arg string) error) error {
+	var first error
+	for _, arg := range args {
+		err := do(arg)
+		switch {
+		case err == nil:
+		case len(args) == 1 || ctx.Err() != nil || networkFault(err) || localCode(err) != codeOK:
+			return err
+		default:
+			a.explain(err, codeOf(err))
+			if first == nil {
+				first = &saidError{err}
+			}
+		}
+	}
+	return first
+}
+
 // warn writes a line for a person, unless --quiet was given.
 func (a *app) warn(format string, args ...any) {
 	if !a.quiet {
