@@ -18,8 +18,13 @@ import (
 // [os.CopyFS] does for local directories. A file that already exists is an error
 // that is [fs.ErrExist], and nothing is replaced. Each file is checked as Close
 // of a [File] does. Symbolic links, and what is neither a file nor a directory,
-// cannot be copied over FTP and are an error. The first error ends the copy;
-// files that were whole by then stay.
+// cannot be copied over FTP and are an error.
+//
+// An error that concerns one name, of the source or of the server, does not end
+// the copy: everything else is copied, and all such errors are returned joined, the
+// first hundred and a count. [Trace.Note] tells of each. What ends it at once is
+// the end of a context, a disk or a quota that is full, and a connection that
+// cannot be had; files that were whole by then stay.
 //
 // Up to Dialer.MaxConns files are copied at once, so that src must be safe for
 // concurrent use, as those of the standard library are. If MaxConns is 1, src is
@@ -63,10 +68,19 @@ func (c *client) treeOptions() tree.Options {
 // replaced. Each file is read as from a [File]: a transfer that breaks is
 // resumed, and the count and the server's word must be right. A file is written
 // under a temporary name beginning with a dot, and gets its own name only when
-// it is whole. The first error ends the copy and names the file; files that were
-// whole by then stay. The context of the FS governs the copy. New files and
+// it is whole. The context of the FS governs the copy. New files and
 // directories have the modes 0o666 and 0o777 before umask, and a file has in
 // addition the permission bits that the server tells.
+//
+// An error that concerns one name, as of rights, of a file that changes, of a link
+// or of a line of a listing ([*ListingError]), does not end the copy: everything
+// else is fetched, and all such errors are returned joined, each with its name, the
+// first hundred and a count. [Trace.Note] tells of each. What ends it at once is
+// the end of the context, a local disk that is full or broken, and a connection
+// that cannot be had; files that were whole by then stay.
+//
+// Of a file that grows while it is read, as a log does, what was there at first is
+// fetched if the server tells sizes, and an error that is [ErrChanged] says so.
 //
 // A symbolic link that leads to a place in the tree is copied as a link. For a
 // link that leads out of it, or whose target the server does not tell, the file
@@ -99,7 +113,7 @@ func (s side) ReadDir(ctx context.Context, name string) ([]listing.Entry, error)
 	if err != nil {
 		return nil, err
 	}
-	return dir.Entries(), nil
+	return dir.Entries(), s.f.unread(name, dir)
 }
 
 // Open opens a file for reading.

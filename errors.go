@@ -45,6 +45,24 @@ var (
 	ErrMismatch = proto.ErrMismatch
 )
 
+// A ListingError says that lines of a listing could not be understood, or name
+// what cannot be used: names with a carriage return, or that are not in the
+// server's charset. It comes together with the entries of all other lines, and
+// those can be used as ever.
+type ListingError struct {
+	// Dir is the directory in that of [Dialer.Open], which is ".".
+	Dir string
+	// Lines has the first hundred such lines, each cut after 1024 bytes, and quoted
+	// where a terminal would obey it.
+	Lines []string
+	// More is how many there are beyond those.
+	More int
+
+	text string
+}
+
+func (e *ListingError) Error() string { return "ftpnat: " + e.text }
+
 // The inner packages have errors of their own. errors.As finds the public ones
 // through them.
 func init() {
@@ -56,6 +74,9 @@ func init() {
 		}
 		return public
 	}
+	proto.Public.Listing = func(e *proto.ListingError) error {
+		return &ListingError{Dir: e.Dir, Lines: e.Lines, More: e.More, text: e.Error()}
+	}
 }
 
 // public returns the public form of an inner error, which is found by errors.As
@@ -66,6 +87,8 @@ func public(err error) error {
 		return proto.Public.Reply(e)
 	case *proto.NegotiateError:
 		return proto.Public.Negotiate(e)
+	case *proto.ListingError:
+		return proto.Public.Listing(e)
 	}
 	return retry.Bare(err)
 }

@@ -47,8 +47,8 @@ var fetchFaults = []fetchFault{
 	{name: "a directory for a file", steps: lies, lines: lie + "sub", want: syscall.EISDIR, text: "many/sub"},
 }
 
-// TestFetchFails ends at the first error, which names the file, and leaves
-// nothing that is half of a file.
+// TestFetchFails has an error that names the file, and leaves nothing that is half
+// of a file.
 func TestFetchFails(t *testing.T) {
 	for _, tt := range fetchFaults {
 		for _, conns := range []int{1, 4} {
@@ -153,28 +153,30 @@ func TestFetchUnsized(t *testing.T) {
 	})
 }
 
-// TestFirstError has one file refused while others take long: they end too.
+// TestFirstError has one file refused, and then a full disk: the one ends nothing
+// but itself, and the other all transfers at once.
 func TestFirstError(t *testing.T) {
 	s := setup{ftp: func(srv *ftptest.Server) {
 		srv.Rate = 1000
-		srv.Script = []ftptest.Step{{On: "RETR", Nth: 3, Reply: "550 Permission denied."}, {On: "STOR", Arg: "up/10", Reply: "553 No."}}
+		srv.Script = []ftptest.Step{{On: "RETR", Arg: "many/03", Reply: "550 Permission denied."}, {On: "STOR", Arg: "up/10", Reply: "552 Disk full."}}
 	}}
 	inBubble(t, s, func(t *testing.T, w *world) {
-		plantMany(t, w.Server.Tree, 12, 100_000)
+		plantMany(t, w.Server.Tree, 12, 1000)
+		want := serverTree(t, w.Server.Tree, "many")
+		delete(want, "03")
 		fsys := w.openFS(t, "")
 		dst := t.TempDir()
-		start := time.Now()
-		if err := fsys.Fetch(dst, "many"); !errors.Is(err, fs.ErrPermission) || time.Since(start) > 10*time.Second {
-			t.Errorf("Fetch = %v after %v", err, time.Since(start))
+		var pe *fs.PathError
+		if err := fsys.Fetch(dst, "many"); !errors.Is(err, fs.ErrPermission) || !errors.As(err, &pe) || pe.Path != "many/03" {
+			t.Errorf("Fetch = %v", err)
 		}
-		sameTrees(t, localTree(t, dst), nil)
+		sameTrees(t, localTree(t, dst), want)
 		src := fstest.MapFS{}
 		for i := range 12 {
 			src[fmt.Sprint(i)] = &fstest.MapFile{Data: content}
 		}
-		var refused *ftpnat.ReplyError
-		start = time.Now()
-		if err := fsys.CopyFS("up", src); !errors.As(err, &refused) || time.Since(start) > 10*time.Second {
+		start := time.Now()
+		if err := fsys.CopyFS("up", src); !errors.Is(err, syscall.ENOSPC) || time.Since(start) > 10*time.Second {
 			t.Errorf("CopyFS = %v after %v", err, time.Since(start))
 		}
 	})

@@ -47,6 +47,7 @@ type File struct {
 	asked  bool            // whether info is more than what Open found
 	list   []listing.Entry // of a directory
 	listed bool            // whether list is there
+	unread error           // a ListingError that ReadDir has not returned yet
 	off    int64           // of the next Read, in bytes, or of the next entry
 	in     *stream.Reader  // reading
 	out    *stream.Writer  // writing
@@ -295,7 +296,8 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 }
 
 // ReadDir returns the next n entries of a directory, or all that are left
-// where n is not above zero, as [fs.ReadDirFile] has it.
+// where n is not above zero, as [fs.ReadDirFile] has it. A [*ListingError] is
+// returned once, behind the last entry, or with it where n is not above zero.
 func (f *File) ReadDir(n int) ([]fs.DirEntry, error) {
 	f.use.lock()
 	defer f.use.unlock()
@@ -307,13 +309,17 @@ func (f *File) ReadDir(n int) ([]fs.DirEntry, error) {
 	}
 	rest := f.list[f.off:]
 	if n > 0 {
-		if len(rest) == 0 {
-			return nil, io.EOF
-		}
 		rest = rest[:min(n, len(rest))]
 	}
+	err := error(nil)
+	if n <= 0 || len(rest) == 0 {
+		err, f.unread = f.fail("readdir", f.unread), nil
+	}
+	if n > 0 && len(rest) == 0 && err == nil {
+		return nil, io.EOF
+	}
 	f.off += int64(len(rest))
-	return (&place{fs: f.fs, dir: f.name}).entries(rest), nil
+	return (&place{fs: f.fs, dir: f.name}).entries(rest), err
 }
 
 // enter sees to the list of a directory. Open has it but where the server
@@ -328,11 +334,18 @@ func (f *File) enter() error {
 	if f.listed {
 		return nil
 	}
-	return f.look("readdir", func(ctx context.Context, s *remote.Session, at string) (err error) {
-		f.list, err = s.List(ctx, at)
-		f.listed = err == nil
-		return err
+	return f.look("readdir", func(ctx context.Context, s *remote.Session, at string) error {
+		return f.hold(s.List(ctx, at))
 	})
+}
+
+// hold takes the list of a directory.
+func (f *File) hold(list []listing.Entry, err error) error {
+	if proto.Unread(err) != nil {
+		f.unread, err = err, nil
+	}
+	f.list, f.listed = list, err == nil
+	return err
 }
 
 // Write appends p to what was written. What the server makes of it is known

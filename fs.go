@@ -189,8 +189,7 @@ func (f *FS) openRead(name string) (*File, error) {
 		file.found, file.info, file.quick = e, fileInfo{e}, quick
 		file.rough = !quick && e.Type == listing.TypeFile && !s.HasMLST()
 		if e.Type == listing.TypeDir {
-			file.list, err = s.List(ctx, at)
-			file.listed = err == nil
+			err = file.hold(s.List(ctx, at))
 		}
 		return err
 	})
@@ -201,8 +200,9 @@ func (f *FS) openRead(name string) (*File, error) {
 	return file, nil
 }
 
-// ReadDir lists a directory, sorted by name. A listing that cannot be understood
-// as a whole is an error.
+// ReadDir lists a directory, sorted by name. If there are lines in the listing that
+// cannot be understood, or names that cannot be used, the error is a
+// [*ListingError] and comes together with all other entries.
 //
 // If directories are listed in the order of [fs.WalkDir], those that come next
 // are fetched together with the one that is asked for, on servers that are known
@@ -219,7 +219,7 @@ func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 	if dir.Rough() {
 		at.rough = dir
 	}
-	return at.entries(dir.Entries()), nil
+	return at.entries(dir.Entries()), f.unread(name, dir)
 }
 
 // readDir returns a listing that was fetched ahead, or a new one.
@@ -232,6 +232,14 @@ func (f *FS) readDir(name string) (dir *walk.Dir, err error) {
 		return err
 	})
 	return dir, err
+}
+
+// unread returns the error that comes together with a listing.
+func (f *FS) unread(name string, dir *walk.Dir) error {
+	if err := dir.Unread(); err != nil {
+		return &fs.PathError{Op: "readdir", Path: name, Err: public(err)}
+	}
+	return nil
 }
 
 // takeAhead returns a listing that was fetched ahead, nil if there is none.
@@ -333,22 +341,50 @@ func (f *FS) ReadFile(name string) ([]byte, error) {
 	return io.ReadAll(file)
 }
 
-// Glob returns the names that match a pattern of [path.Match].
+// Glob returns the names that match a pattern of [path.Match]. As by [fs.Glob],
+// directories that cannot be listed are left out; a [*ListingError] of one that can
+// is returned together with the names.
 func (f *FS) Glob(pattern string) ([]string, error) {
-	return fs.Glob(globbed{f}, pattern)
+	g := &globbed{f: f}
+	names, err := fs.Glob(g, pattern)
+	if err != nil {
+		return names, err
+	}
+	return names, errors.Join(g.unread...)
 }
 
+// mostUnread is how many listings that were not understood Glob tells of.
+const mostUnread = 100
+
 // globbed is an FS without its Glob, for io/fs to do the work.
-type globbed struct{ f *FS }
+type globbed struct {
+	f      *FS
+	unread []error
+}
 
 // Open opens a file.
-func (g globbed) Open(name string) (fs.File, error) { return g.f.Open(name) }
+func (g *globbed) Open(name string) (fs.File, error) { return g.f.Open(name) }
 
-// ReadDir lists a directory.
-func (g globbed) ReadDir(name string) ([]fs.DirEntry, error) { return g.f.ReadDir(name) }
+// ReadDir lists a directory. An error would make io/fs drop what came with it.
+func (g *globbed) ReadDir(name string) ([]fs.DirEntry, error) {
+	list, err := g.f.ReadDir(name)
+	if !isUnread(err) {
+		return list, err
+	}
+	if len(g.unread) < mostUnread {
+		g.unread = append(g.unread, err)
+	}
+	return list, nil
+}
 
 // Stat describes a file. A link that leads nowhere is there all the same.
-func (g globbed) Stat(name string) (fs.FileInfo, error) { return g.f.Lstat(name) }
+func (g *globbed) Stat(name string) (fs.FileInfo, error) { return g.f.Lstat(name) }
+
+// isUnread reports whether err tells of lines that were not understood.
+func isUnread(err error) bool {
+	var unread *ListingError
+	return errors.As(err, &unread)
+}
 
 // Features returns the extensions that the server names in answer to FEAT (RFC
 // 2389), with what it says of each, by the name of the command in capital letters.

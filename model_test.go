@@ -87,7 +87,7 @@ func TestModel(t *testing.T) {
 
 // run does a number of operations in one world and hands over what was counted.
 func (m modelWorld) run(t *testing.T, seed uint64, ops int, count func(res ftpmodel.Result, faults int)) {
-	proxy := &ftpworld.Proxy{Plan: mishaps(seed)}
+	proxy := &ftpworld.Proxy{Plan: mishaps(seed, m.tls || m.p.Name == ftptest.PureFTPd().Name)}
 	s := setup{
 		ftp: func(srv *ftptest.Server) { srv.Personality, srv.Rate = m.p, 4<<20 },
 		dialer: func(d *ftpnat.Dialer) {
@@ -134,15 +134,16 @@ func (m modelWorld) run(t *testing.T, seed uint64, ops int, count func(res ftpmo
 }
 
 // mishaps returns what befalls connections: some of those for data, and most of those
-// for control after a while.
-func mishaps(seed uint64) func(control bool, nth int) ftpworld.Mishap {
+// for control after a while. signed says that a listing which is cut at the end of a
+// line shows it.
+func mishaps(seed uint64, signed bool) func(control bool, nth int) ftpworld.Mishap {
 	r := rand.New(rand.NewPCG(seed, 1))
 	kinds := []ftpworld.Kind{
 		ftpworld.Reset, ftpworld.ResetNear, ftpworld.End, ftpworld.End, ftpworld.HalfClose,
 		ftpworld.Stall, ftpworld.Swallow, ftpworld.Split,
 	}
 	return func(control bool, nth int) ftpworld.Mishap {
-		m := ftpworld.Mishap{Kind: kinds[r.IntN(len(kinds))], Dir: ftpworld.Dir(r.IntN(2)), Pause: time.Duration(r.IntN(8_000)) * time.Millisecond}
+		m := ftpworld.Mishap{InLine: !control && !signed, Kind: kinds[r.IntN(len(kinds))], Dir: ftpworld.Dir(r.IntN(2)), Pause: time.Duration(r.IntN(8_000)) * time.Millisecond}
 		most := 40_000
 		if r.IntN(2) == 0 {
 			most = 300 // a listing

@@ -257,7 +257,7 @@ func (f *FS) RemoveAll(name string) error {
 		entries, err = s.List(ctx, at)
 		return err
 	})
-	if err != nil {
+	if err != nil && !isUnread(err) {
 		return err
 	}
 	for _, e := range entries {
@@ -265,8 +265,8 @@ func (f *FS) RemoveAll(name string) error {
 			return err
 		}
 	}
-	if err := f.remove(name, false); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if rerr := f.remove(name, false); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+		return errors.Join(rerr, err)
 	}
 	return nil
 }

@@ -49,6 +49,7 @@ func TestCommand(t *testing.T) {
 			c.change()
 			c.fail()
 			c.doctor()
+			c.interrupted()
 		})
 	}
 }
@@ -94,6 +95,14 @@ func (c *terminal) give(name string) {
 	}
 }
 
+// command returns what runs the program with arguments.
+func (c *terminal) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := c.net.Client.Command(ctx, c.program, args...)
+	cmd.Dir = c.dir
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "XDG_") }), "HOME="+c.home)
+	return cmd
+}
+
 // typed runs the command and returns what it printed. Its exit code has to be the one
 // given.
 func (c *terminal) typed(code int, args ...string) (stdout, stderr string) {
@@ -101,9 +110,7 @@ func (c *terminal) typed(code int, args ...string) (stdout, stderr string) {
 	ctx, cancel := context.WithTimeout(c.t.Context(), jobTimeout)
 	defer cancel()
 	var out, errs bytes.Buffer
-	cmd := c.net.Client.Command(ctx, c.program, args...)
-	cmd.Dir = c.dir
-	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "XDG_") }), "HOME="+c.home)
+	cmd := c.command(ctx, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	start := time.Now()
 	err := cmd.Run()
@@ -270,5 +277,41 @@ func (c *terminal) doctor() {
 	html, err := os.ReadFile(page)
 	if err != nil || !bytes.Contains(html, []byte("EPSV")) || bytes.Contains(html, []byte(c.server.Password)) {
 		c.t.Errorf("the page of probe has %d bytes, %v; with the password: %v", len(html), err, bytes.Contains(html, []byte(c.server.Password)))
+	}
+}
+
+// interrupted puts a file, is stopped in the middle, and puts it again.
+func (c *terminal) interrupted() {
+	c.t.Helper()
+	data := client.Payload(7, 9_000_000)
+	c.save(c.here("big"), data)
+	ctx, cancel := context.WithTimeout(c.t.Context(), jobTimeout)
+	defer cancel()
+	go func() {
+		// The server's folder is looked into until some of the file is there.
+		for ctx.Err() == nil {
+			names, _ := filepath.Glob(c.onServer(".big*"))
+			for _, name := range names {
+				if info, err := os.Stat(name); err == nil && info.Size() > 0 {
+					cancel()
+				}
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	cmd := c.command(ctx, "put", "big", c.url)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	if out, err := cmd.CombinedOutput(); err == nil {
+		c.t.Logf("the file was there before it could be stopped: %s", out)
+	} else if _, err := os.Stat(c.onServer("big")); err == nil {
+		c.t.Errorf("half a file has its name: %s", out)
+	}
+	c.typed(0, "put", "big", c.url)
+	if got, err := os.ReadFile(c.onServer("big")); err != nil || !bytes.Equal(got, data) {
+		c.t.Errorf("the server has %d bytes, %v", len(got), err)
+	}
+	if left, _ := filepath.Glob(c.onServer(".big*")); len(left) > 0 {
+		c.t.Errorf("left over: %q", left)
 	}
 }

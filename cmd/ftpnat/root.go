@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -13,17 +14,20 @@ type app struct {
 	*system
 	flags
 
+	start    time.Time // of the dialogue
 	root     *cobra.Command
 	command  *cobra.Command // that was asked for; nil if it cannot be told
 	sessions []*session
-	streamed bool // standard input was being sent
+	streamed bool   // standard input was being sent
+	up       bool   // files were being sent
+	again    string // what goes on with a tree, if the same command would begin another copy
 	watch    watcher
 	logLock  turn // orders what is written to standard error
 }
 
 // run is the program. It returns its exit code.
 func run(ctx context.Context, sys *system, args []string) int {
-	a := &app{system: sys}
+	a := &app{system: sys, start: time.Now()}
 	a.root = a.newRoot()
 	a.root.SetArgs(args)
 	a.root.SetIn(sys.in)
@@ -107,6 +111,26 @@ func arguments(least, most int, what string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// each does something with every argument. One that fails is no reason to leave
+// out the others, unless the connection is what failed.
+func (a *app) each(ctx context.Context, args []string, do func(arg string) error) error {
+	var first error
+	for _, arg := range args {
+		err := do(arg)
+		switch {
+		case err == nil:
+		case len(args) == 1 || ctx.Err() != nil || networkFault(err) || localCode(err) != codeOK:
+			return err
+		default:
+			a.explain(err, codeOf(err))
+			if first == nil {
+				first = &saidError{err}
+			}
+		}
+	}
+	return first
 }
 
 // warn writes a line for a person, unless --quiet was given.

@@ -159,9 +159,13 @@ func (s *session) sendList(verb, arg string, list []Info, format func(Info) stri
 	for _, line := range lines {
 		b.WriteString(line + "\r\n")
 	}
-	t := s.moving(verb, arg, int64(b.Len()))
+	body := b.String()
+	if s.srv.Personality.OpenEnd {
+		body = strings.TrimSuffix(body, "\r\n")
+	}
+	t := s.moving(verb, arg, int64(len(body)))
 	t.vars = append(t.vars, "{n}", strconv.Itoa(len(list)))
-	t.list, t.truncated, t.send = true, truncated, strings.NewReader(b.String())
+	t.list, t.truncated, t.send = true, truncated, strings.NewReader(body)
 	t.unreadable, s.unreadable = s.unreadable, false
 	s.startTransfer(t)
 }

@@ -97,6 +97,7 @@ type Personality struct {
 	WriteBehind  time.Duration // WriteBehind does so that long after the closing reply.
 	Holes        bool          // Holes has a restart beyond the end of a file leave zeros; else it is refused.
 	RestartClamp bool          // RestartClamp has it go on at the end instead.
+	OpenEnd      bool          // OpenEnd leaves out the end of a listing's last line.
 }
 
 // Saying returns a copy of p that answers with other texts, given as pairs of a

@@ -100,3 +100,17 @@ func TestProxyBlocked(t *testing.T) {
 		}
 	})
 }
+
+// TestProxyInLine has an end that is due behind a line feed wait for a letter.
+func TestProxyInLine(t *testing.T) {
+	for after, want := range map[int64]string{0: "", 1: "a", 2: "a\nb", 3: "a\nb", 4: "a\nb\n"} {
+		_, faults, _ := through(t, ftpworld.Mishap{Kind: ftpworld.End, After: after, InLine: true}, "a\nb\n", func(t *testing.T, nc net.Conn) {
+			if b, err := io.ReadAll(nc); string(b) != want || err != nil {
+				t.Errorf("after %d: %q, %v, want %q", after, b, err, want)
+			}
+		})
+		if whole := want == "a\nb\n"; whole == (faults == 1) {
+			t.Errorf("after %d: %d faults", after, faults)
+		}
+	}
+}

@@ -101,9 +101,9 @@ func (h *holder) doubtful(w heldEntry) bool {
 	case padNone:
 		return false
 	case padCR:
-		return h.p.ends == crUnknown
+		return h.p.ends.mean == crUnknown
 	}
-	return h.p.pads[w.e.doubt] == padUnknown
+	return h.p.calendar.filled.columns[w.e.doubt] == padUnknown
 }
 
 // release yields what waits. It reports whether the loop goes on.
@@ -111,10 +111,10 @@ func (h *holder) release() bool {
 	for _, w := range h.held {
 		switch {
 		case w.e.doubt == padNone:
-		case w.e.doubt == padCR && h.p.ends == crNames:
+		case w.e.doubt == padCR && h.p.ends.mean == crNames:
 			w.err = newLineError(w.e.Raw+"\r", w.num, nameFault("\r"))
 			w.e = Entry{}
-		case w.e.doubt != padCR && h.p.pads[w.e.doubt] == padNo:
+		case w.e.doubt != padCR && h.p.calendar.filled.columns[w.e.doubt] == padNo:
 			w.e.Name = " " + w.e.Name
 		}
 		w.e.doubt = padNone

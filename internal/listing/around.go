@@ -11,11 +11,18 @@ const (
 	crLines          // all lines have one: their ends were converted twice
 )
 
+// A lineEnds is what carriage returns at the ends of lines mean.
+type lineEnds struct {
+	mean    crEnds
+	crLines int  // lines with one so far
+	guessed bool // the last line's was taken off on its own word
+}
+
 // trim takes off what servers put around a line: a byte order mark, NUL of a
 // program in C, a second carriage return, and the end of a file of CP/M.
-func (p *Parser) trim(line string) string {
-	p.endsGuessed = false
-	if p.num == 1 {
+func (l *lineEnds) trim(line string, num, entries int) string {
+	l.guessed = false
+	if num == 1 {
 		line = strings.TrimPrefix(line, "\ufeff")
 	}
 	if line == "" {
@@ -34,52 +41,42 @@ func (p *Parser) trim(line string) string {
 		line = line[1:] // of a line that ends in LF CR
 	}
 	if line[len(line)-1] != '\r' {
-		if p.ends == crUnknown {
-			p.ends = crNames
+		if l.mean == crUnknown {
+			l.mean = crNames
 		}
 		return line
 	}
-	if p.ends == crNames || p.ends == crUnknown && strings.HasSuffix(line, " Icon\r") {
+	if l.mean == crNames || l.mean == crUnknown && strings.HasSuffix(line, " Icon\r") {
 		return line // macOS has such a file in folders with an icon of their own
 	}
-	if p.ends == crUnknown && p.entries == 0 && p.num > 1 || p.crLines > 0 {
-		p.ends = crLines
+	if l.mean == crUnknown && entries == 0 && num > 1 || l.crLines > 0 {
+		l.mean = crLines
 	}
-	p.crLines++
-	p.endsGuessed = p.ends == crUnknown
+	l.crLines++
+	l.guessed = l.mean == crUnknown
 	return line[:len(line)-1]
-}
-
-// around recognises lines that stand around the entries and would pass for
-// entries of some form: headings, totals, and all that follows once the listing
-// has gone on with another directory.
-func (p *Parser) around(line string) (skip bool) {
-	if p.foreign {
-		return true
-	}
-	return p.format != FormatMLSx && (p.table(line) || p.heading(line))
 }
 
 // aside recognises lines that are no entries and no headings of a form: a total
 // in a language that is not known here, and the name of the directory.
-func (p *Parser) aside(line string, afterBlank bool) (skip bool, reason string) {
+func (p *Parser) aside(line string, afterBlank bool) (reason string) {
 	if p.fixed || p.format != FormatAuto && p.format != FormatUnix {
-		return false, ""
+		return ""
 	}
 	if _, total := totalOf(line); total && p.entries == 0 {
-		return true, ""
+		return noEntry
 	}
 	if line[len(line)-1] != ':' || symbolic(line) {
-		return false, ""
+		return ""
 	}
 	if p.entries == 0 {
-		return true, "" // ".:", as ls says with several arguments
+		return noEntry // ".:", as ls says with several arguments
 	}
 	if afterBlank {
 		p.foreign = true
-		return false, "the listing goes on with another directory"
+		return "the listing goes on with another directory"
 	}
-	return false, ""
+	return ""
 }
 
 // reply recognises the lines of a reply to STAT on the data connection, and
@@ -112,7 +109,15 @@ func symbolic(line string) bool {
 // heading recognises lines that every listing of some format may carry besides
 // its entries.
 func (p *Parser) heading(line string) bool {
+	if table := p.format == FormatAuto || p.format == FormatVxWorks || p.format == FormatOS9; table && p.entries == 0 {
+		if ruler := strings.Trim(line, " "); len(ruler) > 8 && strings.Trim(ruler, "- ") == "" {
+			return true // below a heading
+		}
+	}
 	f, ok := headingOf(line)
+	if ok && p.entries > 0 && (f == FormatVxWorks || f == FormatOS9) {
+		return false // another directory may follow
+	}
 	if ok && (p.format == FormatAuto || f == p.format || zOS(f) && zOS(p.format)) {
 		p.format = f
 		return true
@@ -120,11 +125,7 @@ func (p *Parser) heading(line string) bool {
 	if p.format != FormatAuto && p.format != FormatUnix {
 		return false
 	}
-	word, ok := totalOf(line)
-	if !ok {
-		return false
-	}
-	if !p.tongue.total(word) {
+	if word, ok := totalOf(line); !ok || !p.calendar.tongue.total(word) {
 		return false
 	}
 	p.format = FormatUnix
@@ -140,6 +141,10 @@ func headingOf(line string) (Format, bool) {
 	}
 	first, second := f.at(0), f.at(1)
 	switch first {
+	case "size":
+		return FormatVxWorks, second == "date" && f.at(2) == "time"
+	case "Owner":
+		return FormatOS9, second == "Last" && f.at(2) == "modified"
 	case "Volume":
 		if second == "Unit" {
 			return FormatDatasets, true
@@ -153,6 +158,9 @@ func headingOf(line string) (Format, bool) {
 		return FormatJES, second == "JOBID"
 	case "Directory":
 		if second == "of" {
+			if timelike(f.at(3)) && strings.Contains(f.at(3), ":") { // which no name on DOS has
+				return FormatOS9, true
+			}
 			return FormatDOS, true
 		}
 		return FormatVMS, strings.Contains(second, "[") && strings.Contains(second, "]")

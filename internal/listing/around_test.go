@@ -32,6 +32,7 @@ func TestAround(t *testing.T) {
 		{"an error of ls", "ls: x: Permission denied\n" + a, "!|a"},
 		{"another directory", ".:\n" + a + "\n\n./sub:\ntotal 1\n" + b, "a|!"},
 		{"names that end in a colon", a + ":\n" + b + ":", "a:|b:"},
+		{"a folder of DOS that is named for a time", " Directory of C:\\logs 10.30\n04-27-00  09:09PM 7 a", "a"},
 		{"a file of the name of a total", a + "\ntotal 5\n" + b, "a|b"},
 	}
 	for _, tt := range tests {

@@ -1,6 +1,7 @@
 package listing
 
 import (
+	"strconv"
 	"strings"
 	"time"
 )
@@ -25,10 +26,6 @@ func daysIn(year, month int) int {
 	return int([...]int8{31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}[month-1])
 }
 
-func (c clock) in(loc *time.Location) time.Time {
-	return time.Date(c.year, time.Month(c.month), c.day, c.hour, c.min, c.sec, c.nsec, loc)
-}
-
 // noDate is the year in which the zero of many languages' times lies: a server that
 // lists it has no time for the file.
 const noDate = 1
@@ -42,27 +39,9 @@ func (e *Entry) setTime(c clock, loc *time.Location) bool {
 		e.Absolute = false
 		return true
 	}
-	e.ModTime, e.Precision = c.in(loc), c.precision
+	e.ModTime = time.Date(c.year, time.Month(c.month), c.day, c.hour, c.min, c.sec, c.nsec, loc)
+	e.Precision = c.precision
 	return true
-}
-
-// futureSlack is how far a time without a year may lie ahead of now: clocks and
-// zones differ by less than a day.
-const futureSlack = 24 * time.Hour
-
-// conclude sets the year that ls omits for recent files: the latest one in which
-// the date exists and is not in the future. For February 29 that may be up to
-// eight years back.
-func (p *Parser) conclude(c clock) (clock, bool) {
-	if c.month < 1 || c.month > 12 {
-		return c, false
-	}
-	for c.year = p.limitYear; c.year >= p.limitYear-8; c.year-- {
-		if c.valid() && (c.year < p.limitYear || !c.after(p.limit)) {
-			return c, true
-		}
-	}
-	return c, false
 }
 
 // after reports whether c is later than t is where c is.
@@ -160,10 +139,10 @@ func (c *clock) setTimeOfDay(part [3]int, n int, fraction string, half byte) boo
 	if part[0] > 23 || part[1] > 59 || part[2] > 60 {
 		return false
 	}
-	c.hour, c.min, c.sec, c.nsec = part[0], part[1], part[2], nanoseconds(fraction)
+	c.hour, c.min, c.sec, c.nsec = part[0], part[1], part[2], 0
 	switch {
 	case fraction != "":
-		c.precision = PrecisionFraction
+		c.nsec, c.precision = nanoseconds(fraction), PrecisionFraction
 	case n == 3:
 		c.precision = PrecisionSecond
 	default:
@@ -184,58 +163,6 @@ func halfOfDay(word string) (byte, bool) {
 
 // nanoseconds reads the digits behind a decimal point.
 func nanoseconds(digits string) int {
-	if digits == "" {
-		return 0
-	}
-	n := 0
-	for i := range 9 {
-		n *= 10
-		if i < len(digits) {
-			n += int(digits[i] - '0')
-		}
-	}
+	n, _ := strconv.Atoi((digits[:min(len(digits), 9)] + "000000000")[:9])
 	return n
-}
-
-// zone reads +hhmm or -hhmm. Lines that have one have mostly the same.
-func (p *Parser) zone(s string) (*time.Location, bool) {
-	if len(s) != 5 || s[0] != '+' && s[0] != '-' || !isNumber(s[1:]) {
-		return nil, false
-	}
-	h, _ := smallInt(s[1:3])
-	m, _ := smallInt(s[3:5])
-	if h >= 24 || m >= 60 {
-		return nil, false
-	}
-	seconds := (h*60 + m) * 60
-	if s[0] == '-' {
-		seconds = -seconds
-	}
-	if p.zoneLoc == nil || p.zoneSeconds != seconds {
-		p.zoneSeconds, p.zoneLoc = seconds, time.FixedZone("", seconds)
-	}
-	return p.zoneLoc, true
-}
-
-// A dayCache holds the beginning of one day: files come in runs.
-type dayCache struct {
-	year, month, day int
-	unix             int64
-}
-
-// setTime sets a time in the server's zone that exists.
-func (p *Parser) setTime(e *Entry, c clock) {
-	if p.loc != time.UTC {
-		e.setTime(c, p.loc)
-		return
-	}
-	if c.year <= noDate {
-		return
-	}
-	if d := &p.days; d.year != c.year || d.month != c.month || d.day != c.day {
-		d.year, d.month, d.day = c.year, c.month, c.day
-		d.unix = time.Date(c.year, time.Month(c.month), c.day, 0, 0, 0, 0, time.UTC).Unix()
-	}
-	e.ModTime = time.Unix(p.days.unix+int64((c.hour*60+c.min)*60+c.sec), int64(c.nsec)).UTC()
-	e.Precision = c.precision
 }

@@ -7,6 +7,12 @@
 // and IIS, OS/2, EPLF, VMS, z/OS data sets and members, z/VM, OS/400, NonStop
 // Guardian, VxWorks, OS-9, VShell and Nortel.
 //
+// A [Parser] takes off what servers put around lines (around.go), knows the
+// headings, and has a form read the rest: each is a function that fills an
+// [Entry] or says why the line has none. What earlier lines have shown of dates,
+// the order of their numbers, the language and the padding, is the calendar that
+// all forms share (calendar.go).
+//
 // No line is dropped in silence. A line carries an entry, or carries none by
 // right (a heading, a total, a blank line, the entries "." and ".."), or is
 // reported as a *LineError. A name and a type suffice for an entry: the rest is

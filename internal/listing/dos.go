@@ -2,7 +2,9 @@ package listing
 
 import "strings"
 
-// dos parses a line of IIS in its MS-DOS style and of "dir":
+// dos parses a line of "dir". IIS lists so unless it is set to the style of
+// Unix, and so do small servers for Windows, which take the day's and the
+// month's order and the time's form from its regional settings:
 //
 //	04-27-00  09:09PM       <DIR>          licensed
 //	2002-09-02  19:06                9,730 readme.txt
@@ -10,57 +12,34 @@ import "strings"
 //
 // Two-digit dates are read as month, day and year, which is what IIS sends, until
 // one comes that cannot be that.
-func (p *Parser) dos(line string) (Entry, bool, string) {
+func dos(e *Entry, line string, cal *calendar) (reason string) {
 	var f fields
 	f.splitN(strings.TrimLeft(line, " "), 6)
 	if f.n < 3 || !isDigit(f.at(0)[0]) {
-		return Entry{}, false, notMine
+		return notMine
 	}
-	c, late, ok := p.dosDate(f.at(0))
-	if !ok {
-		return Entry{}, false, notMine
+	*e = Entry{Size: -1}
+	last, clock := 1, f.at(1)
+	if half := f.at(2); len(half) == 2 {
+		if _, ok := halfOfDay(half); ok {
+			last, clock = 2, clock+half
+		}
 	}
-	known := c.precision != PrecisionNone
-	last, timed := c.dosTime(&f)
+	if !cal.setNumbers(e, f.at(0), clock, dosOrders(f.at(0))) {
+		return notMine
+	}
 	if strings.HasPrefix(f.at(1), "<") {
 		last = 0 // no time at all
 	}
-	late.at(c)
-	e := Entry{Size: -1}
-	if reason := e.dosTail(&f, last+1); reason != "" {
-		return Entry{}, false, reason
-	}
-	p.setDated(&e, c, late, known && timed, timed)
-	return e, false, ""
+	return e.dosTail(&f, last+1)
 }
 
-// setDated sets a time of a table that has dates of numbers.
-func (p *Parser) setDated(e *Entry, c clock, l late, known, timed bool) {
-	if l.kind != lateNot && timed {
-		e.late = l
-		p.needsSettling = true
+// dosOrders returns the orders that a date of numbers has on DOS, the best first.
+func dosOrders(date string) preference {
+	if strings.Contains(date, ".") {
+		return preference{orderDMY, orderYMD}
 	}
-	if known && c.valid() {
-		p.setTime(e, c)
-	}
-}
-
-func (p *Parser) dosDate(word string) (clock, late, bool) {
-	if strings.Contains(word, ".") {
-		return p.ordered(word, orderDMY, orderYMD)
-	}
-	return p.ordered(word, orderMDY, orderDMY, orderYMD)
-}
-
-// dosTime reads 15:04, 03:04PM, 03:04P and "03:04 PM" and returns the index of
-// its last word, and whether there is such a time.
-func (c *clock) dosTime(f *fields) (last int, ok bool) {
-	if half := f.at(2); len(half) == 2 {
-		if _, ok := halfOfDay(half); ok {
-			return 2, c.timeOfDay(f.at(1) + half)
-		}
-	}
-	return 1, c.timeOfDay(f.at(1))
+	return preference{orderMDY, orderDMY, orderYMD}
 }
 
 // dosTail reads a size or a tag, which is the word with index i, and the name.
@@ -69,13 +48,12 @@ func (e *Entry) dosTail(f *fields, i int) (reason string) {
 	if word == "" {
 		return "neither a size nor <DIR>"
 	}
-	rest := f.after(i)
 	if size, ok := groupedSize(word); ok || isNumber(word) || word[0] == '-' && isNumber(word[1:]) {
 		e.Type, e.Size = TypeFile, size
-		e.Name = strings.TrimPrefix(rest, " ")
+		e.Name = strings.TrimPrefix(f.after(i), " ")
 		return ""
 	}
-	e.Name = dosName(word, rest)
+	e.Name = f.behind(i, 15)
 	switch strings.ToUpper(word) {
 	case "<DIR>", "<REP>", "[DIR]": // REP in French
 		e.Type = TypeDir
@@ -88,16 +66,6 @@ func (e *Entry) dosTail(f *fields, i int) (reason string) {
 		return "neither a size nor <DIR>"
 	}
 	return ""
-}
-
-// dosName takes the padding off a name behind a tag. The tag's column is 15 wide;
-// more spaces than that are the name's own.
-func dosName(tag, rest string) string {
-	const width = 15
-	if pad := width - len(tag); pad > 0 && len(rest) > pad && strings.Trim(rest[:pad], " ") == "" {
-		return rest[pad:]
-	}
-	return strings.TrimLeft(rest, " \t")
 }
 
 // groupedSize reads a number that may have a comma, a point or an apostrophe

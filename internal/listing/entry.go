@@ -23,12 +23,7 @@ const (
 
 var typeNames = [...]string{"unknown", "file", "dir", "link", "other", "current", "parent"}
 
-func (t Type) String() string {
-	if int(t) < len(typeNames) {
-		return typeNames[t]
-	}
-	return "invalid"
-}
+func (t Type) String() string { return nameAt(typeNames[:], int(t)) }
 
 // A Precision says how much of a ModTime the server told.
 type Precision uint8
@@ -44,9 +39,11 @@ const (
 
 var precisionNames = [...]string{"none", "day", "minute", "second", "fraction"}
 
-func (p Precision) String() string {
-	if int(p) < len(precisionNames) {
-		return precisionNames[p]
+func (p Precision) String() string { return nameAt(precisionNames[:], int(p)) }
+
+func nameAt(names []string, i int) string {
+	if i < len(names) {
+		return names[i]
 	}
 	return "invalid"
 }

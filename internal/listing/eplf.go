@@ -6,23 +6,24 @@ import (
 	"time"
 )
 
-// eplf parses a line of the Easily Parsed LIST Format:
+// eplf parses a line of the Easily Parsed LIST Format of D. J. Bernstein's
+// servers anonftpd and publicfile:
 //
 //	+i8388621.48594,m825718503,r,s280,<TAB>djb.html
 //
 // Times are absolute. What can be neither read nor entered is TypeOther.
-func (p *Parser) eplf(line string) (Entry, bool, string) {
+func eplf(e *Entry, line string) (reason string) {
 	facts, name, ok := strings.Cut(line, "\t")
 	if !ok || !strings.HasPrefix(facts, "+") {
-		return Entry{}, false, notMine
+		return notMine
 	}
-	e := Entry{Name: name, Type: TypeOther, Size: -1}
+	*e = Entry{Name: name, Type: TypeOther, Size: -1}
 	for fact := range strings.SplitSeq(facts[1:], ",") {
 		if fact != "" {
 			e.setEPLF(fact[0], fact[1:])
 		}
 	}
-	return e, false, ""
+	return ""
 }
 
 func (e *Entry) setEPLF(kind byte, value string) {

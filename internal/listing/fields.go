@@ -1,7 +1,7 @@
 package listing
 
 import (
-	"strconv"
+	"math"
 	"strings"
 )
 
@@ -47,6 +47,16 @@ func (f *fields) at(i int) string {
 // after returns what follows the word with index i.
 func (f *fields) after(i int) string { return f.line[f.pos[i][1]:] }
 
+// behind returns the name behind the word with index i, whose column has a width;
+// more spaces than that are the name's own.
+func (f *fields) behind(i, width int) string {
+	rest := f.after(i)
+	if pad := width - len(f.at(i)); pad > 0 && len(rest) > pad && strings.Trim(rest[:pad], " ") == "" {
+		return rest[pad:]
+	}
+	return strings.TrimLeft(rest, " \t")
+}
+
 // rest returns what follows the word with index i, without blanks around it.
 func (f *fields) rest(i int) string { return strings.Trim(f.after(i), " \t") }
 
@@ -66,25 +76,14 @@ func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 // parseSize reads a number of bytes; ok is false for anything else, too large a
 // number included.
 func parseSize(s string) (n int64, ok bool) {
-	if len(s) == 0 || len(s) > 19 {
-		return parseLongSize(s)
-	}
 	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
+		digit := s[i] - '0'
+		if digit > 9 || uint64(n) > math.MaxInt64/10 {
 			return -1, false
 		}
-		n = n*10 + int64(s[i]-'0')
+		n = n*10 + int64(digit)
 	}
-	if n < 0 {
-		return -1, false
-	}
-	return n, true
-}
-
-// parseLongSize reads what has zeros in front.
-func parseLongSize(s string) (int64, bool) {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || !isNumber(s) {
+	if s == "" || n < 0 {
 		return -1, false
 	}
 	return n, true

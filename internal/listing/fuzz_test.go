@@ -23,6 +23,7 @@ func FuzzParser(f *testing.F) {
 		}
 		f.Add(string(data))
 	}
+	f.Add("a\vb c V 0 0 0 0000-00-00 00:00:00 a")
 	f.Fuzz(func(t *testing.T, text string) {
 		p := NewParser(Options{Now: march2})
 		var entries []Entry
@@ -91,9 +92,10 @@ func FuzzName(f *testing.F) {
 func FuzzParseMLSx(f *testing.F) {
 	f.Add(" Type=file;Size=5;Modify=20240229090000.5; /pub/a b")
 	f.Add("type=OS.unix=slink:/a b; c")
+	f.Add("type=file;\ta") // as in the field test mlsd-tab
 	f.Fuzz(func(t *testing.T, line string) {
 		e, err := ParseMLSx(line)
-		if err == nil && (e.Name == "" || !strings.HasSuffix(line, " "+e.Name)) {
+		if err == nil && (e.Name == "" || !strings.HasSuffix(line, " "+e.Name) && !strings.HasSuffix(line, ";\t"+e.Name)) {
 			t.Errorf("ParseMLSx(%q) = %+v", line, e)
 		}
 	})

@@ -5,6 +5,8 @@ package listing
 type tongue struct {
 	shown bool
 	langs langSet // if shown: those that have had all words so far
+
+	unsure []string // words for several months, which wait for Settle
 }
 
 // total narrows the languages to those whose ls says word for "total". It

@@ -86,7 +86,7 @@ func (l *List) compact(e Entry) compact {
 		c.sec, c.nsec = e.ModTime.Unix(), uint32(e.ModTime.Nanosecond())
 	}
 	r := rarity{target: e.Target, unique: e.Unique, late: e.late}
-	if e.late.kind == lateMonth && e.late.word == january {
+	if e.late.kind != lateNot && e.late == lateJanuary(e.ModTime, e.Precision) {
 		c.bits |= isJanuary
 		r.late = late{}
 	}
@@ -254,7 +254,7 @@ func compareCompact(a, b compact) int {
 
 // SettleList is Settle for the entries of a List.
 func (p *Parser) SettleList(l *List) {
-	if !p.needsSettling {
+	if !p.calendar.needsSettling {
 		return
 	}
 	for i := range l.n {
@@ -263,7 +263,7 @@ func (p *Parser) SettleList(l *List) {
 			continue
 		}
 		e := l.entry(c)
-		p.settle(&e)
+		p.calendar.settle(&e)
 		c.bits &^= 7 | isJanuary
 		c.bits |= uint8(e.Precision)
 		if e.Precision != PrecisionNone {

@@ -1,6 +1,7 @@
 package listing
 
 import (
+	"cmp"
 	"io/fs"
 	"strings"
 	"time"
@@ -15,7 +16,8 @@ import (
 // Exactly one space separates the facts from the name: a second one is the
 // name's own.
 func ParseMLSx(line string) (Entry, error) {
-	e, reason := parseMLSx(line)
+	var e Entry
+	reason := parseMLSx(&e, line)
 	if reason == "" {
 		e.Raw = line
 		if e.Name == "" || strings.ContainsAny(e.Name, "\x00\r\n") {
@@ -28,35 +30,41 @@ func ParseMLSx(line string) (Entry, error) {
 	return e, nil
 }
 
-func (p *Parser) mlsx(line string) (Entry, bool, string) {
-	e, reason := parseMLSx(line)
-	if reason == "" && p.format == FormatAuto && e.Type == TypeUnknown {
-		return Entry{}, false, notMine
+// mlsx parses a line of MLSD. Most servers of today have it: ProFTPD, Pure-FTPd,
+// FileZilla Server, pyftpdlib and Serv-U. vsftpd and IIS do not.
+//
+//	type=file;size=12;modify=20240115134601;UNIX.mode=0644; name
+//
+// A line without a type, which RFC 3659 allows, is one only where MLSD was sent.
+func mlsx(e *Entry, line string, known bool) (reason string) {
+	reason = parseMLSx(e, line)
+	if reason == "" && !known && e.Type == TypeUnknown {
+		return notMine
 	}
-	return e, false, reason
+	return reason
 }
 
-func parseMLSx(line string) (Entry, string) {
+func parseMLSx(e *Entry, line string) (reason string) {
 	facts, name, ok := cutFacts(trimFacts(line))
 	if !ok && strings.HasSuffix(line, ";") && knownFact(line) {
-		return Entry{}, "no name"
+		return "no name"
 	}
 	if !ok {
-		return Entry{}, notMine
+		return notMine
 	}
-	e := Entry{Name: name, Size: -1}
+	*e = Entry{Name: name, Size: -1}
 	for facts != "" {
 		var fact string
 		fact, facts, _ = strings.Cut(facts, ";")
-		key, value, ok := strings.Cut(fact, "=")
+		key, value, ok := strings.Cut(strings.TrimPrefix(fact, " "), "=")
 		if ok && key == "" {
-			return Entry{}, "malformed fact"
+			return "malformed fact"
 		}
 		if value != "" {
 			e.setFact(key, value)
 		}
 	}
-	return e, ""
+	return ""
 }
 
 // trimFacts takes off the blank before the facts of MLST, and those with which a
@@ -74,6 +82,19 @@ func trimFacts(line string) string {
 // the one space that follows a semicolon counts, and where there are several
 // nothing does. The last semicolon is missing on some servers.
 func cutFacts(line string) (facts, name string, ok bool) {
+	start := 0
+	for { // a blank behind each, as well
+		fact, rest, ok := strings.Cut(line[start:], " ")
+		if !ok || strings.IndexByte(fact, ';') != len(fact)-1 || !strings.Contains(fact, "=") || !knownFact(rest) || !strings.Contains(rest, "; ") {
+			break
+		}
+		start = len(line) - len(rest)
+	}
+	facts, name, ok = cutLast(line[start:])
+	return line[:start+len(facts)], name, ok
+}
+
+func cutLast(line string) (facts, name string, ok bool) {
 	if at := strings.IndexByte(line, '\t'); at > 0 && line[at-1] == ';' && strings.IndexByte(line[:at], ' ') < 0 {
 		return line[:at], line[at+1:], strings.Contains(line[:at], "=")
 	}
@@ -82,10 +103,6 @@ func cutFacts(line string) (facts, name string, ok bool) {
 		return "", "", false
 	}
 	if strings.HasSuffix(facts, ";") {
-		if strings.Count(facts, ";") == 1 && knownFact(name) && strings.Contains(name, "; ") {
-			more, name, ok := cutFacts(name) // a blank behind each
-			return facts + more, name, ok
-		}
 		return facts, name, true
 	}
 	if f, n, ok := strings.Cut(line, "; "); ok && knownFact(f) {
@@ -138,15 +155,9 @@ func (e *Entry) setFact(key, value string) {
 	case "unix.groupname":
 		e.Group = value
 	case "unix.owner", "unix.uid":
-		setUnset(&e.Owner, value)
+		e.Owner = cmp.Or(e.Owner, value)
 	case "unix.group", "unix.gid":
-		setUnset(&e.Group, value)
-	}
-}
-
-func setUnset(field *string, value string) {
-	if *field == "" {
-		*field = value
+		e.Group = cmp.Or(e.Group, value)
 	}
 }
 

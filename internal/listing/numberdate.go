@@ -1,46 +1,45 @@
 package listing
 
-import (
-	"strings"
-	"time"
-)
+import "strings"
 
-// numberFirst reads a date that begins with a digit.
-func (p *Parser) numberFirst(f *fields, i int, anyWord bool) (d unixDate, ok bool) {
-	word := f.at(i)
+// numberFirst reads a date that begins with a digit: of ls in languages that have
+// the day, the year or the time first, of GNU ls with --time-style or --full-time,
+// and of servers that write numbers.
+func (u unixColumns) numberFirst(i int, anyWord bool) (d unixDate, ok bool) {
+	word := u.at(i)
 	n := leadingDigits(word)
 	switch {
 	case n < len(word) && word[n] >= 0x80:
-		return p.unitDate(f, i)
+		return u.unitDate(i)
 	case n == len(word) && n == 4:
-		if d, ok = p.yearFirst(f, i); ok {
+		if d, ok = u.yearFirst(i); ok {
 			return d, ok
 		}
-	case n == len(word) && (n == 14 || n == 8 && timelike(f.at(i+1))):
-		return p.digitsOnly(f, i)
+	case n == len(word) && (n == 14 || n == 8 && timelike(u.at(i+1))):
+		return u.digitsOnly(i)
 	case n <= 2 && n+1 < len(word) && word[n] == ':':
-		return p.timeFirst(f, i)
+		return u.timeFirst(i)
 	case n == len(word), n+1 == len(word) && strings.IndexByte(".,", word[n]) >= 0:
-		if d, ok = p.dayFirst(f, i, anyWord); ok {
+		if d, ok = u.dayFirst(i, anyWord); ok {
 			return d, ok
 		}
-		return p.twoNumbers(f, i)
+		return u.twoNumbers(i)
 	}
-	if d, ok = p.numericDate(f, i); ok {
+	if d, ok = u.numericDate(i); ok {
 		return d, ok
 	}
-	if d, ok = d.textual(f, i); ok {
+	if d, ok = textualDate(u.fields, i); ok {
 		return d, ok
 	}
-	if d, ok = p.gluedDay(f, i); ok {
+	if d, ok = u.gluedDay(i); ok {
 		return d, ok
 	}
-	return p.monthFirst(f, i, false)
+	return u.monthFirst(i, false)
 }
 
 // digitsOnly reads 20200302 10:30 and 20200302103000.
-func (p *Parser) digitsOnly(f *fields, i int) (d unixDate, ok bool) {
-	word := f.at(i)
+func (u unixColumns) digitsOnly(i int) (d unixDate, ok bool) {
+	word := u.at(i)
 	c, ok := stamp(word[:8] + "000000")
 	if !ok {
 		return d, false
@@ -52,52 +51,52 @@ func (p *Parser) digitsOnly(f *fields, i int) (d unixDate, ok bool) {
 		return d, true
 	}
 	d.last++
-	d.unknown = !d.timeOfDay(f.at(d.last))
+	d.unknown = !d.timeOfDay(u.at(d.last))
 	return d, true
 }
 
 // dayFirst reads "29 févr. 10:30", "2. Feb 2005" and "5 de jul.  03:04".
-func (p *Parser) dayFirst(f *fields, i int, anyWord bool) (d unixDate, ok bool) {
-	if !d.setDay(f.at(i)) {
+func (u unixColumns) dayFirst(i int, anyWord bool) (d unixDate, ok bool) {
+	if !d.setDay(u.at(i)) {
 		return d, false
 	}
-	last, ok := p.month(&d, f, i+1, anyWord)
-	return d, ok && p.dateEnd(&d, f, last+1)
+	last, ok := u.month(&d, i+1, anyWord)
+	return d, ok && u.dateEnd(&d, last+1)
 }
 
 // gluedDay reads Czech "5. srp", where the blank is not one.
-func (p *Parser) gluedDay(f *fields, i int) (d unixDate, ok bool) {
-	day, month, ok := strings.Cut(f.at(i), ".")
+func (u unixColumns) gluedDay(i int) (d unixDate, ok bool) {
+	day, month, ok := strings.Cut(u.at(i), ".")
 	month = strings.TrimPrefix(strings.TrimPrefix(month, "\xc2"), "\xa0")
 	if !ok || !d.setDay(day) || month == "" || isDigit(month[0]) {
 		return d, false
 	}
-	m, known := p.tongue.month(month)
+	m, known := u.tongue.month(month)
 	if !known {
 		return d, false
 	}
-	d.setMonth(p, m, month)
-	return d, p.dateEnd(&d, f, i+1)
+	d.setMonth(&u.tongue, m, month)
+	return d, u.dateEnd(&d, i+1)
 }
 
 // yearFirst reads "2019 febr   2" and "2003 3月 20". Where the year may be the
 // size before a date without a year, it is.
-func (p *Parser) yearFirst(f *fields, i int) (d unixDate, ok bool) {
+func (u unixColumns) yearFirst(i int) (d unixDate, ok bool) {
 	const usual = 4
-	word := f.at(i + 1)
+	word := u.at(i + 1)
 	if n := leadingDigits(word); n > 0 && n <= 2 && n < len(word) && word[n] >= 0x80 && len(word) <= n+4 {
 		d.month, _ = smallInt(word[:n])
 		d.worded, d.last, d.unknown = true, i+1, d.month < 1 || d.month > 12
-	} else if d.last, ok = p.month(&d, f, i+1, false); !ok {
+	} else if d.last, ok = u.month(&d, i+1, false); !ok {
 		return d, false
 	}
-	if !d.setDay(f.at(d.last + 1)) {
+	if !d.setDay(u.at(d.last + 1)) {
 		return d, false
 	}
-	if i != usual && (timelike(f.at(d.last+2)) || len(f.at(d.last+2)) == 4 && isNumber(f.at(d.last+2))) {
+	if i != usual && (timelike(u.at(d.last+2)) || len(u.at(d.last+2)) == 4 && isNumber(u.at(d.last+2))) {
 		return d, false
 	}
-	year, _ := yearColumn(f.at(i))
+	year, _ := yearColumn(u.at(i))
 	if year < 1900 || year > 2200 {
 		return d, false
 	}
@@ -107,26 +106,26 @@ func (p *Parser) yearFirst(f *fields, i int) (d unixDate, ok bool) {
 }
 
 // timeFirst reads Vietnamese "17:40 28 Thg 11".
-func (p *Parser) timeFirst(f *fields, i int) (d unixDate, ok bool) {
-	if !timelike(f.at(i)) || !d.setDay(f.at(i+1)) || !strings.EqualFold(f.at(i+2), "Thg") {
+func (u unixColumns) timeFirst(i int) (d unixDate, ok bool) {
+	if !timelike(u.at(i)) || !d.setDay(u.at(i+1)) || !strings.EqualFold(u.at(i+2), "Thg") {
 		return d, false
 	}
-	d.unknown = !d.timeOfDay(f.at(i)) || d.unknown
-	d.last, ok = p.month(&d, f, i+2, false)
-	if rest := f.after(d.last); ok && len(f.at(d.last)) == 1 && len(rest) > 2 && rest[:2] == "  " {
-		f.pos[d.last][1]++ // ls fills up the month
+	d.unknown = !d.timeOfDay(u.at(i)) || d.unknown
+	d.last, ok = u.month(&d, i+2, false)
+	if rest := u.after(d.last); ok && len(u.at(d.last)) == 1 && len(rest) > 2 && rest[:2] == "  " {
+		u.pos[d.last][1]++ // ls fills up the month
 	}
 	return d, ok && d.last == i+3
 }
 
 // twoNumbers reads "3 29 03:26", and Finnish "5. 7. 03:04" and "5. 7.  2019".
-func (p *Parser) twoNumbers(f *fields, i int) (d unixDate, ok bool) {
-	first, second := f.at(i), f.at(i+1)
+func (u unixColumns) twoNumbers(i int) (d unixDate, ok bool) {
+	first, second := u.at(i), u.at(i+1)
 	dotted := strings.HasSuffix(first, ".") && strings.HasSuffix(second, ".")
 	first, second = strings.TrimSuffix(first, "."), strings.TrimSuffix(second, ".")
 	a, ok := smallInt(first)
 	b, ok2 := smallInt(second)
-	if !ok || !ok2 || len(first) > 3 || len(second) > 2 || !dotted && i != 4 && !timelike(f.at(i+2)) {
+	if !ok || !ok2 || len(first) > 3 || len(second) > 2 || !dotted && i != 4 && !timelike(u.at(i+2)) {
 		return d, false
 	}
 	if dotted {
@@ -134,22 +133,22 @@ func (p *Parser) twoNumbers(f *fields, i int) (d unixDate, ok bool) {
 	} else {
 		d.month, d.day = a, b
 	}
-	return d, p.numbersEnd(&d, f, i+2)
+	return d, u.numbersEnd(&d, i+2)
 }
 
 // numbersEnd reads what follows two numbers that are a day and a month.
-func (p *Parser) numbersEnd(d *unixDate, f *fields, i int) bool {
+func (u unixColumns) numbersEnd(d *unixDate, i int) bool {
 	d.unknown = d.month < 1 || d.month > 12 || d.day < 1 || d.day > 31
-	return p.dateEnd(d, f, i)
+	return u.dateEnd(d, i)
 }
 
 // unitDate reads the dates of China, Japan and Korea, in which a letter says what
 // each number is: 2003年 4月 18日, 4月 18日 2003年, 11月28日 14:28, 8月 17 08:52.
-func (p *Parser) unitDate(f *fields, i int) (d unixDate, ok bool) {
+func (u unixColumns) unitDate(i int) (d unixDate, ok bool) {
 	var part [4]int
 	n := 0
-	for d.last = i; d.last < f.n && n < 3; d.last++ {
-		word := f.at(d.last)
+	for d.last = i; d.last < u.n && n < 3; d.last++ {
+		word := u.at(d.last)
 		got := 0
 		for word != "" && n < len(part) {
 			number, rest := unitNumber(word)
@@ -162,10 +161,10 @@ func (p *Parser) unitDate(f *fields, i int) (d unixDate, ok bool) {
 			part[n], word = number, rest
 			n, got = n+1, got+1
 		}
-		next := f.at(d.last + 1)
+		next := u.at(d.last + 1)
 		if n == 2 && (timelike(next) || leadingDigits(next) == 4 && part[0] <= 12) {
 			d.month, d.day, d.worded = part[0], part[1], true
-			return d, p.numbersEnd(&d, f, d.last+1)
+			return d, u.numbersEnd(&d, d.last+1)
 		}
 	}
 	if n != 3 || part[0] < 1000 {
@@ -202,16 +201,16 @@ func unitNumber(word string) (n int, rest string) {
 // numericDate reads the dates of "ls --time-style" and of servers that write
 // numbers: 2024-02-29 10:00, 2024-02-29 10:00:00.123456789 +0100,
 // 2024-02-29T10:00:00Z, 24-04-2003 17:12, 2004.07.15, 02-29 10:00, 28.11. 14:28.
-func (p *Parser) numericDate(f *fields, i int) (d unixDate, ok bool) {
-	word := f.at(i)
+func (u unixColumns) numericDate(i int) (d unixDate, ok bool) {
+	word := u.at(i)
 	if a, b, ok := twoParts(word); ok {
 		d.month, d.day = a, b
 		if strings.HasSuffix(word, ".") {
 			d.month, d.day = b, a
-		} else if timelike(f.at(i + 1)) {
-			p.setPad(padISO, true) // ls --time-style=iso
+		} else if timelike(u.at(i + 1)) {
+			u.filled.set(padISO, true) // ls --time-style=iso
 		}
-		return d, p.numbersEnd(&d, f, i+1)
+		return d, u.numbersEnd(&d, i+1)
 	}
 	if len(word) < len("2004.7.5") {
 		return d, false
@@ -219,9 +218,9 @@ func (p *Parser) numericDate(f *fields, i int) (d unixDate, ok bool) {
 	date, clock, iso := strings.Cut(word, "T")
 	switch {
 	case strings.Contains(word, "/"), leadingDigits(word) < 3 && len(date) <= len("02-03-20"):
-		d.clock, d.late, ok = p.ordered(date)
+		d.clock, d.late, ok = u.ordered(date, preference{})
 	default:
-		d.clock, d.late, ok = p.ordered(date, orderYMD, orderDMY)
+		d.clock, d.late, ok = u.ordered(date, preference{orderYMD, orderDMY})
 	}
 	if !ok {
 		return d, false
@@ -229,15 +228,15 @@ func (p *Parser) numericDate(f *fields, i int) (d unixDate, ok bool) {
 	d.last = i
 	switch {
 	case iso:
-		ok = leadingDigits(word) == 4 && p.isoTime(&d, clock)
-	case timelike(f.at(i + 1)):
+		ok = leadingDigits(word) == 4 && u.isoTime(&d, clock)
+	case timelike(u.at(i + 1)):
 		d.last++
-		p.numericTime(&d, f)
-	case strings.Contains(word, "-"):
-		d.padding = padISO
-		d.late.at(d.clock)
+		u.numericTime(&d)
 	default:
 		d.padding = padAny
+		if strings.Contains(word, "-") {
+			d.padding = padISO
+		}
 		d.late.at(d.clock)
 	}
 	return d, ok
@@ -264,15 +263,12 @@ func twoParts(word string) (a, b int, ok bool) {
 
 // numericTime reads the time behind a date of numbers, in the word with index
 // last, and the zone behind it.
-func (p *Parser) numericTime(d *unixDate, f *fields) {
+func (u unixColumns) numericTime(d *unixDate) {
 	known := d.precision != PrecisionNone
-	d.unknown = !d.timeOfDay(f.at(d.last))
+	d.unknown = !d.timeOfDay(u.at(d.last))
 	d.late.at(d.clock)
 	if d.precision >= PrecisionSecond {
-		if word := f.at(d.last + 1); word == "UTC" || word == "GMT" {
-			d.loc = time.UTC
-			d.last++
-		} else if loc, ok := p.zone(word); ok {
+		if loc, ok := u.zone(u.at(d.last + 1)); ok {
 			d.loc = loc
 			d.last++
 		}
@@ -283,44 +279,33 @@ func (p *Parser) numericTime(d *unixDate, f *fields) {
 }
 
 // isoTime reads 10:33:01, 10:33:01Z and 10:33:01+0100.
-func (p *Parser) isoTime(d *unixDate, clock string) bool {
+func (u unixColumns) isoTime(d *unixDate, clock string) (ok bool) {
 	if at := strings.IndexAny(clock, "Z+-"); at > 0 {
-		name := strings.Replace(clock[at:], ":", "", 1)
-		loc, ok := p.zone(name)
-		if clock[at:] == "Z" {
-			loc, ok = time.UTC, true
+		zone := strings.Replace(clock[at:], ":", "", 1)
+		if zone == "Z" {
+			zone = "UTC"
 		}
-		if !ok {
+		if d.loc, ok = u.zone(zone); !ok {
 			return false
 		}
-		d.loc, clock = loc, clock[:at]
-	}
-	if !timelike(clock) {
-		return false
+		clock = clock[:at]
 	}
 	d.unknown = !d.timeOfDay(clock)
-	return true
+	return timelike(clock)
 }
 
-// textual reads 01-jun-99, 01/Jun/1999 and Jun-01-1999, with a time or without.
-func (d unixDate) textual(f *fields, i int) (unixDate, bool) {
-	word := f.at(i)
-	sep := strings.IndexAny(word, separators)
-	if sep < 0 {
+// textualDate reads 01-jun-99, 01/Jun/1999 and Jun-01-1999, with a time or without.
+func textualDate(f *fields, i int) (d unixDate, ok bool) {
+	part, ok := dateParts(f.at(i))
+	if !ok || leadingDigits(part[2]) != len(part[2]) {
 		return d, false
 	}
-	first, rest := word[:sep], word[sep+1:]
-	second, year, ok := strings.Cut(rest, word[sep:sep+1])
-	if !ok || leadingDigits(year) != len(year) {
-		return d, false
+	if monthOf(part[0]) != 0 {
+		part[0], part[1] = part[1], part[0]
 	}
-	day, month := first, second
-	if monthOf(first) != 0 {
-		day, month = second, first
-	}
-	d.month, d.worded = monthOf(month), true
-	d.year, ok = yearOf(year)
-	if d.month == 0 || !ok || !d.setDay(day) {
+	d.month, d.worded = monthOf(part[1]), true
+	d.year, ok = yearOf(part[2])
+	if d.month == 0 || !ok || !d.setDay(part[0]) {
 		return d, false
 	}
 	d.last, d.precision = i, PrecisionDay

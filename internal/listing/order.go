@@ -14,19 +14,42 @@ const (
 	allOrders = orderYMD | orderMDY | orderDMY
 )
 
+// A preference has the orders to take while the listing has not shown its own, the
+// best first.
+type preference [3]orderSet
+
 // ordered reads three numbers separated by '-', '/' or '.'. The order is the one
 // that all dates so far allow; where several are left, the first of prefer that
 // is possible decides, else the date is unknown: ok with a zero clock. A line to
 // come may still show it: the late says how to read the date then. Numbers that
 // are no date in any order are ok, too, and unknown.
-func (p *Parser) ordered(text string, prefer ...orderSet) (c clock, l late, ok bool) {
-	if m := &p.sameDate; text == m.text && m.orders == p.orders {
+func (cal *calendar) ordered(text string, prefer preference) (c clock, l late, ok bool) {
+	if m := &cal.lastDate; text == m.text && m.orders == cal.orders {
 		return m.clock, m.late, true
 	}
-	if c, l, ok = p.orderedNew(text, prefer); ok {
-		p.sameDate = sameDate{text, p.orders, c, l}
+	if c, l, ok = cal.orderedNew(text, prefer); ok {
+		cal.lastDate = sameDate{text, cal.orders, c, l}
 	}
 	return c, l, ok
+}
+
+// setNumbers sets a time of a date of three numbers and a time of day. It returns
+// false if the date is not in this form.
+func (cal *calendar) setNumbers(e *Entry, date, clock string, prefer preference) bool {
+	c, l, ok := cal.ordered(date, prefer)
+	known := c.precision != PrecisionNone
+	if !ok || !c.timeOfDay(clock) {
+		return ok
+	}
+	if l.kind != lateNot {
+		l.at(c)
+		e.late = l
+		cal.needsSettling = true
+	}
+	if known {
+		cal.setTime(e, c)
+	}
+	return true
 }
 
 // A sameDate is the date of the line before: files come in runs.
@@ -37,18 +60,13 @@ type sameDate struct {
 	late   late
 }
 
-func (p *Parser) orderedNew(text string, prefer []orderSet) (c clock, l late, ok bool) {
-	part, ok := threeNumbers(text)
-	if !ok {
-		return clock{}, late{}, false
-	}
-	l, ok = newLate(part, prefer)
-	if !ok {
+func (cal *calendar) orderedNew(text string, prefer preference) (c clock, l late, ok bool) {
+	if l, ok = newLate(text, prefer); !ok {
 		return clock{}, late{}, false
 	}
 	l.sep = separator(text)
-	orders := &p.orders[l.sep]
-	possible := l.possible(*orders, p.now.Year())
+	orders := &cal.orders[l.sep]
+	possible := l.possible(*orders, cal.year)
 	if !l.yearFirst { // which says nothing of dates that have a short year
 		orders.narrow(l.possible(allOrders, 0))
 	}
@@ -58,10 +76,10 @@ func (p *Parser) orderedNew(text string, prefer []orderSet) (c clock, l late, ok
 		return clock{}, late{}, true
 	case same:
 		return c, late{}, true
-	case p.certain:
+	case cal.certain:
 		return clock{}, l, true
 	}
-	c, _ = l.ordered(possible, p.now.Year())
+	c, _ = l.ordered(possible, cal.year)
 	return c, l, true
 }
 
@@ -83,21 +101,22 @@ func separator(text string) uint8 {
 }
 
 // newLate takes three numbers for a date whose order is to be seen.
-func newLate(part [3]string, prefer []orderSet) (l late, ok bool) {
-	if len(part[0]) > 4 || len(part[1]) > 2 || len(part[2]) > 4 || len(part[0]) > 2 && len(part[2]) > 2 {
+func newLate(text string, prefer preference) (l late, ok bool) {
+	part, ok := dateParts(text)
+	if !ok || len(part[0]) > 4 || len(part[1]) > 2 || len(part[2]) > 4 || len(part[0]) > 2 && len(part[2]) > 2 {
 		return l, false
 	}
 	if len(part[0]) > 2 {
 		part[0], part[2] = part[2], part[0]
 		l.yearFirst = true
 	}
-	a, _ := smallInt(part[0])
-	b, _ := smallInt(part[1])
-	c, _ := smallInt(part[2])
+	a, ok := smallInt(part[0])
+	b, ok2 := smallInt(part[1])
+	c, ok3 := smallInt(part[2])
 	l.kind, l.a, l.b, l.c = lateOrder, uint8(a), uint8(b), uint16(c)
 	l.digits = uint8(len(part[2]))
-	copy(l.prefer[:], prefer)
-	return l, true
+	l.prefer = prefer
+	return l, ok && ok2 && ok3
 }
 
 // read returns the date in one order, a zero clock if it cannot have it.
@@ -173,15 +192,13 @@ func (l late) ordered(orders orderSet, thisYear int) (clock, bool) {
 	return clock{}, false
 }
 
-func threeNumbers(text string) (part [3]string, ok bool) {
+// dateParts cuts a date at the first of the separators that it has.
+func dateParts(text string) (part [3]string, ok bool) {
 	sep := strings.IndexAny(text, separators)
 	if sep < 0 {
 		return part, false
 	}
-	first, rest := text[:sep], text[sep+1:]
-	second, third, ok := strings.Cut(rest, text[sep:sep+1])
-	if !ok || !isNumber(first) || !isNumber(second) || !isNumber(third) {
-		return part, false
-	}
-	return [3]string{first, second, third}, true
+	part[0] = text[:sep]
+	part[1], part[2], ok = strings.Cut(text[sep+1:], text[sep:sep+1])
+	return part, ok
 }

@@ -2,7 +2,13 @@ package listing
 
 import "strings"
 
-// os400 parses a line of OS/400 (IBM i) in its own format:
+// An os400Form has what a line of OS/400 needs of those before.
+type os400Form struct {
+	file string // the *FILE whose members may follow
+}
+
+// line parses a line of OS/400 (IBM i) in its own format, which it has until SITE
+// LISTFMT 1 asks for that of ls:
 //
 //	PEP              4019 18.03.04 18:58:16 *STMF      report.zip
 //	CFT             45056 04/12/14 14:19:31 *FILE      A.FILE
@@ -12,40 +18,40 @@ import "strings"
 // which it is, the time is unknown. A *FILE whose name ends in ".FILE" is a
 // directory of members, and the members listed behind it are its entries, not
 // those of this directory.
-func (p *Parser) os400(line string) (Entry, bool, string) {
+func (o *os400Form) line(e *Entry, line string, cal *calendar) (reason string) {
 	var f fields
 	f.split(line)
 	at := 0
-	for at < f.n && at <= 6 && !objectType(f.at(at)) {
+	for at < f.n && at <= 6 && objectTypes[f.at(at)] == TypeUnknown {
 		at++
 	}
 	if at >= f.n || at > 6 {
-		return Entry{}, false, notMine
+		return notMine
 	}
-	e := Entry{Name: paddedName(&f, at), Size: -1}
+	*e = Entry{Name: f.behind(at, 11), Size: -1}
 	if e.Name == "" {
-		return Entry{}, false, "no name"
+		return "no name"
 	}
 	if at > 0 {
 		e.Owner = f.at(0)
 	}
 	e.Type = objectTypes[f.at(at)]
-	p.setObject(&e, &f, at)
+	e.setObject(&f, at, cal)
 	switch f.at(at) {
 	case "*FILE":
-		p.file = e.Name
+		o.file = e.Name
 		if strings.HasSuffix(e.Name, ".FILE") {
 			e.Type = TypeDir
 		}
 	case "*MEM":
 		if file, member, ok := strings.Cut(e.Name, "/"); ok && file != "" {
-			if file == p.file {
-				return Entry{}, true, ""
+			if file == o.file {
+				return noEntry
 			}
 			e.Name = member // of the file that was asked for
 		}
 	}
-	return e, false, ""
+	return ""
 }
 
 // objectTypes are the types of object that appear in listings. Others can be
@@ -62,46 +68,25 @@ var objectTypes = map[string]Type{
 	"*MENU": TypeOther, "*TBL": TypeOther, "*USRIDX": TypeOther, "*USRQ": TypeOther, "*WSCST": TypeOther,
 }
 
-func objectType(word string) bool {
-	_, ok := objectTypes[word]
-	return ok
-}
-
-// paddedName returns the name behind the type column, which is ten wide and one
-// space away; more spaces are the name's own.
-func paddedName(f *fields, at int) string {
-	rest := f.after(at)
-	if pad := 11 - len(f.at(at)); pad > 0 && len(rest) > pad && strings.Trim(rest[:pad], " ") == "" {
-		return rest[pad:]
-	}
-	return strings.TrimLeft(rest, " \t")
-}
-
 // setObject reads size, date and time from the columns before that with index at,
 // as far as they are there. Only a stream file's size is what a transfer brings.
-func (p *Parser) setObject(e *Entry, f *fields, at int) {
+func (e *Entry) setObject(f *fields, at int, cal *calendar) {
 	for i := 1; i < at; i++ {
 		if size, ok := parseSize(f.at(i)); ok && (f.at(at) == "*STMF" || f.at(at) == "*DSTMF") {
 			e.Size = size
 		}
-		c, l, ok := p.objectDate(f.at(i))
-		if !ok || i+1 == at {
-			continue
+		if i+1 < at && cal.setNumbers(e, f.at(i), f.at(i+1), objectOrders(f.at(i))) {
+			return
 		}
-		known := c.precision != PrecisionNone
-		timed := c.timeOfDay(f.at(i + 1))
-		l.at(c)
-		p.setDated(e, c, l, known && timed, timed)
-		return
 	}
 }
 
-func (p *Parser) objectDate(word string) (clock, late, bool) {
+func objectOrders(date string) preference {
 	switch {
-	case strings.Contains(word, "."):
-		return p.ordered(word, orderDMY, orderYMD)
-	case strings.Contains(word, "-"):
-		return p.ordered(word, orderYMD)
+	case strings.Contains(date, "."):
+		return preference{orderDMY, orderYMD}
+	case strings.Contains(date, "-"):
+		return preference{orderYMD}
 	}
-	return p.ordered(word)
+	return preference{} // the job's, which is what its user likes
 }

@@ -32,12 +32,7 @@ const (
 var formatNames = [...]string{"auto", "MLSx", "Unix", "DOS", "EPLF", "VMS", "z/OS data sets", "z/OS members", "JES", "OS/400", "NonStop",
 	"VxWorks", "OS/2", "OS-9", "z/VM", "Nortel"}
 
-func (f Format) String() string {
-	if int(f) < len(formatNames) {
-		return formatNames[f]
-	}
-	return "invalid"
-}
+func (f Format) String() string { return nameAt(formatNames[:], int(f)) }
 
 // Options are what a listing leaves open.
 type Options struct {
@@ -65,90 +60,25 @@ type Options struct {
 
 // A Parser parses one listing, line by line. It keeps no more than one line.
 type Parser struct {
-	format  Format
-	fixed   bool // the format was given
-	loc     *time.Location
-	now     time.Time
-	dir     string // with a slash at its end, and none in front
-	hasDir  bool
-	certain bool
-	num     int
+	format   Format
+	fixed    bool // the format was given
+	dir      directory
+	calendar calendar
+	ends     lineEnds
 
-	netware bool   // the permissions are NetWare's
-	pending string // VMS: a name whose other columns come on the next line
-	file    string // OS/400: the *FILE whose members may follow
-	orders  [len(separators)]orderSet
+	unix  unixForm
+	vms   vmsForm
+	os400 os400Form
 
-	limitYear int   // from which conclude counts back
-	limit     clock // the latest time of that year that is not in the future
-	days      dayCache
-	sameDate  sameDate
-
-	zoneSeconds int
-	zoneLoc     *time.Location
-
-	tongue        tongue
-	unsure        []string // month words that wait for Settle
-	needsSettling bool
-
-	pads    [padCR]padState
-	guessed int // names that were taken for padded
-
-	endsGuessed bool   // the line's second carriage return was taken off on its own word
-	blankBefore bool   // the line before was blank
-	foreign     bool   // what follows is of another directory
-	ends        crEnds // what carriage returns at the ends of lines mean
-	crLines     int    // lines with one so far
-	entries     int    // read so far
-}
-
-// A padState says whether a column is filled up with blanks.
-type padState uint8
-
-const (
-	padUnknown padState = iota
-	padYes
-	padNo
-)
-
-// enoughPadded is the number of names that begin with a blank one after the other
-// from which on it is the column's.
-const enoughPadded = 4
-
-// setPad sets whether a column is filled up, unless that is known.
-func (p *Parser) setPad(column padding, pads bool) {
-	switch {
-	case p.pads[column] != padUnknown:
-	case pads:
-		p.pads[column] = padYes
-	default:
-		p.pads[column] = padNo
-	}
+	num         int  // the line's
+	entries     int  // read so far
+	blankBefore bool // the line before was blank
+	foreign     bool // what follows is of another directory
 }
 
 // NewParser returns a Parser for one listing.
 func NewParser(o Options) *Parser {
-	p := &Parser{format: o.Format, fixed: o.Format != FormatAuto, loc: o.Location, now: o.Now, certain: o.Certain}
-	for i := range p.orders {
-		p.orders[i] = allOrders
-	}
-	if p.loc == nil {
-		p.loc = time.UTC
-	}
-	if p.now.IsZero() {
-		p.now = time.Now()
-	}
-	p.now = p.now.In(p.loc)
-	if o.Dir != "" {
-		p.hasDir = true
-		if dir := strings.Trim(path.Clean(o.Dir), "/"); dir != "." && dir != "" {
-			p.dir = dir + "/"
-		}
-	}
-	limit := p.now.Add(futureSlack)
-	p.limitYear = limit.Year()
-	p.limit = clock{month: int(limit.Month()), day: limit.Day(), hour: limit.Hour(), min: limit.Minute(), sec: limit.Second()}
-	return p
+	return &Parser{format: o.Format, fixed: o.Format != FormatAuto, dir: newDirectory(o.Dir), calendar: newCalendar(o)}
 }
 
 // Format returns the format of the listing, FormatAuto while it is unknown.
@@ -163,19 +93,20 @@ func (p *Parser) Format() Format { return p.format }
 // Settle, and names only by All.
 func (p *Parser) Line(line string) (e Entry, ok bool, err error) {
 	p.num++
-	text := p.trim(line)
-	e, skip, reason := p.parse(text)
-	if reason == "" && !skip {
-		skip, reason = p.finish(&e, text)
+	text := p.ends.trim(line, p.num, p.entries)
+	reason := p.parse(&e, text)
+	if reason == "" {
+		reason = p.finish(&e, text)
 	}
-	if reason != "" {
+	switch reason {
+	case "":
+	case noEntry:
+		return Entry{}, false, nil
+	default:
 		return Entry{}, false, newLineError(line, p.num, reason)
 	}
-	if skip {
-		return Entry{}, false, nil
-	}
 	p.entries++
-	if p.endsGuessed {
+	if p.ends.guessed {
 		e.doubt = padCR
 	}
 	return e, true, nil
@@ -184,130 +115,160 @@ func (p *Parser) Line(line string) (e Entry, ok bool, err error) {
 // End reports whether the listing may end here: on VMS, an entry that wraps may
 // have lost its second line.
 func (p *Parser) End() error {
-	if p.pending == "" {
+	name := p.vms.pending
+	if name == "" {
 		return nil
 	}
-	err := newLineError(p.pending, p.num, "listing ends inside an entry")
-	p.pending = ""
-	return err
+	p.vms.pending = ""
+	return newLineError(name, p.num, "listing ends inside an entry")
 }
 
-// notMine is the reason for which a format declines a line outright.
-const notMine = "not in a known form"
+// What a form says of a line without an entry, besides what is wrong with it.
+const (
+	notMine = "not in a known form"
+	noEntry = "no entry, by right"
+)
 
-// A form parses one line of one format. It returns skip for a line without an
-// entry, and a reason if it cannot parse the line.
-type form func(p *Parser, line string) (e Entry, skip bool, reason string)
+// guesses are the forms that FormatAuto tries, the most distinctive first. JES is
+// not among them: its lines would pass for others, and its heading shows it.
+var guesses = [...]Format{FormatUnix, FormatMLSx, FormatDOS, FormatEPLF, FormatOS400, FormatVMS, FormatDatasets, FormatVxWorks, FormatOS2,
+	FormatOS9, FormatVM, FormatNortel, FormatMembers, FormatNonStop}
 
-// forms lists what FormatAuto tries, the most distinctive first. The others are
-// recognised by their headings only.
-var forms = [...]struct {
-	format Format
-	parse  form
-}{
-	{FormatUnix, (*Parser).unix},
-	{FormatMLSx, (*Parser).mlsx},
-	{FormatDOS, (*Parser).dos},
-	{FormatEPLF, (*Parser).eplf},
-	{FormatOS400, (*Parser).os400},
-	{FormatVMS, (*Parser).vms},
-	{FormatDatasets, (*Parser).dataset},
-	{FormatVxWorks, (*Parser).vxworks},
-	{FormatOS2, (*Parser).os2},
-	{FormatOS9, (*Parser).os9},
-	{FormatVM, (*Parser).vm},
-	{FormatNortel, (*Parser).nortel},
-	{FormatMembers, (*Parser).member},
-	{FormatNonStop, (*Parser).nonStop},
-	{FormatJES, (*Parser).jes},
+// parseAs reads a line in one form into e. It returns the reason why there is no
+// entry, if there is none.
+func (p *Parser) parseAs(e *Entry, format Format, line string) (reason string) {
+	known, cal := p.format == format, &p.calendar
+	switch format {
+	case FormatUnix:
+		return p.unix.line(e, line, cal)
+	case FormatMLSx:
+		return mlsx(e, line, known)
+	case FormatDOS:
+		return dos(e, line, cal)
+	case FormatEPLF:
+		return eplf(e, line)
+	case FormatOS400:
+		return p.os400.line(e, line, cal)
+	case FormatVMS:
+		return p.vms.line(e, line, cal, known)
+	case FormatDatasets:
+		return dataset(e, line, known)
+	case FormatMembers:
+		return member(e, line, cal, known)
+	case FormatVxWorks:
+		return vxworks(e, line, cal)
+	case FormatOS2:
+		return os2(e, line, cal)
+	case FormatOS9:
+		return os9(e, line, cal)
+	case FormatVM:
+		return vm(e, line, cal)
+	case FormatNortel:
+		return nortel(e, line, cal)
+	case FormatNonStop:
+		return nonStop(e, line, cal, known)
+	}
+	return "a JES job, not a file" // of SITE FILETYPE=JES on z/OS
 }
 
-func (p *Parser) parse(line string) (Entry, bool, string) {
+func (p *Parser) parse(e *Entry, line string) (reason string) {
 	if blank(line) {
 		p.blankBefore = true
-		return Entry{}, true, ""
+		return noEntry
 	}
 	afterBlank := p.blankBefore
 	p.blankBefore = false
 	if p.format == FormatUnix && !p.foreign && (line[0] == '-' || line[0] == 'd') {
-		return p.unix(line)
+		return p.unix.line(e, line, &p.calendar)
 	}
 	if p.format == FormatDOS && isDigit(line[0]) {
-		if e, skip, reason := p.dos(line); reason == "" {
-			return e, skip, ""
+		if dos(e, line, &p.calendar) == "" {
+			return ""
 		}
 	}
 	if text, ok := p.reply(line); ok {
 		line = text
-		if line == "" {
-			return Entry{}, true, ""
+	}
+	if line == "" || p.foreign || p.format != FormatMLSx && p.heading(line) {
+		return noEntry
+	}
+	reason = p.guess(e, line)
+	if reason != "" && reason != noEntry {
+		if why := p.aside(line, afterBlank); why != "" {
+			return why
 		}
 	}
-	if p.around(line) {
-		return Entry{}, true, ""
+	return reason
+}
+
+// guess reads a line in the form of the listing, or in the first that it has.
+func (p *Parser) guess(e *Entry, line string) (why string) {
+	if p.format != FormatAuto {
+		return p.parseAs(e, p.format, line)
 	}
-	why := notMine
-	for _, f := range forms {
-		if p.format != FormatAuto && p.format != f.format || p.format == FormatAuto && headed(f.format) {
-			continue
-		}
-		e, skip, reason := f.parse(p, line)
-		if reason == "" {
-			p.format = f.format
-			return e, skip, ""
+	why = notMine
+	for _, f := range guesses {
+		reason := p.parseAs(e, f, line)
+		if reason == "" || reason == noEntry {
+			p.format = f
+			return reason
 		}
 		if why == notMine {
 			why = reason
 		}
 	}
-	skip, reason := p.aside(line, afterBlank)
-	switch {
-	case skip:
-		return Entry{}, true, ""
-	case reason != "":
-		why = reason
-	}
-	return Entry{}, false, why
+	return why
 }
-
-// headed reports whether a format is recognised by its heading alone: its lines
-// would pass for others.
-func headed(f Format) bool { return f == FormatJES }
 
 func zOS(f Format) bool {
 	return f == FormatDatasets || f == FormatMembers || f == FormatJES
 }
 
 // finish applies what holds for every format.
-func (p *Parser) finish(e *Entry, line string) (skip bool, reason string) {
+func (p *Parser) finish(e *Entry, line string) (reason string) {
 	if e.Type == TypeCurrent || e.Type == TypeParent {
-		return true, ""
+		return noEntry
 	}
 	if e.Type == TypeDir && len(e.Name) > 1 {
 		e.Name = strings.TrimSuffix(e.Name, "/")
 	}
 	if strings.IndexByte(e.Name, '/') >= 0 {
-		e.Name = p.base(e.Name)
+		e.Name = p.dir.base(e.Name, p.unix.netware || p.format != FormatUnix)
 	}
 	if e.Name == "." || e.Name == ".." {
-		return true, ""
+		return noEntry
 	}
 	if e.Raw == "" {
 		e.Raw = line
 	}
-	return false, nameFault(e.Name)
+	return nameFault(e.Name)
+}
+
+// A directory is the one that was asked for.
+type directory struct {
+	path  string // with a slash at its end, and none in front; "" for the root
+	known bool
+}
+
+func newDirectory(name string) directory {
+	dir := directory{known: name != ""}
+	if name = strings.Trim(path.Clean(name), "/"); name != "." && name != "" {
+		dir.path = name + "/"
+	}
+	return dir
 }
 
 // base returns the last element of a path that stands in the place of a name, if
-// it is of the directory that was asked for. Another may be of a directory below,
-// or of one that nobody asked for.
-func (p *Parser) base(name string) string {
+// it is of this directory. Another may be of a directory below, or of one that
+// nobody asked for. Where the directory is not known, absolute says whether the
+// system lists absolute paths.
+func (d directory) base(name string, absolute bool) string {
 	at := strings.LastIndexByte(name, '/') + 1
 	dir := name[:at]
 	switch {
 	case dir == "./":
-	case p.hasDir && (dir == p.dir || dir == "./"+p.dir || name[0] == '/' && strings.HasSuffix(dir, "/"+p.dir)):
-	case !p.hasDir && name[0] == '/' && (p.netware || p.format != FormatUnix && p.format != FormatAuto):
+	case d.known && (dir == d.path || dir == "./"+d.path || name[0] == '/' && strings.HasSuffix(dir, "/"+d.path)):
+	case !d.known && name[0] == '/' && absolute:
 	default:
 		return name
 	}

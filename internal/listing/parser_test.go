@@ -230,6 +230,20 @@ func TestOverlongLine(t *testing.T) {
 	}
 }
 
+// TestManyFacts has the facts of a line, each with a blank behind it, cost no more
+// than their length.
+func TestManyFacts(t *testing.T) {
+	line := strings.Repeat("type=file; ", MaxLine/len("type=file; "))
+	n := testing.AllocsPerRun(1, func() {
+		if e, err := ParseMLSx(line + "a"); err != nil || e.Name != "a" || e.Type != TypeFile {
+			t.Errorf("%+v, %v", e, err)
+		}
+	})
+	if n > 10 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // TestReadError checks that a line cut off by an error is never taken for whole.
 func TestReadError(t *testing.T) {
 	broken := errors.New("connection reset")

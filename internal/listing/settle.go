@@ -10,14 +10,14 @@ import (
 type late struct {
 	kind      lateKind
 	precision Precision
-	prefer    [3]orderSet // the orders taken if no line shows another, the best first
-	yearFirst bool        // a and c have changed places: a year has four digits
-	a, b      uint8       // the first two numbers; the day
-	word      uint8       // the month's place in Parser.unsure
-	digits    uint8       // of c
-	sep       uint8       // the date's, in separators
-	c         uint16      // the third number; the year
-	sec       uint32      // of the day
+	prefer    preference
+	yearFirst bool   // a and c have changed places: a year has four digits
+	a, b      uint8  // the first two numbers; the day
+	word      uint8  // the month's place in tongue.unsure
+	digits    uint8  // of c
+	sep       uint8  // the date's, in separators
+	c         uint16 // the third number; the year
+	sec       uint32 // of the day
 }
 
 type lateKind uint8
@@ -50,18 +50,18 @@ const maxUnsure = 48
 // everywhere, and June in Sesotho.
 const january = maxUnsure
 
-// lateMonth returns the late for a word with several meanings.
-func (p *Parser) lateMonth(word string) late {
-	for i, w := range p.unsure {
+// later returns the late for a month that may be several.
+func (t *tongue) later(word string) late {
+	for i, w := range t.unsure {
 		if w == word {
 			return late{kind: lateMonth, word: uint8(i)}
 		}
 	}
-	if len(p.unsure) == maxUnsure {
+	if len(t.unsure) == maxUnsure {
 		return late{}
 	}
-	p.unsure = append(p.unsure, strings.Clone(word))
-	return late{kind: lateMonth, word: uint8(len(p.unsure) - 1)}
+	t.unsure = append(t.unsure, strings.Clone(word))
+	return late{kind: lateMonth, word: uint8(len(t.unsure) - 1)}
 }
 
 // Settle sets the times that were not certain when their lines were read, by
@@ -74,40 +74,40 @@ func (p *Parser) lateMonth(word string) late {
 // servers of this form have by default. A reader that cannot wait sets
 // Options.Certain, and has unknown times until a line shows the order.
 func (p *Parser) Settle(entries []Entry) {
-	if !p.needsSettling {
+	if !p.calendar.needsSettling {
 		return
 	}
 	for i := range entries {
-		p.settle(&entries[i])
+		p.calendar.settle(&entries[i])
 	}
 }
 
-func (p *Parser) settle(e *Entry) {
+func (cal *calendar) settle(e *Entry) {
 	l := e.late
 	e.late = late{}
 	var c clock
 	ok := false
 	switch l.kind {
 	case lateOrder:
-		c, ok = l.ordered(p.orders[l.sep], p.now.Year())
+		c, ok = l.ordered(cal.orders[l.sep], cal.year)
 		c = l.timeOfDay(c)
 	case lateMonth:
-		c, ok = p.monthLater(l)
+		c, ok = cal.monthLater(l)
 	}
 	if !ok {
 		return
 	}
 	e.ModTime, e.Precision = time.Time{}, PrecisionNone
-	e.setTime(c, p.loc)
+	e.setTime(c, cal.loc)
 }
 
 // monthLater returns the date whose month the listing's language tells by now.
-func (p *Parser) monthLater(l late) (clock, bool) {
+func (cal *calendar) monthLater(l late) (clock, bool) {
 	word := "jan"
 	if l.word != january {
-		word = p.unsure[l.word]
+		word = cal.tongue.unsure[l.word]
 	}
-	month, _ := p.tongue.month(word)
+	month, _ := cal.tongue.month(word)
 	if month == 0 {
 		return clock{}, false
 	}
@@ -115,7 +115,7 @@ func (p *Parser) monthLater(l late) (clock, bool) {
 	if c.year != 0 {
 		return c, c.valid()
 	}
-	return p.conclude(c)
+	return cal.conclude(c)
 }
 
 // lateJanuary returns the late of a date whose month was read as January.
@@ -126,16 +126,4 @@ func lateJanuary(t time.Time, p Precision) late {
 		l.c = uint16(t.Year())
 	}
 	return l
-}
-
-// setLate notes what a date that is read already would need to be read anew.
-func (p *Parser) setLate(e *Entry, d *unixDate) {
-	if d.late.kind == lateMonth {
-		d.late.at(d.clock)
-		d.late.a, d.late.c = uint8(d.day), uint16(d.year)
-	}
-	e.late = d.late
-	if d.late.kind != lateNot {
-		p.needsSettling = true
-	}
 }

@@ -26,6 +26,7 @@ func TestSettle(t *testing.T) {
 		{"Croatian", "-rw-r--r-- 1 u g 1 srp   5  2020 a\n-rw-r--r-- 1 u g 1 kol   5  2020 b", "2020-07-05", ""},
 		{"Czech", "-rw-r--r-- 1 u g 1  5. srp  2020 a\n-rw-r--r-- 1 u g 1  5. úno  2020 b", "2020-08-05", ""},
 		{"either", "-rw-r--r-- 1 u g 1 srp   5  2020 a", "", ""},
+		{"a year and a time", "-rw-r--r-- 1 u g 1 Jan  5, 2019 17:55 a", "2019-01-05", "2019-01-05"},
 		{"Sesotho", "-rw-r--r-- 1 u g 1 Jan  5  2020 a\n-rw-r--r-- 1 u g 1 Phe  5  2020 b\n-rw-r--r-- 1 u g 1 Upu  5  2020 c", "2020-06-05", "2020-01-05"},
 	}
 	day := func(e Entry) string {

@@ -2,19 +2,21 @@ package listing
 
 import "strings"
 
+// Here are the tables of systems that have few servers left.
+
 // vxworks parses a line of VxWorks, in controllers and instruments, and of
 // VShell, which writes the size first, too:
 //
 //	    2048    Feb-28-1998  05:23:30   logs              <DIR>
 //	206876  Apr 04, 2000 21:06 file
 //	0  Dec 12, 2002 02:13 directory/
-func (p *Parser) vxworks(line string) (Entry, bool, string) {
+func vxworks(e *Entry, line string, cal *calendar) (reason string) {
 	var f fields
 	f.splitN(line, 6)
-	e := Entry{Type: TypeFile}
+	*e = Entry{Type: TypeFile}
 	size := f.at(0)
 	if !isNumber(size) || f.n < 4 {
-		return Entry{}, false, notMine
+		return notMine
 	}
 	e.Size, _ = parseSize(size)
 	var d unixDate
@@ -23,19 +25,19 @@ func (p *Parser) vxworks(line string) (Entry, bool, string) {
 		d.setYear(year)
 		d.unknown = !d.timeOfDay(f.at(4)) || !d.setDay(f.at(2))
 		e.Name = strings.TrimPrefix(f.after(4), " ")
-	} else if d, ok = d.textual(&f, 1); ok && d.last == 2 {
+	} else if d, ok = textualDate(&f, 1); ok && d.last == 2 {
 		e.Name = strings.Trim(f.after(2), " \t")
 		if name, ok := strings.CutSuffix(e.Name, "<DIR>"); ok {
 			e.Name, e.Type = strings.TrimRight(name, " \t"), TypeDir
 		}
 	} else {
-		return Entry{}, false, notMine
+		return notMine
 	}
 	if len(e.Name) > 1 && strings.HasSuffix(e.Name, "/") {
 		e.Type = TypeDir
 	}
-	p.setUnixTime(&e, d)
-	return e, false, ""
+	cal.setUnixTime(e, d)
+	return ""
 }
 
 // os2 parses a line of OS/2:
@@ -43,12 +45,12 @@ func (p *Parser) vxworks(line string) (Entry, bool, string) {
 //	     0           DIR   05-12-97   16:44  LANGUAGE
 //	587823    RSA    DIR   01-08-97   13:58  OS2KRNL
 //	 33280      A          02-09-97   13:49  OS2LDR
-func (p *Parser) os2(line string) (Entry, bool, string) {
+func os2(e *Entry, line string, cal *calendar) (reason string) {
 	var f fields
 	f.splitN(line, 6)
-	e := Entry{Type: TypeFile}
+	*e = Entry{Type: TypeFile}
 	if !isNumber(f.at(0)) {
-		return Entry{}, false, notMine
+		return notMine
 	}
 	e.Size, _ = parseSize(f.at(0))
 	at := 1
@@ -58,110 +60,75 @@ func (p *Parser) os2(line string) (Entry, bool, string) {
 		}
 	}
 	if at > 3 || at+2 >= f.n || !timelike(f.at(at+1)) {
-		return Entry{}, false, notMine
+		return notMine
 	}
-	c, l, ok := p.dosDate(f.at(at))
-	if !ok {
-		return Entry{}, false, notMine
+	if !cal.setNumbers(e, f.at(at), f.at(at+1), dosOrders(f.at(at))) {
+		return notMine
 	}
-	known := c.precision != PrecisionNone
-	timed := c.timeOfDay(f.at(at + 1))
-	l.at(c)
-	p.setDated(&e, c, l, known && timed, timed)
 	e.Name = strings.TrimLeft(f.after(at+1), " ")
-	return e, false, ""
+	return ""
 }
 
 // os9 parses a line of Microware OS-9. The attributes begin with d for a
 // directory, and the size is the last column before the name:
 //
 //	0.0    97/08/01 1020   d-ewrewr      30      1024 CMDS
-func (p *Parser) os9(line string) (Entry, bool, string) {
+func os9(e *Entry, line string, cal *calendar) (reason string) {
 	var f fields
 	f.splitN(line, 7)
 	group, owner, ok := strings.Cut(f.at(0), ".")
 	attributes := f.at(3)
 	if !ok || f.n < 7 || !isNumber(group) || !isNumber(owner) || len(attributes) != 8 || strings.Trim(attributes, "-dsewr") != "" {
-		return Entry{}, false, notMine
+		return notMine
 	}
-	e := Entry{Type: TypeFile, Group: group, Owner: owner}
+	*e = Entry{Type: TypeFile, Group: group, Owner: owner}
 	e.Size, _ = parseSize(f.at(5))
 	if attributes[0] == 'd' {
 		e.Type = TypeDir
 	}
-	var orders orderSet = orderYMD
-	part, _ := threeNumbers(f.at(1))
-	if l, ok := newLate(part, []orderSet{orderYMD}); ok && len(f.at(2)) == 4 && isNumber(f.at(2)) {
-		c, ok := l.ordered(orders, p.now.Year())
-		if ok && c.valid() && c.timeOfDay(f.at(2)[:2]+":"+f.at(2)[2:]) {
-			p.setTime(&e, c)
+	if l, ok := newLate(f.at(1), preference{orderYMD}); ok && len(f.at(2)) == 4 && isNumber(f.at(2)) {
+		c, ok := l.ordered(orderYMD, cal.year)
+		if ok && c.timeOfDay(f.at(2)[:2]+":"+f.at(2)[2:]) {
+			cal.setTime(e, c)
 		}
 	}
 	e.Name = strings.TrimPrefix(f.after(5), " ")
-	return e, false, ""
+	return ""
 }
 
 // vm parses a line of z/VM, which has names of two words. The size is in records:
 //
 //	PROFILE  EXEC     V        65      107        2 2005-10-04 15:28:42 060191
-func (p *Parser) vm(line string) (Entry, bool, string) {
+func vm(e *Entry, line string, cal *calendar) (reason string) {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789$#@+-:_"
 	var f fields
 	f.splitN(line, 9)
 	format := f.at(2)
 	if f.n < 8 || format != "V" && format != "F" && format != "DIR" || strings.Count(f.at(6), "-") != 2 && strings.Count(f.at(6), "/") != 2 || !timelike(f.at(7)) {
-		return Entry{}, false, notMine
+		return notMine
 	}
-	e := Entry{Name: f.at(0) + "." + f.at(1), Type: TypeFile, Size: -1, Owner: f.at(8)}
+	if strings.Trim(strings.ToUpper(f.at(0)+f.at(1)), letters) != "" {
+		return notMine
+	}
+	*e = Entry{Name: f.at(0) + "." + f.at(1), Type: TypeFile, Size: -1, Owner: f.at(8)}
 	if format == "DIR" {
 		e.Name, e.Type = f.at(0), TypeDir
 	}
-	c, l, ok := p.ordered(f.at(6), orderYMD, orderMDY)
-	known := ok && c.precision != PrecisionNone
-	timed := c.timeOfDay(f.at(7))
-	l.at(c)
-	p.setDated(&e, c, l, known && timed, timed)
-	return e, false, ""
+	cal.setNumbers(e, f.at(6), f.at(7), preference{orderYMD, orderMDY})
+	return ""
 }
 
 // nortel parses a line of the routers' wfFtp:
 //
 //	config       1014196  06/03/04  Thur.   10:20:03
-func (p *Parser) nortel(line string) (Entry, bool, string) {
+func nortel(e *Entry, line string, cal *calendar) (reason string) {
 	var f fields
 	f.splitN(line, 6)
 	if f.n != 5 || !isNumber(f.at(1)) || !timelike(f.at(4)) || len(f.at(3)) > 6 || strings.Count(f.at(2), "/") != 2 {
-		return Entry{}, false, notMine
+		return notMine
 	}
-	e := Entry{Name: f.at(0), Type: TypeFile}
+	*e = Entry{Name: f.at(0), Type: TypeFile}
 	e.Size, _ = parseSize(f.at(1))
-	c, l, ok := p.ordered(f.at(2), orderMDY, orderDMY)
-	known := ok && c.precision != PrecisionNone
-	timed := c.timeOfDay(f.at(4))
-	l.at(c)
-	p.setDated(&e, c, l, known && timed, timed)
-	return e, false, ""
-}
-
-// table recognises the headings of these tables.
-func (p *Parser) table(line string) bool {
-	if p.format != FormatAuto && p.format != FormatVxWorks && p.format != FormatOS9 || p.entries > 0 {
-		return false
-	}
-	text := strings.Trim(line, " ")
-	if strings.Trim(text, "- ") == "" {
-		return len(text) > 8
-	}
-	var f fields
-	f.splitN(text, 8)
-	switch {
-	case f.at(0) == "size" && f.at(1) == "date" && f.at(2) == "time":
-		p.format = FormatVxWorks
-	case f.at(0) == "Owner" && f.at(1) == "Last" && f.at(2) == "modified":
-		p.format = FormatOS9
-	case f.at(0) == "Directory" && f.at(1) == "of" && timelike(f.at(3)):
-		p.format = FormatOS9
-	default:
-		return false
-	}
-	return true
+	cal.setNumbers(e, f.at(2), f.at(4), preference{orderMDY, orderDMY})
+	return ""
 }

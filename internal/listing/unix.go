@@ -2,7 +2,15 @@ package listing
 
 import "strings"
 
-// unix parses a line of "ls -l" and of the many servers that imitate it:
+// A unixForm has what was seen in a line of ls besides its entry.
+type unixForm struct {
+	netware bool // the permissions are NetWare's
+}
+
+// line parses a line of "ls -l". Most servers send it, whether they run ls, as
+// wu-ftpd did, or have their own: vsftpd, ProFTPD, Pure-FTPd, FileZilla Server,
+// IIS if it is set so, NetPresenz on Macs, Connect:Enterprise, and NetWare with
+// permissions in brackets:
 //
 //	-rw-r--r--   1 root     other        531 Jan 29 03:26 README
 //	brw-rw----   1 root     disk      8,   0 2024-02-29 10:00 sda
@@ -12,8 +20,8 @@ import "strings"
 // counted; the date, with the size before it, is what tells where the name
 // begins. Exactly one space separates them. The date has only to look like one:
 // where it means nothing the time is unknown.
-func (p *Parser) unix(line string) (Entry, bool, string) {
-	e := Entry{Size: -1}
+func (x *unixForm) line(e *Entry, line string, cal *calendar) (reason string) {
+	*e = Entry{Size: -1}
 	text := line
 	if text[0] == ' ' || text[0] == '\t' {
 		text = strings.TrimLeft(text, " \t")
@@ -22,42 +30,42 @@ func (p *Parser) unix(line string) (Entry, bool, string) {
 	if !ok && isDigit(text[0]) {
 		rest := behindNumbers(text)
 		if perm, ok = e.permissions(rest); !ok {
-			return p.numericMode(text)
+			return numericMode(e, text)
 		}
 		text = rest
 	}
 	if !ok {
-		return Entry{}, false, notMine
+		return notMine
 	}
-	p.netware = perm.netware
+	x.netware = perm.netware
 	var f fields
 	f.splitN(text[perm.end:], 9)
-	c, ok := p.columns(&f, e.Type)
+	c, ok := unixColumns{cal, &f}.find(e.Type)
 	if !ok && f.n == 9 {
 		f.split(text[perm.end:])
-		c, ok = p.columns(&f, e.Type)
+		c, ok = unixColumns{cal, &f}.find(e.Type)
 	}
 	if !ok {
 		return e.withoutDate(&f)
 	}
 	name := f.after(c.date.last)
 	if name == "" {
-		return Entry{}, false, "no name"
+		return "no name"
 	}
 	e.setUnixSize(&f, c)
 	if perm.enterprise {
 		e.Owner, e.Group = f.at(1), ""
 	}
-	p.setUnixTime(&e, c.date)
+	cal.setUnixTime(e, c.date)
 	if perm.netware || c.date.padding == padAny {
 		e.Name = strings.TrimLeft(name, " \t")
 	} else {
-		e.Name = p.unpadded(&e, name[1:], c.date.padding)
+		e.Name = cal.filled.unpadded(e, name[1:], c.date.padding, &cal.tongue)
 	}
 	if e.Type == TypeLink {
 		e.Name, e.Target = cutTarget(e.Name, e.Size)
 	}
-	return e, false, ""
+	return ""
 }
 
 // behindNumbers returns what follows one or two numbers: ls -li and -ls have
@@ -80,23 +88,23 @@ type columnsFound struct {
 	size unixSize
 }
 
-// columns finds the date and the size before it. The columns of ls come first,
+// find finds the date and the size before it. The columns of ls come first,
 // those that others leave out or add next, and words that are in no language
 // last: a name may hold a date, too.
-func (p *Parser) columns(f *fields, t Type) (c columnsFound, ok bool) {
+func (u unixColumns) find(t Type) (c columnsFound, ok bool) {
 	const usual = 4            // behind links, owner, group and size
-	if english(f.at(1)) != 0 { // nothing but the size before it
-		if c, ok = p.columnsAt(f, 1, t, false); ok && !c.date.unknown {
+	if english(u.at(1)) != 0 { // nothing but the size before it
+		if c, ok = u.findAt(1, t, false); ok && !c.date.unknown {
 			return c, true
 		}
 	}
-	if c, ok = p.columnsAt(f, usual, t, false); ok {
+	if c, ok = u.findAt(usual, t, false); ok {
 		return c, true
 	}
 	var loose columnsFound
 	found := false
 	for i := 1; i < usual; i++ {
-		if c, ok = p.columnsAt(f, i, t, false); ok && !c.date.unknown {
+		if c, ok = u.findAt(i, t, false); ok && !c.date.unknown {
 			return c, true
 		} else if ok && !found {
 			loose, found = c, true
@@ -105,48 +113,48 @@ func (p *Parser) columns(f *fields, t Type) (c columnsFound, ok bool) {
 	if found {
 		return loose, true
 	}
-	if c, ok = p.columnsAt(f, usual, t, true); ok {
+	if c, ok = u.findAt(usual, t, true); ok {
 		return c, true
 	}
-	if c, ok = p.oddSize(f, usual); ok {
+	if c, ok = u.oddSize(usual); ok {
 		return c, true
 	}
-	for i := usual + 1; i < f.n; i++ {
-		if c, ok = p.columnsAt(f, i, t, false); ok {
+	for i := usual + 1; i < u.n; i++ {
+		if c, ok = u.findAt(i, t, false); ok {
 			return c, true
 		}
 	}
-	for i := usual - 1; i < f.n; i++ {
-		if c, ok = p.columnsAt(f, i, t, true); ok && !c.date.unknown && (c.date.year == 0 || c.date.year >= 1900) {
+	for i := usual - 1; i < u.n; i++ {
+		if c, ok = u.findAt(i, t, true); ok && !c.date.unknown && (c.date.year == 0 || c.date.year >= 1900) {
 			return c, true
 		}
 	}
-	return p.oddSize(f, f.n)
+	return u.oddSize(u.n)
 }
 
-func (p *Parser) columnsAt(f *fields, i int, t Type, anyWord bool) (c columnsFound, ok bool) {
-	if i >= f.n {
+func (u unixColumns) findAt(i int, t Type, anyWord bool) (c columnsFound, ok bool) {
+	if i >= u.n {
 		return c, false
 	}
-	if c.size, ok = sizeField(f, i-1, t); !ok {
+	if c.size, ok = sizeField(u.fields, i-1, t); !ok {
 		return c, false
 	}
-	c.date, ok = p.dateAt(f, i, anyWord)
+	c.date, ok = u.dateAt(i, anyWord)
 	return c, ok
 }
 
 // oddSize finds a date of a known month behind a group with the size glued to
 // it, as where a column is full, and behind none, in the first n words.
-func (p *Parser) oddSize(f *fields, n int) (c columnsFound, ok bool) {
-	for i := 1; i < min(n, f.n); i++ {
-		if c.date, ok = p.dateAt(f, i, false); !ok || !c.date.worded || c.date.unknown || leadingDigits(f.at(i)) > 2 {
+func (u unixColumns) oddSize(n int) (c columnsFound, ok bool) {
+	for i := 1; i < min(n, u.n); i++ {
+		if c.date, ok = u.dateAt(i, false); !ok || !c.date.worded || c.date.unknown || leadingDigits(u.at(i)) > 2 {
 			continue
 		}
-		word := f.at(i - 1)
+		word := u.at(i - 1)
 		start := len(strings.TrimRight(word, "0123456789"))
 		c.size = unixSize{bytes: -1, first: i}
 		if n, ok := parseSize(word[start:]); ok && i > 1 && start > 0 && isLetter(word[start-1]) {
-			f.pos[i-1][1] -= len(word) - start // the rest is the owner or the group
+			u.pos[i-1][1] -= len(word) - start // the rest is the owner or the group
 			c.size.bytes = n
 		}
 		return c, true
@@ -157,38 +165,38 @@ func (p *Parser) oddSize(f *fields, n int) (c columnsFound, ok bool) {
 // withoutDate reads a line whose columns end with the size, and the line of ls
 // for a file that it could not look at. The name is one word then: of several,
 // some may be columns.
-func (e *Entry) withoutDate(f *fields) (Entry, bool, string) {
+func (e *Entry) withoutDate(f *fields) (reason string) {
 	if f.n > 5 && f.at(0) == "?" && f.at(3) == "?" && f.at(4) == "?" {
 		e.Name = strings.TrimPrefix(f.after(4), " ")
 		if e.Type == TypeLink {
 			e.Name, e.Target = cutTarget(e.Name, -1)
 		}
-		return *e, false, ""
+		return ""
 	}
 	if f.n != 5 || !isNumber(f.at(0)) || f.rest(4) != "" || strings.IndexByte("0123456789", f.at(4)[0]) >= 0 || monthOf(f.at(4)) != 0 {
-		return Entry{}, false, "no size and date"
+		return "no size and date"
 	}
 	size, ok := parseSize(f.at(3))
 	if !ok {
-		return Entry{}, false, "no size and date"
+		return "no size and date"
 	}
 	e.setUnixSize(f, columnsFound{size: unixSize{size, 3}, date: unixDate{first: 4}})
 	e.Name = f.at(4)
-	return *e, false, ""
+	return ""
 }
 
 // numericMode parses a line of a server that leaves nothing to be read:
 //
 //	0100644   500  101   12345    123456789       name
-func (p *Parser) numericMode(text string) (Entry, bool, string) {
+func numericMode(e *Entry, text string) (reason string) {
 	var f fields
 	f.splitN(text, 6)
 	mode := f.at(0)
 	bits, ok := octal(mode)
 	if f.n < 6 || !ok || len(mode) < 5 || len(mode) > 7 || !isNumber(f.at(1)) || !isNumber(f.at(2)) || !isNumber(f.at(3)) {
-		return Entry{}, false, notMine
+		return notMine
 	}
-	e := Entry{Mode: unixMode(bits), HasMode: true, Owner: f.at(1), Group: f.at(2)}
+	*e = Entry{Mode: unixMode(bits), HasMode: true, Owner: f.at(1), Group: f.at(2)}
 	switch bits >> 12 {
 	case 0o10:
 		e.Type = TypeFile
@@ -199,19 +207,19 @@ func (p *Parser) numericMode(text string) (Entry, bool, string) {
 	case 0o1, 0o2, 0o6, 0o14:
 		e.Type = TypeOther
 	default:
-		return Entry{}, false, notMine
+		return notMine
 	}
 	e.Size, _ = parseSize(f.at(3))
 	if seconds, ok := parseSize(f.at(4)); ok {
 		e.setUnixSeconds(seconds)
 	} else {
-		return Entry{}, false, notMine
+		return notMine
 	}
 	e.Name = strings.TrimLeft(f.after(4), " \t")
 	if e.Type == TypeLink {
 		e.Name, e.Target = cutTarget(e.Name, e.Size)
 	}
-	return e, false, ""
+	return ""
 }
 
 // A unixSize is the size column, or the two numbers of a device.

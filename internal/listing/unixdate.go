@@ -5,18 +5,9 @@ import (
 	"time"
 )
 
-// A padding says how a date column is filled up with blanks.
-type padding uint8
-
-const (
-	padNone padding = iota
-	padYear         // by one blank, or not: others with a time are one letter wider
-	padISO          // the same of 2005-06-07, whose neighbours may be 06-07 21:22
-	padCR           // not a date: the line ended in a carriage return more
-	padAny          // by any number of blanks
-)
-
-// A unixDate is the date column of an "ls -l" line.
+// A unixDate is the date column of an "ls -l" line. ls writes "Jan 29 03:26" or
+// "Jan 29  2005" in the words and the order of the server's language, which GNU
+// ls takes from the locale and others from a table of their own.
 type unixDate struct {
 	clock
 	first   int            // index of its first word
@@ -31,41 +22,52 @@ type unixDate struct {
 
 // setUnixTime sets the time, leaving it unknown where there is no such time or
 // the listing does not tell it.
-func (p *Parser) setUnixTime(e *Entry, d unixDate) {
+func (cal *calendar) setUnixTime(e *Entry, d unixDate) {
 	if d.word != "" {
-		p.tongue.saw(d.word)
+		cal.tongue.saw(d.word)
 	}
 	if d.late.kind != lateNot && !d.unknown {
-		p.setLate(e, &d)
+		if d.late.kind == lateMonth {
+			d.late.at(d.clock)
+			d.late.a, d.late.c = uint8(d.day), uint16(d.year)
+		}
+		e.late, cal.needsSettling = d.late, true
 	}
 	switch {
 	case d.unknown || d.precision == PrecisionNone:
 	case d.loc != nil:
 		e.Absolute = e.setTime(d.clock, d.loc) && d.year > noDate
 	case d.year == 0:
-		if c, ok := p.conclude(d.clock); ok {
-			p.setTime(e, c)
+		if c, ok := cal.conclude(d.clock); ok {
+			cal.setTime(e, c)
 		}
-	case d.valid():
-		p.setTime(e, d.clock)
+	default:
+		cal.setTime(e, d.clock)
 	}
+}
+
+// unixColumns are the words of a line of ls behind the permissions, and what the
+// listing has shown of its dates.
+type unixColumns struct {
+	*calendar
+	*fields
 }
 
 // dateAt reads a date that begins with the word of index i. With anyWord, words
 // that are in no dictionary may be months.
-func (p *Parser) dateAt(f *fields, i int, anyWord bool) (d unixDate, ok bool) {
+func (u unixColumns) dateAt(i int, anyWord bool) (d unixDate, ok bool) {
 	first := i
-	if weekday(f.at(i)) && (english(f.at(i+1)) != 0 || english(f.at(i+2)) != 0) {
+	if weekday(u.at(i)) && (english(u.at(i+1)) != 0 || english(u.at(i+2)) != 0) {
 		i++ // in some languages Sat and Sun are months
 	}
-	if isDigit(f.at(i)[0]) {
-		d, ok = p.numberFirst(f, i, anyWord)
+	if isDigit(u.at(i)[0]) {
+		d, ok = u.numberFirst(i, anyWord)
 	} else {
-		d, ok = p.monthFirst(f, i, anyWord)
+		d, ok = u.monthFirst(i, anyWord)
 	}
-	if ok && i > first && d.precision <= PrecisionDay && timelike(f.at(d.last+1)) { // Mon, 02 Mar 2020 10:00:00
+	if ok && i > first && d.precision <= PrecisionDay && timelike(u.at(d.last+1)) { // Mon, 02 Mar 2020 10:00:00
 		d.last++
-		d.unknown = !d.timeOfDay(f.at(d.last)) || d.unknown
+		d.unknown = !d.timeOfDay(u.at(d.last)) || d.unknown
 	}
 	d.first = first
 	return d, ok
@@ -81,52 +83,52 @@ func weekday(word string) bool {
 }
 
 // monthFirst reads "Jan 29 03:26" and "Jan 29  2005", in any language.
-func (p *Parser) monthFirst(f *fields, i int, anyWord bool) (d unixDate, ok bool) {
-	last, ok := p.month(&d, f, i, anyWord)
+func (u unixColumns) monthFirst(i int, anyWord bool) (d unixDate, ok bool) {
+	last, ok := u.month(&d, i, anyWord)
 	if !ok {
-		return d.textual(f, i)
+		return textualDate(u.fields, i)
 	}
-	if !d.setDay(f.at(last + 1)) {
+	if !d.setDay(u.at(last + 1)) {
 		return d, false
 	}
-	return d, p.dateEnd(&d, f, last+2)
+	return d, u.dateEnd(&d, last+2)
 }
 
 // month reads the month in the one to three words from index i on, and returns
 // the index of the last.
-func (p *Parser) month(d *unixDate, f *fields, i int, anyWord bool) (last int, ok bool) {
-	word := f.at(i)
+func (u unixColumns) month(d *unixDate, i int, anyWord bool) (last int, ok bool) {
+	word := u.at(i)
 	if word == "" || isDigit(word[0]) && word[len(word)-1] < 0x80 && !isLetter(word[len(word)-1]) {
 		return 0, false
 	}
 	word = strings.TrimRight(word, ".,")
-	if m := english(word); m != 0 && !p.tongue.shown {
+	if m := english(word); m != 0 && !u.tongue.shown {
 		d.month, d.worded = m, true
 		if m == 1 {
 			d.late = late{kind: lateMonth, word: january}
 		}
 		return i, true
 	}
-	if word == "de" && i+1 < f.n { // Spanish and Portuguese
-		if m, known := p.tongue.month(f.at(i + 1)); known {
-			d.setMonth(p, m, f.at(i+1))
+	if word == "de" && i+1 < u.n { // Spanish and Portuguese
+		if m, known := u.tongue.month(u.at(i + 1)); known {
+			d.setMonth(&u.tongue, m, u.at(i+1))
 			return i + 1, true
 		}
 	}
-	for last = min(i+2, f.n-1); last > i; last-- {
-		if f.pos[last][1]-f.pos[i][0] > maxWord {
+	for last = min(i+2, u.n-1); last > i; last-- {
+		if u.pos[last][1]-u.pos[i][0] > maxWord {
 			continue
 		}
-		several := f.line[f.pos[i][0]:f.pos[last][1]]
-		if m, known := p.tongue.month(several); known {
-			d.setMonth(p, m, several)
+		several := u.line[u.pos[i][0]:u.pos[last][1]]
+		if m, known := u.tongue.month(several); known {
+			d.setMonth(&u.tongue, m, several)
 			return last, true
 		}
 	}
-	m, known := p.tongue.month(word)
+	m, known := u.tongue.month(word)
 	switch {
 	case known:
-		d.setMonth(p, m, word)
+		d.setMonth(&u.tongue, m, word)
 	case anyWord && wordlike(word):
 		d.month = 0
 	default:
@@ -135,10 +137,10 @@ func (p *Parser) month(d *unixDate, f *fields, i int, anyWord bool) (last int, o
 	return i, true
 }
 
-func (d *unixDate) setMonth(p *Parser, month int, word string) {
+func (d *unixDate) setMonth(t *tongue, month int, word string) {
 	d.month, d.word, d.worded = month, word, true
 	if month == 0 {
-		d.late = p.lateMonth(word)
+		d.late = t.later(word)
 	}
 }
 
@@ -181,28 +183,28 @@ func leadingDigits(s string) int {
 
 // dateEnd reads what follows a month and a day, from the word with index i on: a
 // time, a year, or a time and a year.
-func (p *Parser) dateEnd(d *unixDate, f *fields, i int) bool {
-	word := f.at(i)
+func (u unixColumns) dateEnd(d *unixDate, i int) bool {
+	word := u.at(i)
 	if word == "" {
 		return false
 	}
 	if year, ok := yearColumn(word); ok {
 		d.setYear(year)
 		d.last = i
-		single := d.worded && f.pos[i][0]-f.pos[i-1][1] == 1 && isDigit(word[len(word)-1])
+		single := d.worded && u.pos[i][0]-u.pos[i-1][1] == 1 && isDigit(word[len(word)-1])
 		switch {
-		case (strings.HasSuffix(f.at(i-1), ",") || single && f.pos[min(i+1, f.n-1)][0]-f.pos[i][1] == 1) && timelike(f.at(i+1)) && f.rest(i+1) != "":
+		case (strings.HasSuffix(u.at(i-1), ",") || single && u.pos[min(i+1, u.n-1)][0]-u.pos[i][1] == 1) && timelike(u.at(i+1)) && u.rest(i+1) != "":
 			// A time behind a year. Behind ls's, which is as wide as a time and
 			// has two blanks before it, it would be the name.
-			d.unknown = !d.timeOfDay(f.at(i+1)) || d.unknown
+			d.unknown = !d.timeOfDay(u.at(i+1)) || d.unknown
 			d.last = i + 1
 		case single:
 			d.padding = padYear
 		}
 		return true
 	}
-	if d.word != "" && len(word) <= 4 && !isDigit(word[0]) && (timelike(f.at(i+1)) || word == "de" && len(f.at(i+1)) == 4) {
-		return p.dateEnd(d, f, i+1) // "5. нов. у 03:04"
+	if d.word != "" && len(word) <= 4 && !isDigit(word[0]) && (timelike(u.at(i+1)) || word == "de" && len(u.at(i+1)) == 4) {
+		return u.dateEnd(d, i+1) // "5. нов. у 03:04"
 	}
 	if d.worded && len(word) == 5 && isNumber(word) {
 		d.unknown, d.last = true, i // a year that no clock has
@@ -213,8 +215,8 @@ func (p *Parser) dateEnd(d *unixDate, f *fields, i int) bool {
 	}
 	d.last = i
 	d.unknown = !d.timeOfDay(word) || d.unknown
-	if d.precision >= PrecisionSecond && i+1 < f.n && f.rest(i+1) != "" { // ls -T
-		if year, ok := yearColumn(f.at(i + 1)); ok && len(f.at(i+1)) == 4 {
+	if d.precision >= PrecisionSecond && i+1 < u.n && u.rest(i+1) != "" { // ls -T
+		if year, ok := yearColumn(u.at(i + 1)); ok && len(u.at(i+1)) == 4 {
 			d.setYear(year)
 			d.precision = PrecisionSecond
 			d.last = i + 1
@@ -280,32 +282,4 @@ func timelike(word string) bool {
 		return ok
 	}
 	return true
-}
-
-// unpadded takes off the blank with which some fill up a date. Whether they do
-// the listing has to show: a name may begin with a blank.
-func (p *Parser) unpadded(e *Entry, name string, column padding) string {
-	if column == padNone {
-		return name
-	}
-	if p.pads[column] == padUnknown {
-		if pads, known := p.tongue.pads(column); known {
-			p.setPad(column, pads)
-		}
-	}
-	blank := len(name) > 1 && name[0] == ' '
-	switch {
-	case !blank:
-		p.setPad(column, false)
-		return name
-	case p.pads[column] == padNo:
-		return name
-	case p.pads[column] == padUnknown:
-		if p.guessed++; p.guessed >= enoughPadded {
-			p.setPad(column, true)
-		} else {
-			e.doubt = column
-		}
-	}
-	return name[1:]
 }

@@ -2,6 +2,7 @@ package listing
 
 import (
 	"io/fs"
+	"strconv"
 	"strings"
 )
 
@@ -12,7 +13,9 @@ type permColumn struct {
 	enterprise bool // Connect:Enterprise, whose other columns are its own, too
 }
 
-// permissions reads the type and mode at the start of a line.
+// permissions reads the type and mode at the start of a line. Servers other than
+// ls have letters of their own: those of NetWare stand in brackets, macOS and
+// SELinux add marks, and Connect:Enterprise tells the state of a batch.
 func (e *Entry) permissions(line string) (c permColumn, ok bool) {
 	if len(line) < 5 || !e.setUnixType(line[0]) {
 		return c, false
@@ -94,14 +97,6 @@ func symbolicMode(s string) (mode fs.FileMode, ok bool) {
 
 // octal reads a mode in digits.
 func octal(s string) (bits uint32, ok bool) {
-	if s == "" || len(s) > 8 {
-		return 0, false
-	}
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '7' {
-			return 0, false
-		}
-		bits = bits<<3 | uint32(s[i]-'0')
-	}
-	return bits, true
+	n, err := strconv.ParseUint(s, 8, 32)
+	return uint32(n), err == nil && len(s) <= 8
 }

@@ -5,7 +5,13 @@ import (
 	"strings"
 )
 
-// vms parses a line of a VMS directory:
+// A vmsForm has what a line of VMS needs of the one before.
+type vmsForm struct {
+	pending string // a name whose other columns come on the next line
+}
+
+// line parses a line of DIRECTORY on OpenVMS, from DEC's own server as well as
+// MultiNet, TCPware and others, which have the columns in other orders:
 //
 //	CII-MANUAL.TEX;1  213/216  29-JAN-1996 03:33:12  [ANONYMOU,ANONYMOUS]   (RWED,RWED,,)
 //
@@ -13,35 +19,35 @@ import (
 // keep their version, for several versions of one file are several entries;
 // directories lose ".DIR;1", without which they are entered. Sizes are in blocks
 // and hence unknown.
-func (p *Parser) vms(line string) (Entry, bool, string) {
+func (v *vmsForm) line(e *Entry, line string, cal *calendar, known bool) (reason string) {
 	var f fields
 	f.split(line)
 	indented := line[0] == ' ' || line[0] == '\t'
-	if p.pending != "" {
-		name := p.pending
-		p.pending = ""
+	if v.pending != "" {
+		name := v.pending
+		v.pending = ""
 		if !indented && strings.Contains(f.at(0), ";") {
-			return Entry{}, false, "columns are missing of " + strconv.Quote(name[:min(len(name), maxQuoted)]) + " before"
+			return "columns are missing of " + strconv.Quote(name[:min(len(name), maxQuoted)]) + " before"
 		}
-		e, reason := p.vmsEntry(name, &f, 0)
+		e.setVMS(name, &f, 0, cal)
 		e.Raw = name + "\n" + line
-		return e, false, reason
+		return ""
 	}
 	if indented {
-		if p.format == FormatVMS && ownerOnly(&f) {
-			return Entry{}, true, "" // the end of the entry before, whose owner is long
+		if known && ownerOnly(&f) {
+			return noEntry // the end of the entry before, whose owner is long
 		}
-		return Entry{}, false, notMine
+		return notMine
 	}
-	if _, version, ok := strings.Cut(f.at(0), ";"); !ok || !isNumber(version) || p.format == FormatAuto && f.n > 1 && !vmsColumns(&f) {
-		return Entry{}, false, notMine
+	if _, version, ok := strings.Cut(f.at(0), ";"); !ok || !isNumber(version) || !known && f.n > 1 && !vmsColumns(&f) {
+		return notMine
 	}
 	if f.n == 1 {
-		p.pending = f.at(0)
-		return Entry{}, true, ""
+		v.pending = f.at(0)
+		return noEntry
 	}
-	e, reason := p.vmsEntry(f.at(0), &f, 1)
-	return e, false, reason
+	e.setVMS(f.at(0), &f, 1, cal)
+	return ""
 }
 
 // vmsColumns reports whether there is a date, an owner or a protection behind a
@@ -68,9 +74,9 @@ func ownerOnly(f *fields) bool {
 	return true
 }
 
-// vmsEntry reads the columns from the word with index i on.
-func (p *Parser) vmsEntry(name string, f *fields, i int) (Entry, string) {
-	e := Entry{Name: name, Type: TypeFile, Size: -1}
+// setVMS reads a name and the columns from the word with index i on.
+func (e *Entry) setVMS(name string, f *fields, i int, cal *calendar) {
+	*e = Entry{Name: name, Type: TypeFile, Size: -1}
 	if at := strings.LastIndexByte(name, ']'); at > 0 && at+1 < len(name) && name[at+1] != ';' {
 		name = name[at+1:] // DISK$USER:[DIR]FILE.TXT;1
 		e.Name = name
@@ -80,36 +86,17 @@ func (p *Parser) vmsEntry(name string, f *fields, i int) (Entry, string) {
 		e.Name, e.Type = base[:n], TypeDir
 	}
 	if strings.Contains(f.line, "privilege") || strings.Contains(f.line, "%RMS-E-PRV") {
-		return e, "" // the name is all that we may know
+		return // the name is all that we may know
 	}
-	var c clock
-	dated := false
-	for ; i < f.n; i++ {
+	for dated := false; i < f.n; i++ {
 		word := f.at(i)
-		if !dated && c.vmsDate(word) {
+		if d, ok := textualDate(f, i); ok && !dated && isDigit(word[0]) {
 			dated = true
-			c.timeOfDay(f.at(i + 1))
-			continue
+			cal.setUnixTime(e, d)
+		} else {
+			e.setVMSOwner(word)
 		}
-		e.setVMSOwner(word)
 	}
-	if dated {
-		e.setTime(c, p.loc)
-	}
-	return e, ""
-}
-
-// vmsDate reads 29-JAN-1996 and 9-Mar-01.
-func (c *clock) vmsDate(word string) bool {
-	day, rest, ok := strings.Cut(word, "-")
-	month, year, ok2 := strings.Cut(rest, "-")
-	if !ok || !ok2 || len(day) > 2 {
-		return false
-	}
-	c.month, c.precision = monthOf(month), PrecisionDay
-	c.year, ok = yearOf(year)
-	c.day, ok2 = smallInt(day)
-	return ok && ok2 && c.month != 0
 }
 
 // setVMSOwner reads [GROUP,OWNER] and [OWNER].

@@ -57,7 +57,6 @@ type meaning struct {
 type dictionary struct {
 	months map[string][]meaning
 	totals map[string]langSet
-	all    langSet
 }
 
 // words is the dictionary of all languages. Only a listing with a word in it that
@@ -67,7 +66,6 @@ var words = sync.OnceValue(func() *dictionary {
 	lang := 0
 	for line := range strings.Lines(languagesData) {
 		_, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-		d.all.add(lang)
 		for i, field := range strings.Split(rest, "\t") {
 			for word := range strings.SplitSeq(field, "\x01") {
 				if i == 0 {
@@ -81,7 +79,6 @@ var words = sync.OnceValue(func() *dictionary {
 		}
 		lang++
 	}
-	d.all.add(otherLang)
 	for i, names := range otherMonths {
 		for word := range strings.FieldsSeq(names) {
 			if d.months[word] == nil {
@@ -169,7 +166,7 @@ func monthOf(word string) int {
 	if m := english(word); m != 0 {
 		return m
 	}
-	if word == "" || '0' <= word[0] && word[0] <= '9' {
+	if word == "" || isDigit(word[0]) {
 		return 0
 	}
 	if all := words().lookup(word); len(all) == 1 {

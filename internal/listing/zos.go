@@ -2,7 +2,8 @@ package listing
 
 import "strings"
 
-// dataset parses a line of a z/OS list of data sets:
+// dataset parses a line of z/OS (MVS, OS/390) in a list of data sets. Its UNIX
+// files are listed as by ls.
 //
 //	Volume Unit    Referred Ext Used Recfm Lrecl BlkSz Dsorg Dsname
 //	WYOSPT 3420   2003/05/21  1  200  FB      80  8053  PS  48-MVS.FILE
@@ -10,25 +11,25 @@ import "strings"
 //
 // A partitioned data set is a directory. The date is that of the last reference,
 // not of a change, so the time is unknown, and so is the size, in tracks.
-func (p *Parser) dataset(line string) (Entry, bool, string) {
+func dataset(e *Entry, line string, known bool) (reason string) {
 	var f fields
 	f.split(line)
-	if f.n < 2 || p.format == FormatAuto && !fullDataset(&f) {
-		return Entry{}, false, notMine
+	if f.n < 2 || !known && !fullDataset(&f) {
+		return notMine
 	}
-	e := Entry{Name: f.at(f.n - 1), Type: TypeFile, Size: -1}
+	*e = Entry{Name: f.at(f.n - 1), Type: TypeFile, Size: -1}
 	if !validDsname(e.Name) {
-		return Entry{}, false, "no data set name"
+		return "no data set name"
 	}
 	switch f.at(f.n - 2) {
 	case "PS", "PS-E", "PS-L", "PSU", "DA":
-		return e, false, ""
+		return ""
 	case "PO", "PO-E", "POU":
 		e.Type = TypeDir
-		return e, false, ""
+		return ""
 	case "VSAM", "PATH", "AIX", "GDG", "HFS", "ZFS", "IS", "U":
 		e.Type = TypeOther
-		return e, false, ""
+		return ""
 	}
 	switch first := f.at(0); {
 	case first == "Pseudo" && f.at(1) == "Directory":
@@ -37,9 +38,9 @@ func (p *Parser) dataset(line string) (Entry, bool, string) {
 	case strings.HasPrefix(line, "Not Mounted"), strings.HasPrefix(line, "Error determining attributes"), strings.HasPrefix(line, "GDG base"):
 		e.Type = TypeOther
 	default:
-		return Entry{}, false, "unknown kind of data set"
+		return "unknown kind of data set"
 	}
-	return e, false, ""
+	return ""
 }
 
 // fullDataset recognises a line without the heading before it.
@@ -77,38 +78,26 @@ func validMember(name string) bool {
 //	TBTOOL
 //
 // Sizes are in records and hence unknown.
-func (p *Parser) member(line string) (Entry, bool, string) {
+func member(e *Entry, line string, cal *calendar, known bool) (reason string) {
 	var f fields
 	f.split(line)
-	e := Entry{Name: f.at(0), Type: TypeFile, Size: -1}
+	*e = Entry{Name: f.at(0), Type: TypeFile, Size: -1}
 	version := f.at(1)
-	if p.format == FormatAuto && !(f.n >= 9 && len(version) == 5 && version[2] == '.' && strings.Count(f.at(2), "/") == 2 && strings.Count(f.at(3), "/") == 2 && timelike(f.at(4))) {
-		return Entry{}, false, notMine // without a heading most lines would do
+	if !known && !(f.n >= 9 && len(version) == 5 && version[2] == '.' && strings.Count(f.at(2), "/") == 2 && strings.Count(f.at(3), "/") == 2 && timelike(f.at(4))) {
+		return notMine // without a heading most lines would do
 	}
 	if !validMember(e.Name) {
-		return Entry{}, false, "no member name"
+		return "no member name"
 	}
 	switch {
 	case f.n == 1:
-		return e, false, ""
+		return ""
 	case f.n >= 8 && len(version) == 5 && version[2] == '.':
-		e.setMemberTime(p, &f)
+		cal.setNumbers(e, f.at(3), f.at(4), preference{orderYMD})
 		e.Owner = f.at(f.n - 1)
-		return e, false, ""
+		return ""
 	case f.n >= 4 && len(version) >= 6 && strings.Trim(version, "0123456789ABCDEF") == "":
-		return e, false, ""
+		return ""
 	}
-	return Entry{}, false, "neither statistics nor attributes"
-}
-
-func (e *Entry) setMemberTime(p *Parser, f *fields) {
-	if c, _, ok := p.ordered(f.at(3), orderYMD); ok && c.timeOfDay(f.at(4)) {
-		e.setTime(c, p.loc)
-	}
-}
-
-// jes refuses the jobs that z/OS lists with SITE FILETYPE=JES: they are not
-// files of a directory.
-func (p *Parser) jes(string) (Entry, bool, string) {
-	return Entry{}, false, "a JES job, not a file"
+	return "neither statistics nor attributes"
 }

@@ -74,6 +74,7 @@ func (e *LostError) Unwrap() error { return e.Err }
 var Public struct {
 	Reply     func(*Error) error
 	Negotiate func(*NegotiateError) error
+	Listing   func(*ListingError) error
 }
 
 // NegotiateError says that no data connection could be opened.

@@ -164,10 +164,10 @@ func (s *Session) removeDir(ctx context.Context, name string, careful bool) erro
 	if careful && s.emptiesDirs() {
 		entries, err := s.List(ctx, name)
 		switch {
-		case err == nil && len(entries) > 0:
+		case len(entries) > 0:
 			return &proto.FSError{Kind: proto.ErrNotEmpty}
 		case err != nil && !proto.RefusedAt(err):
-			// What cannot be read, such as one odd line, may be there.
+			// What a line stands for that is not understood is there, too.
 			return err
 		}
 	}
@@ -178,7 +178,7 @@ func (s *Session) removeDir(ctx context.Context, name string, careful bool) erro
 	// Some have a transient reply for this, aioftp a 451.
 	entries, lerr := s.List(ctx, name)
 	switch {
-	case lerr == nil && len(entries) > 0:
+	case len(entries) > 0 || proto.Unread(lerr) != nil:
 		return &proto.FSError{Kind: proto.ErrNotEmpty, Err: err}
 	case unknown(lerr):
 		return lerr

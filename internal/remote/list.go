@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -15,25 +14,27 @@ import (
 )
 
 // List returns the content of a directory, sorted by name. It is complete, or
-// there is an error.
+// there is an error. A [*proto.ListingError] comes together with all entries that
+// could be understood.
 func (s *Session) List(ctx context.Context, dir string) ([]listing.Entry, error) {
 	start, epoch := time.Now(), s.Server.Epoch()
-	entries, err := s.listAny(ctx, dir)
-	if err != nil {
+	got, err := s.listAny(ctx, dir)
+	if err != nil || got == nil {
 		return nil, err
 	}
-	if err := s.Decode(entries); err != nil {
-		return nil, err
-	}
-	entries = Sort(entries)
+	entries := Sort(got.entries)
 	if !s.HasMLST() {
 		s.Server.Keep(dir, entries, time.Since(start), epoch)
+	}
+	if got.unread != nil {
+		return entries, got.unread
 	}
 	return entries, nil
 }
 
-// listAny lists by MLSD if the server has that, else by LIST.
-func (s *Session) listAny(ctx context.Context, dir string) ([]listing.Entry, error) {
+// listAny lists by MLSD if the server has that, else by LIST. There is no listing
+// if a refusal says that there is nothing.
+func (s *Session) listAny(ctx context.Context, dir string) (*listed, error) {
 	if !s.HasMLSD() {
 		return s.listPlain(ctx, dir)
 	}
@@ -42,11 +43,9 @@ func (s *Session) listAny(ctx context.Context, dir string) ([]listing.Entry, err
 		return nil, err
 	}
 	got, err := s.listing(ctx, line, listing.FormatMLSx, dir)
-	var unread *listing.LineError
-	unclear := err == nil && slices.ContainsFunc(got.entries, isUnknown) || errors.As(err, &unread)
 	switch r := proto.ReplyOf(err); {
-	case unclear:
-		// Serv-U and others have an MLSD that tells less than LIST.
+	case err == nil && got.unclear() > 0:
+		return s.clearer(ctx, got, dir)
 	case err == nil:
 		return s.lookAgain(ctx, got, listing.FormatMLSx, dir, s.otherThanMLSD(line, dir))
 	case proto.RefusedAt(err) && (r.Unsupported() || r.Code == 501):
@@ -55,15 +54,29 @@ func (s *Session) listAny(ctx context.Context, dir string) ([]listing.Entry, err
 	default:
 		return nil, err
 	}
-	plain, perr := s.listPlain(ctx, dir)
-	if perr == nil {
+	plain, err := s.listPlain(ctx, dir)
+	if err == nil {
 		s.Server.Learn(MLSD, false)
-		return plain, nil
 	}
-	if unclear && err != nil {
+	return plain, err
+}
+
+// clearer returns a listing by LIST if that tells more than one by MLSD: Serv-U
+// and others have an MLSD that tells less.
+func (s *Session) clearer(ctx context.Context, got *listed, dir string) (*listed, error) {
+	plain, err := s.listPlain(ctx, dir)
+	switch {
+	case err != nil && got.unread != nil && proto.RefusedAt(err):
+		return got, nil
+	case err != nil:
 		return nil, err
+	case plain == nil || plain.unclear() >= got.unclear() || len(plain.entries) < len(got.entries) && got.unread == nil:
+		return got, nil
 	}
-	return nil, perr
+	if plain.unclear() == 0 {
+		s.Server.Learn(MLSD, false)
+	}
+	return plain, nil
 }
 
 // otherThanMLSD returns a command to ask instead of MLSD: LIST, or MLSD again if
@@ -80,10 +93,19 @@ func (s *Session) otherThanMLSD(line, dir string) string {
 	return strings.TrimSuffix(other+" "+wire, " ")
 }
 
-func isUnknown(e listing.Entry) bool { return e.Type == listing.TypeUnknown }
+// unclear counts what a listing has and does not tell what it is.
+func (l *listed) unclear() int {
+	n := l.unread.Count()
+	for _, e := range l.entries {
+		if e.Type == listing.TypeUnknown {
+			n++
+		}
+	}
+	return n
+}
 
 // listPlain lists by LIST.
-func (s *Session) listPlain(ctx context.Context, dir string) ([]listing.Entry, error) {
+func (s *Session) listPlain(ctx context.Context, dir string) (*listed, error) {
 	if dir == "" {
 		return s.listHere(ctx, dir, false)
 	}
@@ -97,29 +119,40 @@ func (s *Session) listPlain(ctx context.Context, dir string) ([]listing.Entry, e
 		got, err := s.listing(ctx, line+" "+wire, listing.FormatAuto, dir)
 		switch {
 		case err == nil && !Doubtful(got.entries, wire) && s.obeysName(got.entries):
-			return got.entries, nil
+			return got, nil
 		case err == nil && !Doubtful(got.entries, wire):
 			named = got.entries
 		case err == nil:
-			empty = len(got.entries) == 0
+			empty = got.nothing()
 		case proto.ReplyOf(err).Unopened():
 			return nil, s.Explain(ctx, OpList, dir, err)
 		case retry.Worth(err) && !proto.ReplyOf(err).Missing() || ctx.Err() != nil:
 			return nil, err
 		}
 	}
-	var entries []listing.Entry
+	var here *listed
 	entered, err := s.inside(ctx, wire, func() (err error) {
-		entries, err = s.listHere(ctx, dir, empty)
+		here, err = s.listHere(ctx, dir, empty)
 		return err
 	})
 	if !entered && proto.RefusedAt(err) && !retry.Worth(err) {
 		return nil, s.Explain(ctx, OpList, dir, err)
 	}
 	if err == nil && named != nil {
-		s.compareNamed(ctx, dir, named, entries)
+		s.compareNamed(ctx, dir, named, here.list())
 	}
-	return entries, err
+	return here, err
+}
+
+// nothing reports whether nothing came that might be an entry.
+func (l *listed) nothing() bool { return len(l.entries) == 0 && l.unread == nil }
+
+// list returns the entries of a listing, of which there may be none.
+func (l *listed) list() []listing.Entry {
+	if l == nil {
+		return nil
+	}
+	return l.entries
 }
 
 // obeysName reports whether the listing of a directory by its name is one of that
@@ -209,14 +242,14 @@ func (s *Session) home(ctx context.Context) (string, error) {
 
 // listHere lists the working directory, which is dir, with dot files. looked says
 // that it was seen to be empty by another command.
-func (s *Session) listHere(ctx context.Context, dir string, looked bool) ([]listing.Entry, error) {
+func (s *Session) listHere(ctx context.Context, dir string, looked bool) (*listed, error) {
 	if line := listLine(s.Server.Knows(DashA)); line != "" {
 		got, err := s.listNone(ctx, dir, line)
 		if err != nil || got == nil {
 			return nil, err
 		}
 		if looked {
-			return got.entries, nil
+			return got, nil
 		}
 		other := otherThan(line)
 		if got.lines == 0 {
@@ -230,14 +263,14 @@ func (s *Session) listHere(ctx context.Context, dir string, looked bool) ([]list
 	}
 	if err == nil && (len(all.entries) > 1 || len(all.entries) == 1 && all.entries[0].Name != "-a") {
 		s.Server.Learn(DashA, true)
-		return all.entries, nil
+		return all, nil
 	}
 	// It was taken for a name, or the directory is empty.
 	got, err := s.listNone(ctx, dir, listLine(proto.No))
 	switch {
 	case err != nil || got == nil:
 		return nil, err
-	case len(got.entries) == 0:
+	case got.nothing():
 	case all == nil || len(all.entries) > 0:
 		if all == nil || len(got.entries) > len(all.entries) {
 			s.Server.Learn(DashA, false)
@@ -250,11 +283,11 @@ func (s *Session) listHere(ctx context.Context, dir string, looked bool) ([]list
 			return nil, aerr
 		case aerr == nil && len(again.entries) >= len(got.entries):
 			s.Server.Learn(DashA, true)
-			return again.entries, nil
+			return again, nil
 		}
 		s.Server.Learn(DashA, false)
 	}
-	return got.entries, nil
+	return got, nil
 }
 
 // listNone lists the working directory, which is dir. A refusal may say that it

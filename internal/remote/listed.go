@@ -1,11 +1,14 @@
 package remote
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/ftpnat/ftpnat/internal/listing"
 	"github.com/ftpnat/ftpnat/internal/proto"
@@ -22,13 +25,16 @@ import (
 type listed struct {
 	line    string
 	entries []listing.Entry
-	unread  error // the first line that could not be understood
-	lines   int   // that came
-	inside  bool  // the last line has no end
-	sealed  bool  // over TLS
-	signed  bool  // which ended with a close_notify
+	unread  *proto.ListingError // lines that could not be understood; nil if there are none
+	lines   int                 // that came
+	last    string              // what came of a last line that has no end, up to lastBytes
+	sealed  bool                // over TLS
+	signed  bool                // which ended with a close_notify
 	verdict proto.Reply
 }
+
+// inside reports whether the last line has no end.
+func (l *listed) inside() bool { return l.last != "" }
 
 // counts returns how many lines there should be, if the server says so.
 func (l *listed) counts() (int, bool) { return l.verdict.Matches() }
@@ -40,18 +46,24 @@ func (l *listed) empty() bool {
 	return len(l.entries) == 0 && l.unread == nil && !(told && n == l.lines)
 }
 
+// inLine says of a listing that its last line has no end.
+const inLine = "ended in the middle of a line"
+
 // doubt returns why a listing may not be whole; empty if nothing speaks against
 // it. It learns what the server is known for.
 func (s *Session) doubt(l *listed) string {
 	if l.signed {
 		s.Server.Learn(Signs, true)
 	}
+	if !l.inside() && l.lines > 0 && s.Server.Knows(EndsLines) == proto.Unknown {
+		s.Server.Learn(EndsLines, true)
+	}
 	n, told := l.counts()
 	switch {
-	case told && l.lines < n && s.Server.Knows(Counts) != proto.No:
+	case told && l.lines < n:
 		return fmt.Sprintf("has %d lines of %d", l.lines, n)
-	case l.inside && s.Server.Knows(EndsLines) != proto.No:
-		return "ended in the middle of a line"
+	case l.inside():
+		return inLine
 	case l.sealed && !l.signed && s.Server.Knows(Signs) != proto.No:
 		return "ended without a close_notify"
 	}
@@ -60,15 +72,25 @@ func (s *Session) doubt(l *listed) string {
 
 // listing sends a command and parses what comes. One that may have been cut short
 // is asked for once more: what comes twice is how the server lists, but for a
-// close_notify that it was seen to send.
+// close_notify that it was seen to send, for lines that it has counted, and for a
+// last line whose name is none.
 func (s *Session) listing(ctx context.Context, line string, format listing.Format, dir string) (*listed, error) {
 	first, err := s.listOnce(ctx, line, format, dir)
 	if err != nil {
 		return nil, err
 	}
 	why := s.doubt(first)
+	if why == inLine && s.Server.Knows(EndsLines) == proto.No {
+		there, err := s.lastIsThere(ctx, first, dir)
+		if there || err != nil {
+			return first, err
+		}
+	}
 	if why == "" {
-		return first, first.unread
+		if _, told := first.counts(); !told && !first.signed {
+			trace.From(ctx).Notef("%s: nothing but its %03d says that the listing is whole", line, first.verdict.Code)
+		}
+		return first, nil
 	}
 	trace.From(ctx).Notef("%s %s: once more", line, why)
 	second, err := s.listOnce(ctx, line, format, dir)
@@ -76,29 +98,88 @@ func (s *Session) listing(ctx context.Context, line string, format listing.Forma
 		return nil, err
 	}
 	if why = s.doubt(second); why == "" {
-		return second, second.unread
+		return second, nil
 	}
-	signs := second.sealed && !second.signed && s.Server.Knows(Signs) == proto.Yes
-	if signs || first.lines != second.lines || !slices.EqualFunc(first.entries, second.entries, sameName) {
+	habit, err := s.habit(ctx, first, second, dir)
+	if err != nil {
+		return nil, err
+	}
+	if !habit {
 		return nil, fmt.Errorf("%w: %s %s", proto.ErrShort, line, why)
 	}
-	s.habits(second)
-	return second, second.unread
+	return second, nil
+}
+
+// habit reports whether two listings that may have been cut short show how the
+// server ends them, and learns that.
+func (s *Session) habit(ctx context.Context, first, second *listed, dir string) (bool, error) {
+	n, told := second.counts()
+	unsigned := second.sealed && !second.signed
+	same := first.lines == second.lines && first.last == second.last && slices.EqualFunc(first.entries, second.entries, sameName)
+	if !same || told && second.lines < n || unsigned && s.Server.Knows(Signs) == proto.Yes {
+		return false, nil
+	}
+	if second.inside() {
+		if s.Server.Knows(EndsLines) == proto.Yes {
+			return false, nil
+		}
+		if there, err := s.lastIsThere(ctx, second, dir); !there || err != nil {
+			return false, err
+		}
+		s.Server.Learn(EndsLines, false)
+	}
+	if unsigned {
+		s.Server.Learn(Signs, false)
+	}
+	return true, nil
 }
 
 func sameName(a, b listing.Entry) bool { return a.Name == b.Name }
 
-// habits learns how the server ends its listings.
-func (s *Session) habits(l *listed) {
-	if n, told := l.counts(); told && l.lines < n {
-		s.Server.Learn(Counts, false)
+// lastIsThere reports whether the last line of a listing, which has no end, has a
+// whole name all the same: that of something that is there. A box that cuts a
+// listing cuts it in the same place again.
+func (s *Session) lastIsThere(ctx context.Context, l *listed, dir string) (bool, error) {
+	if len(l.entries) == 0 {
+		return false, nil
 	}
-	if l.inside {
-		s.Server.Learn(EndsLines, false)
+	e := l.entries[len(l.entries)-1]
+	ends := e.Name
+	if e.Target != "" {
+		ends = e.Target
 	}
-	if l.sealed && !l.signed {
-		s.Server.Learn(Signs, false)
+	wire, err := s.Encode(ends)
+	if err != nil || !strings.HasSuffix(l.last, wire) && !strings.HasSuffix(l.last, ends) {
+		return false, nil
 	}
+	if at, err := s.Encode(dir); err != nil || dir != "" && !strings.HasSuffix(l.line, " "+at) {
+		return s.isHere(ctx, dir, e.Name)
+	}
+	_, err = s.probe(ctx, Below(dir, e.Name), e)
+	if errors.Is(err, proto.ErrMissing) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// isHere reports whether something in the working directory has a name. That is
+// dir, and stays so.
+func (s *Session) isHere(ctx context.Context, dir, name string) (bool, error) {
+	n, err := s.Size(ctx, name)
+	if n >= 0 || err != nil {
+		return err == nil, err
+	}
+	home, err := s.home(ctx)
+	if home == "" || err != nil {
+		return false, err
+	}
+	if err = s.command(ctx, "CWD", name); err != nil {
+		if proto.RefusedAt(err) {
+			err = nil
+		}
+		return false, err
+	}
+	return true, s.command(ctx, "CWD", path.Join(home, dir))
 }
 
 // listOnce lists once.
@@ -110,11 +191,16 @@ func (s *Session) listOnce(ctx context.Context, line string, format listing.Form
 	l := &listed{line: line}
 	stop := t.Guard(ctx)
 	lines := &lineCounter{Reader: t}
-	if dir == "" {
-		dir = "."
+	at := "."
+	if dir != "" {
+		at = dir
 	}
-	l.entries, l.unread, err = parseList(lines, listing.Options{Format: format, Location: s.Server.Zone(), Dir: dir})
+	l.entries, l.unread, err = parseList(lines, listing.Options{Format: format, Location: s.Server.Zone(), Dir: at}, s.Server.charset, s.charset() == nil)
 	stop()
+	foreign := errors.Is(err, errNotUTF8)
+	if foreign {
+		err = nil
+	}
 	if errors.Is(err, errHugeList) {
 		t.Cut(ctx, err)
 		return nil, err
@@ -122,37 +208,49 @@ func (s *Session) listOnce(ctx context.Context, line string, format listing.Form
 	if err == nil {
 		err = io.EOF
 	}
-	l.lines, l.inside = lines.n, lines.inside
+	// Some end all of it with a NUL, or Ctrl-Z.
+	l.lines, l.last = lines.n, strings.TrimRight(string(lines.last), "\x00\x1a")
 	l.sealed, l.signed = t.Secured(), t.Secured() && !t.Unsigned()
 	if err = t.End(ctx, err); err != io.EOF {
 		return nil, err
 	}
 	l.verdict = t.Verdict()
+	if foreign {
+		trace.From(ctx).Notef("%s: %v: Dialer.Charset is used", line, errNotUTF8)
+		s.Server.Learn(NotUTF8, true)
+		return s.listOnce(ctx, line, format, dir)
+	}
 	return l, nil
 }
 
-// lineCounter counts the lines that are read, but for blank ones, and notes
-// whether the last one has an end.
+// lastBytes is how much of a line is kept to compare it, in bytes.
+const lastBytes = 1024
+
+// lineCounter counts the lines that are read, but for blank ones, and keeps what
+// came of the last one as long as it has no end.
 type lineCounter struct {
 	io.Reader
-	n      int
-	inside bool // a line
-	text   bool // it is not blank
+	n    int
+	last []byte
+	text bool // it is not blank
 }
 
 // Read reads.
 func (l *lineCounter) Read(p []byte) (int, error) {
 	n, err := l.Reader.Read(p)
-	for _, c := range p[:n] {
-		if c == '\n' {
-			l.inside, l.text = false, false
-			continue
-		}
-		l.inside = true
-		if c != '\r' && !l.text {
+	for rest := p[:n]; len(rest) > 0; {
+		line, more, ended := bytes.Cut(rest, []byte{'\n'})
+		if !l.text && len(bytes.Trim(line, "\r")) > 0 {
 			l.text = true
 			l.n++
 		}
+		if ended {
+			l.last, l.text = l.last[:0], false
+		} else {
+			l.last = append(l.last, line[max(0, len(line)-lastBytes):]...)
+			l.last = l.last[max(0, len(l.last)-lastBytes):]
+		}
+		rest = more
 	}
 	return n, err
 }
@@ -160,18 +258,18 @@ func (l *lineCounter) Read(p []byte) (int, error) {
 // lookAgain decides about a listing that is empty, and has nothing that says so:
 // another command is asked. If that shows something the first is repeated, and the
 // word of the other one counts if it stands alone then.
-func (s *Session) lookAgain(ctx context.Context, first *listed, format listing.Format, dir, other string) ([]listing.Entry, error) {
+func (s *Session) lookAgain(ctx context.Context, first *listed, format listing.Format, dir, other string) (*listed, error) {
 	if !first.empty() {
-		return first.entries, nil
+		return first, nil
 	}
 	trace.From(ctx).Notef("%s showed nothing: %s is asked as well", first.line, other)
 	second, err := s.listing(ctx, other, listing.FormatAuto, dir)
 	switch {
-	case err == nil && len(second.entries) == 0:
-		return nil, nil
+	case err == nil && len(second.entries) == 0 && second.unread == nil:
+		return first, nil
 	case proto.RefusedAt(err) && proto.ReplyOf(err).EmptyDir():
-		return nil, nil
-	case err != nil && second == nil && !proto.RefusedAt(err):
+		return first, nil
+	case err != nil && !proto.RefusedAt(err):
 		return nil, err
 	}
 	third, terr := s.listing(ctx, first.line, format, dir)
@@ -179,9 +277,7 @@ func (s *Session) lookAgain(ctx context.Context, first *listed, format listing.F
 	case terr != nil:
 		return nil, terr
 	case len(third.entries) > 0 || second == nil:
-		return third.entries, nil
-	case err != nil:
-		return nil, fmt.Errorf("%w: %s shows nothing, and %s does", proto.ErrShort, first.line, other)
+		return third, nil
 	}
-	return second.entries, nil
+	return second, nil
 }

@@ -3,6 +3,8 @@ package remote_test
 import (
 	"errors"
 	"io/fs"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/ftpnat/ftpnat/internal/ftptest"
@@ -131,4 +133,57 @@ func TestStatKept(t *testing.T) {
 			t.Error("no listing of what has changed")
 		}
 	})
+}
+
+// cutAll lists pub twice, where all data connections are drained after some bytes. It
+// returns what the listings were to be, how many entries came, and the errors.
+func cutAll(t *testing.T, p ftptest.Personality, after int64) (bodies []string, got []int, errs []error) {
+	run(t, func(s *ftptest.Server) {
+		s.Personality = p
+		for i := range 20 {
+			s.Faults = append(s.Faults, drained(i+1, after))
+		}
+		s.EditList = func(dir string, lines []string) []string {
+			bodies = append(bodies, strings.Join(lines, "\r\n")+"\r\n")
+			return lines
+		}
+	}, func(t *testing.T, w *world) {
+		for range 2 {
+			list, err := w.List(w.ctx, "pub")
+			got, errs = append(got, len(list)), append(errs, err)
+		}
+	})
+	return bodies, got, errs
+}
+
+// TestListCut cuts all listings in the same place: that is no habit of the server. In
+// the clear, at the end of a line or, if it is the first listing, of a name, there is no
+// sign of it where the server does not count.
+func TestListCut(t *testing.T) {
+	for _, p := range ftptest.Personalities() {
+		for after := int64(1); after < 300; after += 7 {
+			bodies, got, errs := cutAll(t, p, after)
+			allowed := slices.ContainsFunc(bodies, func(body string) bool {
+				return p.Name != "Pure-FTPd" && (after >= int64(len(body)) || strings.HasSuffix(body[:after], "\n") || strings.HasPrefix(body[after:], "\r\n"))
+			})
+			for i, n := range got {
+				if errs[i] == nil && n != 2 && !allowed {
+					t.Errorf("%s, listing %d, cut after %d bytes: %d entries", p.Name, i, after, n)
+				}
+			}
+		}
+	}
+}
+
+// TestListOpenEnd has listings whose last line has no end: they are whole if its name
+// is, which is asked each time, and a name that was cut is not.
+func TestListOpenEnd(t *testing.T) {
+	for _, p := range []ftptest.Personality{ftptest.VSFTPD(), ftptest.ProFTPD(), ftptest.Plain()} {
+		p.OpenEnd = true
+		for after, want := range map[int64][]int{1 << 20: {2, 2}, 100: {0, 0}} {
+			if _, got, errs := cutAll(t, p, after); !slices.Equal(got, want) || (errs[0] == nil) != (want[0] > 0) || (errs[1] == nil) != (want[0] > 0) {
+				t.Errorf("%s, after %d bytes: %d entries, %v", p.Name, after, got, errs)
+			}
+		}
+	}
 }

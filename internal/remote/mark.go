@@ -126,14 +126,18 @@ func (s *Session) unlisted(ctx context.Context, name string) (lacks, told bool, 
 	parent, base := Split(name)
 	entries, err := s.List(ctx, parent)
 	var kind *proto.FSError
+	unread := proto.Unread(err)
+	if _, ok := Find(entries, base); ok {
+		return false, true, nil
+	}
 	switch {
+	case unread != nil && unread.Mentions(base):
+		return false, false, nil
+	case unread != nil:
 	case proto.RefusedAt(err) || errors.As(err, &kind):
 		return false, false, nil // whoever may not look cannot know
 	case err != nil:
 		return false, false, err
-	}
-	if _, ok := Find(entries, base); ok {
-		return false, true, nil
 	}
 	for _, e := range entries {
 		if e.Type != listing.TypeFile {

@@ -1,12 +1,16 @@
 package remote
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ftpnat/ftpnat/internal/listing"
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 // maxListing bounds one listing, in bytes: two million files or so.
@@ -14,28 +18,137 @@ const maxListing = 256 << 20
 
 var errHugeList = errors.New("the listing is longer than what is held in memory")
 
-// parseList reads a listing to its end. The error of the first line that cannot
-// be understood is in unread.
-func parseList(r io.Reader, o listing.Options) (entries []listing.Entry, unread, err error) {
+// errNotUTF8 says that a listing is to be read in the charset.
+var errNotUTF8 = errors.New("the listing is not UTF-8, which the server says that it has")
+
+// parseList reads a listing to its end. What could not be understood, or used, is in
+// unread. A charset goes over each line, because words and names may be in it. If
+// trust is set, nothing but UTF-8 is expected, and errNotUTF8 is returned at the
+// end if a line is in the charset.
+func parseList(r io.Reader, o listing.Options, cs Charset, trust bool) (entries []listing.Entry, unread *proto.ListingError, err error) {
 	lr := &io.LimitedReader{R: r, N: maxListing}
+	var in io.Reader = lr
+	raw := &decoder{cs: cs, in: lr, trust: trust}
+	if cs != nil {
+		in = raw
+	}
+	unread = &proto.ListingError{Dir: o.Dir}
 	var keeper listing.Keeper
 	p := listing.NewParser(o)
-	for e, err := range p.All(lr) {
+	for e, err := range p.All(in) {
 		var le *listing.LineError
 		switch {
-		case err == nil:
-			entries = append(entries, keeper.Keep(e))
-		case !errors.As(err, &le):
+		case errors.As(err, &le):
+			unread.Add(le.Line, le.Reason)
+			continue
+		case err != nil:
 			return nil, nil, err
-		case unread == nil:
-			unread = err
 		}
+		if raw.kept[strings.TrimRight(e.Raw, "\r\n")] {
+			if err := decode(cs, &e); err != nil {
+				unread.Add(e.Raw, err.Error())
+				continue
+			}
+		}
+		entries = append(entries, keeper.Keep(e))
 	}
 	if lr.N <= 0 {
 		return nil, nil, errHugeList
 	}
+	if raw.foreign && !raw.proven {
+		return nil, nil, errNotUTF8
+	}
 	p.Settle(entries)
+	if unread.Count() == 0 {
+		unread = nil
+	}
 	return entries, unread, nil
+}
+
+// decoder puts the lines of a listing in UTF-8. A line that is not wholly in the
+// charset stays as it is, as its name may be.
+type decoder struct {
+	cs   Charset
+	in   io.Reader
+	r    *bufio.Reader
+	rest string          // of a line
+	kept map[string]bool // lines that stayed as they are
+	err  error
+
+	trust   bool // the lines are UTF-8 already
+	foreign bool // one is not
+	proven  bool // one is, and has letters beyond ASCII: single names of other bytes are left
+}
+
+// Read reads.
+func (d *decoder) Read(p []byte) (int, error) {
+	for d.rest == "" {
+		if d.err != nil {
+			return 0, d.err
+		}
+		d.next()
+	}
+	n := copy(p, d.rest)
+	d.rest = d.rest[n:]
+	return n, nil
+}
+
+// next reads a line, or as much of one as an entry may have.
+func (d *decoder) next() {
+	if d.r == nil {
+		d.r = bufio.NewReaderSize(d.in, listing.MaxLine)
+	}
+	var line []byte
+	line, d.err = d.r.ReadSlice('\n')
+	if d.err == bufio.ErrBufferFull {
+		d.err = nil
+	}
+	text := strings.TrimRight(string(line), "\r\n")
+	end := string(line[len(text):])
+	plain, err := decoded(d.cs, text)
+	if d.trust {
+		valid := utf8.ValidString(text)
+		d.foreign = d.foreign || err == nil && !valid
+		d.proven = d.proven || valid && utf8.RuneCountInString(text) < len(text)
+		plain, err = text, nil
+	}
+	if err != nil {
+		if d.kept == nil {
+			d.kept = make(map[string]bool)
+		}
+		d.kept[text] = true
+		plain = text
+	}
+	d.rest = plain + end
+}
+
+// decoded returns what stands in a charset, if that is certain: some decoders put
+// a mark in the place of what they do not know.
+func decoded(cs Charset, wire string) (string, error) {
+	text, err := cs.Decode(wire)
+	if err != nil {
+		return "", fmt.Errorf("it is not in the server's charset: %w", err)
+	}
+	if strings.ContainsRune(text, utf8.RuneError) {
+		if back, err := cs.Encode(text); err != nil || back != wire {
+			return "", errors.New("it is not in the server's charset")
+		}
+	}
+	return text, nil
+}
+
+// decode translates the names of an entry in place.
+func decode(cs Charset, e *listing.Entry) error {
+	name, err := decoded(cs, e.Name)
+	if err == nil && !listing.ValidName(name) {
+		err = fmt.Errorf("%q is no name", name)
+	}
+	if err != nil {
+		return err
+	}
+	e.Name = name
+	e.Target, err = decoded(cs, e.Target)
+	return err
 }
 
 // ParseLines parses the lines of a listing that came on the control connection,

@@ -29,7 +29,7 @@ func TestParseList(t *testing.T) {
 		{"broken", io.MultiReader(strings.NewReader(file), iotest.ErrReader(broken)), 0, false, broken},
 		{"huge", io.LimitReader(endless{}, maxListing+1), 0, false, errHugeList},
 	} {
-		entries, unread, err := parseList(c.in, listing.Options{})
+		entries, unread, err := parseList(c.in, listing.Options{}, nil, false)
 		if len(entries) != c.entries || (unread != nil) != c.unread || !errors.Is(err, c.err) {
 			t.Errorf("%s: %d entries, unread %v, %v", c.name, len(entries), unread, err)
 		}

@@ -35,8 +35,8 @@ const (
 	ShowsLinks                   // MLST shows links
 	EndsLines                    // the last line of a listing ends like the others
 	KeepsBytes                   // names beyond ASCII stay as they are
+	NotUTF8                      // it names UTF8 in FEAT, and sends the charset all the same
 	ListArg                      // LIST lists the directory that it names
-	Counts                       // the number of matches in a 226 is that of the lines
 	Signs                        // data over TLS end with a close_notify
 )
 

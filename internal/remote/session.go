@@ -58,9 +58,9 @@ type Charset interface {
 }
 
 // charset returns the translation that is in force: nil if the server speaks
-// UTF-8.
+// UTF-8, unless it was seen to list names that are not.
 func (s *Session) charset() Charset {
-	if _, utf8 := s.Feature("UTF8"); utf8 {
+	if _, utf8 := s.Feature("UTF8"); utf8 && s.Server.Knows(NotUTF8) != proto.Yes {
 		return nil
 	}
 	return s.Server.charset
@@ -95,17 +95,8 @@ func (s *Session) Decode(entries []listing.Entry) error {
 		return nil
 	}
 	for i := range entries {
-		e := &entries[i]
-		name, err := cs.Decode(e.Name)
-		if err == nil && !listing.ValidName(name) {
-			err = fmt.Errorf("%q is no name", name)
-		}
-		if err != nil {
-			return fmt.Errorf("the name %q in the listing: %w", e.Name, err)
-		}
-		e.Name = name
-		if e.Target, err = cs.Decode(e.Target); err != nil {
-			return fmt.Errorf("the link %q: %w", name, err)
+		if err := decode(cs, &entries[i]); err != nil {
+			return fmt.Errorf("the name %q in the listing: %w", entries[i].Name, err)
 		}
 	}
 	return nil

@@ -135,7 +135,9 @@ func (s *Session) listed(ctx context.Context, name string, recent bool) (listing
 		return e, err
 	}
 	entries, err := s.List(ctx, parent)
+	unread := proto.Unread(err)
 	switch {
+	case unread != nil:
 	case errors.Is(err, proto.ErrNotDir):
 		return listing.Entry{}, absent(err) // the parent is a file
 	case errors.Is(err, proto.ErrMissing), proto.IsTemporary(err):
@@ -151,10 +153,14 @@ func (s *Session) listed(ctx context.Context, name string, recent bool) (listing
 		return listing.Entry{}, err
 	}
 	e, ok := Find(entries, base)
-	if !ok {
-		return s.hidden(ctx, name)
+	if ok {
+		return s.sized(ctx, name, e)
 	}
-	return s.sized(ctx, name, e)
+	e, err = s.hidden(ctx, name)
+	if unread != nil && unread.Mentions(base) && errors.Is(err, proto.ErrMissing) {
+		return e, unread // which may be the line of it
+	}
+	return e, err
 }
 
 // kept describes what stands under a name in a listing that was kept. If recent
@@ -335,10 +341,13 @@ func (s *Session) Kept(ctx context.Context, name string) error {
 		return nil
 	}
 	entries, err := s.List(ctx, parent)
-	if err != nil {
+	unread := proto.Unread(err)
+	if err != nil && unread == nil {
 		return err
 	}
-	if _, ok := Find(entries, base); !ok {
+	if _, ok := Find(entries, base); !ok && unread != nil && unread.Mentions(base) {
+		return unread
+	} else if !ok {
 		return proto.Unable("the server gives the name another form")
 	}
 	if foreign {

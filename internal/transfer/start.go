@@ -72,6 +72,7 @@ func (a *attempt) start(ctx context.Context) (*Transfer, error) {
 	if err := a.restart(ctx); err != nil {
 		return nil, err
 	}
+	a.life = a.e.sess.Lives()
 	calls, err := a.e.sess.SendAll(ctx, nil, a.req.Line)
 	if err != nil {
 		return nil, a.e.lost(ctx, err)

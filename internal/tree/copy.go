@@ -12,19 +12,25 @@ import (
 // Copy copies the tree that src returns into a directory, which it makes if it
 // is missing. A file that is there already is an error that is [fs.ErrExist],
 // and so is a symbolic link, or anything else that is neither a file nor a
-// directory. The first error ends the copy. src is called once, with the
-// context that ends then; what it returns is used by several goroutines at once
+// directory. Errors of single names are returned joined, and end nothing. src is
+// called once, with the context of the copy; what it returns is used by several goroutines at once
 // if Most is more than 1.
 func Copy(ctx context.Context, dst Target, opts Options, dir string, src func(context.Context) (fs.FS, context.CancelFunc)) error {
 	w := newWorkers(ctx, opts)
 	from, stop := src(w.ctx)
 	defer stop()
-	c := &copying{workers: w, dst: dst, src: from, dir: dir, present: make(map[string]map[string]bool)}
+	c := &copying{workers: w, dst: dst, src: from, dir: dir, present: make(map[string]map[string]bool), made: make(map[string]bool)}
 	return w.wait(fs.WalkDir(from, ".", func(name string, d fs.DirEntry, err error) error {
 		if err == nil {
 			err = c.visit(name, d)
+		} else if d == nil {
+			return c.ended(name, err) // there is no tree
 		}
-		return c.ended(name, err)
+		one := err != nil
+		if err = c.names(c.ended(name, err)); err == nil && one && d.IsDir() && !c.made[path.Join(c.dir, name)] {
+			return fs.SkipDir
+		}
+		return err
 	}))
 }
 
@@ -35,6 +41,7 @@ type copying struct {
 	src     fs.FS
 	dir     string                     // in dst
 	present map[string]map[string]bool // names in the directories that were there before
+	made    map[string]bool            // directories that are there
 }
 
 // visit makes a directory, or leaves a file to a worker.
@@ -42,7 +49,9 @@ func (c *copying) visit(name string, d fs.DirEntry) error {
 	to := path.Join(c.dir, name)
 	switch {
 	case d.IsDir():
-		return c.mkdir(to)
+		err := c.mkdir(to)
+		c.made[to] = err == nil
+		return err
 	case !d.Type().IsRegular():
 		return &fs.PathError{Op: "copyfs", Path: name, Err: proto.Unable("FTP can make files and directories alone")}
 	case c.present[path.Dir(to)][path.Base(to)]:
@@ -73,7 +82,7 @@ func (c *copying) mkdir(dir string) error {
 		}
 	}
 	entries, err := c.dst.ReadDir(c.ctx, dir)
-	if err != nil {
+	if err != nil && proto.Unread(err) == nil {
 		return err
 	}
 	names := make(map[string]bool, len(entries))

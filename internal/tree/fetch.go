@@ -3,6 +3,7 @@ package tree
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -15,13 +16,15 @@ import (
 // dst, which it makes if it is missing: what is in a directory, or a file under
 // the last element of its name. A file that is there already is an error that is
 // [fs.ErrExist]. A file is written under a temporary name, and has its own only
-// when it is whole. The first error ends the copy. Nothing that the server says
-// makes Fetch write outside of dst.
+// when it is whole. Nothing that the server says makes Fetch write outside of dst.
+//
+// An error that concerns one name does not end the copy: all of them are returned
+// joined, the first hundred and a count.
 func Fetch(ctx context.Context, src Source, opts Options, dst, name string) error {
 	f := &fetch{workers: newWorkers(ctx, opts), src: src, splitOver: opts.SplitOver, dst: dst, top: name}
 	err := f.wait(f.all(name))
 	for _, r := range f.open {
-		err = r.end(err)
+		err = r.end(err) // which only an error has left open
 	}
 	if f.root != nil {
 		f.root.Close()
@@ -67,11 +70,11 @@ func (f *fetch) all(name string) error {
 // walk visits what is in a directory, in the order of fs.WalkDir.
 func (f *fetch) walk(dir string) error {
 	entries, err := f.src.ReadDir(f.ctx, dir)
-	if err != nil {
+	if err := f.names(err); err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if err := f.visit(path.Join(dir, e.Name), e); err != nil {
+		if err := f.names(f.visit(path.Join(dir, e.Name), e)); err != nil {
 			return err
 		}
 	}
@@ -125,7 +128,30 @@ func (f *fetch) whole(name, to string, e *listing.Entry) error {
 	if err != nil {
 		return err
 	}
-	return l.end(l.copy(in))
+	err = l.copy(in)
+	grown := f.grown(name, found, l, err)
+	if grown {
+		err = nil
+	}
+	if err = l.end(err); err == nil && grown {
+		what := fmt.Errorf("%w: it grows, and its first %d bytes are there", proto.ErrChanged, found.Size)
+		err = &fs.PathError{Op: "fetch", Path: name, Err: what}
+	}
+	return err
+}
+
+// grown reports whether a file has changed by growing alone, as logs do, and cuts
+// what came at the size that it had at first.
+func (f *fetch) grown(name string, was listing.Entry, l *landing, err error) bool {
+	if !errors.Is(err, proto.ErrChanged) || was.Size < 0 {
+		return false
+	}
+	info, serr := l.out.Stat()
+	if serr != nil || info.Size() < was.Size {
+		return false
+	}
+	now, serr := f.src.Stat(f.ctx, name)
+	return serr == nil && now.Type == listing.TypeFile && now.Size > was.Size && l.out.Truncate(was.Size) == nil
 }
 
 // link makes a symbolic link, or fetches what is behind it.

@@ -90,8 +90,8 @@ func (o opener) Open(ctx context.Context, name string, how Opening) (File, error
 	return o.fakeServer.Open(ctx, name, how)
 }
 
-// TestFetchFails ends at the first error, which names the file, and leaves
-// nothing that is half of a file.
+// TestFetchFails has one name fail: its error names it, all others are there, and
+// nothing is half of a file.
 func TestFetchFails(t *testing.T) {
 	odd := func(name string, e listing.Entry) func(*fakeServer) {
 		return func(s *fakeServer) { s.add("many/"+name, "data").e = e }
@@ -149,7 +149,14 @@ func TestFetchFails(t *testing.T) {
 				if !errors.As(err, &pe) || tt.want != nil && !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.text) {
 					t.Errorf("Fetch = %v", err)
 				}
-				for name, data := range localTree(t, filepath.Dir(dst)) {
+				after := localTree(t, filepath.Dir(dst))
+				for i := range 12 {
+					name := fmt.Sprintf("dst/%02d", i)
+					if after[name] != "data" && before[name] == "" && tt.text != "dst" && i != 7 {
+						t.Errorf("%s is missing", name)
+					}
+				}
+				for name, data := range after {
 					if was, ok := before[name]; !(ok && was == data || data == "/" || data == "data" || data == "-> sub/x") {
 						t.Errorf("%s: %q", name, data)
 					}
@@ -159,8 +166,8 @@ func TestFetchFails(t *testing.T) {
 	}
 }
 
-// TestFirstError has one file fail while the others take long: they end too,
-// and its error is the one that is returned.
+// TestFirstError has the connection fail for one file while the others take long:
+// they end too, and its error is the one that is returned.
 func TestFirstError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(nil)
@@ -169,7 +176,7 @@ func TestFirstError(t *testing.T) {
 		}
 		srv.content = func(name string, _ int, _ int64) ([]byte, error) {
 			if name == "f11" {
-				return nil, fs.ErrPermission
+				return nil, proto.ErrLost
 			}
 			return []byte("data"), nil
 		}
@@ -179,7 +186,7 @@ func TestFirstError(t *testing.T) {
 			}
 		}
 		dst := t.TempDir()
-		if err := Fetch(t.Context(), srv, most(4), dst, "."); !errors.Is(err, fs.ErrPermission) {
+		if err := Fetch(t.Context(), srv, most(4), dst, "."); !errors.Is(err, proto.ErrLost) {
 			t.Errorf("Fetch = %v", err)
 		}
 		for name, data := range localTree(t, dst) {

@@ -96,7 +96,11 @@ func (f *fetch) localError(to string, err error) error {
 	case errors.As(err, &le):
 		err = le.Err
 	}
-	return &fs.PathError{Op: "fetch", Path: filepath.Join(f.dst, to), Err: err}
+	local := &fs.PathError{Op: "fetch", Path: filepath.Join(f.dst, to), Err: err}
+	if !isOneName(err) {
+		return &diskError{local}
+	}
+	return local
 }
 
 // landing is a local file that is being written, under a temporary name.

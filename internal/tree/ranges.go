@@ -51,7 +51,7 @@ type ranged struct {
 	mu       sync.Mutex
 	left     int       // number of ranges that are not done
 	tails    [][]byte  // bytes that were read beyond each range
-	doubt    error     // the first
+	doubt    error     // the first, or why the file cannot be read
 	done     bool      // the local file is closed
 	sum      int64     // bytes so far
 	reported time.Time // time of the last report of progress
@@ -122,7 +122,7 @@ func (r *ranged) part(i int) error {
 	if err == nil {
 		err = r.read(i)
 	}
-	if err != nil && !isDoubt(err) {
+	if err != nil && ends(err) {
 		return err
 	}
 	if !r.parted(err) {

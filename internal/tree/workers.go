@@ -13,7 +13,7 @@ const maxQueued = 256
 
 // workers do the jobs of one copy over as many connections as there are to be
 // had. The jobs come from one goroutine, which calls do for each and wait at the
-// end. The first error ends all of it.
+// end. The first error that concerns more than one name ends all of it.
 //
 // A worker without a job has no connection: the pool opens one only for a job
 // for which none is idle.
@@ -27,7 +27,8 @@ type workers struct {
 
 	mu    sync.Mutex
 	count int
-	err   error // the first
+	err   error // the first that ends all
+	out   outcome
 }
 
 func newWorkers(ctx context.Context, opts Options) *workers {
@@ -71,10 +72,10 @@ func (w *workers) work() {
 	}
 }
 
-// run does a job, unless one has failed.
+// run does a job, unless one has ended all.
 func (w *workers) run(job func() error) {
 	if w.failed() == nil {
-		w.fail(job())
+		w.fail(w.names(job()))
 	}
 }
 
@@ -100,12 +101,12 @@ func (w *workers) failed() error {
 	return w.err
 }
 
-// wait returns the first error when all jobs are done. err is that of the
-// caller, or nil.
+// wait returns the first error when all jobs are done, with those of single names.
+// err is that of the caller, or nil.
 func (w *workers) wait(err error) error {
 	w.fail(err)
 	close(w.queue)
 	w.group.Wait()
 	w.cancel(nil)
-	return w.failed()
+	return w.out.with(w.failed())
 }

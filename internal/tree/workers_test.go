@@ -56,7 +56,7 @@ func TestWorkers(t *testing.T) {
 // TestWorkersFail returns the first error, ends what is under way, and begins
 // nothing more.
 func TestWorkersFail(t *testing.T) {
-	errFirst := errors.New("first")
+	errFirst := error(&diskError{errors.New("first")})
 	for _, callers := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorkers(t.Context(), most(2))

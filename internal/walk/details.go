@@ -71,6 +71,9 @@ func (l *lister) complete(ctx context.Context, d *Dir) error {
 	if errors.Is(err, proto.ErrMissing) {
 		entries, err = nil, nil
 	}
+	if proto.Unread(err) != nil {
+		err = nil // ReadDir has told of it
+	}
 	if err == nil {
 		d.exact, d.gone, d.done = entries, nil, true
 	}

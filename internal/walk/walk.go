@@ -58,6 +58,7 @@ func New(server *remote.Server, limit time.Duration) *Walk {
 type Dir struct {
 	dir     string // in the server's directory
 	entries []listing.Entry
+	unread  error    // a ListingError, if there is one
 	lines   int      // of the reply to STAT; zero for an ordinary listing
 	subs    []string // the directories among them
 	links   bool     // there are links among them, which MLSD may show in another way
@@ -83,6 +84,9 @@ func newDir(dir string, entries []listing.Entry) *Dir {
 	}
 	return d
 }
+
+// Unread returns a [*proto.ListingError] if lines were not understood.
+func (d *Dir) Unread() error { return d.unread }
 
 // Entries returns what is in the directory, sorted by name. It must not be
 // changed.
@@ -173,7 +177,7 @@ type lister struct {
 // ordinary lists a directory in the ordinary way.
 func (l *lister) ordinary(ctx context.Context, dir string) (*Dir, error) {
 	entries, err := l.List(ctx, dir)
-	if err != nil {
+	if err != nil && proto.Unread(err) == nil {
 		return nil, err
 	}
 	if l.HasMLSD() && slices.ContainsFunc(entries, isLink) {
@@ -182,6 +186,7 @@ func (l *lister) ordinary(ctx context.Context, dir string) (*Dir, error) {
 		l.w.mu.Unlock()
 	}
 	d := newDir(dir, entries)
+	d.unread = err
 	l.w.forecast.listed(d, false)
 	return d, nil
 }

@@ -34,6 +34,13 @@ var (
 	officeServer = netip.MustParseAddr("10.9.0.10")
 )
 
+// A finding is the report on one of the boxes.
+type finding struct {
+	Box    string
+	Path   string
+	Report *ftpnat.Report
+}
+
 // A box is what stands between the client and the server.
 type box struct {
 	name      string
@@ -85,7 +92,7 @@ func officeNAT(forwarded ...memnet.PortRange) memnet.NAT {
 
 // probeBoxes probes the embedded server behind each box, all at once, and
 // writes the reports in order.
-func probeBoxes(ctx context.Context, o *options, stdout io.Writer) error {
+func probeBoxes(ctx context.Context, stdout io.Writer) ([]finding, error) {
 	type result struct {
 		finding
 		err error
@@ -109,17 +116,14 @@ func probeBoxes(ctx context.Context, o *options, stdout io.Writer) error {
 			continue
 		}
 		all = append(all, r.finding)
-		if firstErr == nil && !o.json {
+		if firstErr == nil {
 			firstErr = b.show(stdout, r.finding, i+1)
 		}
 		if firstErr == nil && r.Report.Mode != b.mode {
 			firstErr = fmt.Errorf("%s: %v works, and %v was expected to", b.name, r.Report.Mode, b.mode)
 		}
 	}
-	if firstErr == nil && o.json {
-		firstErr = write(stdout, true, all, "")
-	}
-	return firstErr
+	return all, firstErr
 }
 
 // show writes the report on one box.
