@@ -36,6 +36,9 @@ const (
 	modelLimit  = time.Minute
 )
 
+// loginBytes is the length of USER and PASS.
+const loginBytes = int64(len("USER lab\r\nPASS secret\r\n"))
+
 // modelConns is how many connections the FS has on each server.
 var modelConns = map[servers.Kind]int{servers.Vsftpd: 4, servers.ProFTPD: 6, servers.PureFTPd: 8, servers.Pyftpdlib: 6}
 
@@ -141,6 +144,9 @@ func modelMishaps(kind servers.Kind, seed uint64) func(control bool, nth int) ft
 			most = 4_000
 		}
 		m.After = r.Int64N(int64(most))
+		if control && m.Dir == ftpworld.Up {
+			m.After += loginBytes // half a PASS is answered by a 530, which is final
+		}
 		// ProFTPD 1.3.8 takes two commands for one where its read ends between CR and LF,
 		// and answers neither: the client waits for two minutes.
 		if r.IntN(3) == 0 || control && m.Kind == ftpworld.Split && kind == servers.ProFTPD {

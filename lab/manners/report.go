@@ -38,10 +38,12 @@ func (o *outcome) judge(f finding) verdict {
 		return works
 	case f.State == refused && refuses:
 		return refusedBy
-	case expects(o.row.Known, f.key()) || expects(faults[o.row.Server], f.key()):
+	case expects(o.row.Known, f.key()):
 		return knownFault
 	case expects(o.row.Untrue, f.key()) || expects(falsehoods[o.row.Server], f.key()):
 		return untrue
+	case expects(faults[o.row.Server], f.key()):
+		return knownFault
 	case f.State == wrong:
 		return silent
 	}

@@ -45,7 +45,7 @@ var faults = map[servers.Kind][]string{
 	// reset is a 150, and the closing reply is waited for without end.
 	servers.PureFTPd: {"read/link", "fetch/tree", "resume/*"},
 	// A line of ls that is an error is one that is not understood.
-	servers.Inetutils: {"boxes/list *", "boxes/stat *", "boxes/fetch *"},
+	servers.Inetutils: {"boxes/list *", "boxes/stat *", "boxes/fetch *", "boxes/walk *"},
 	// A 550 that tells of a reset is taken for the last word; MKD's 257 for a
 	// new folder, in which nothing can be in the way.
 	servers.FtpSrv: {"copy/again", "resume/*"},
@@ -145,7 +145,7 @@ var rows = []row{
 		Odd: "nothing tells a size but LIST"},
 	{Server: servers.Pyftpdlib, Config: "use_gmt_times = False", Settings: []string{"Handler.use_gmt_times = False"}, Odd: "times are of the server's zone"},
 	{Server: servers.Pyftpdlib, Config: "max_cons_per_ip = 1", Max: 1, InCI: true, Odd: "one session"},
-	{Server: servers.Pyftpdlib, Config: "a full disk", Refuses: append(noSpace[:len(noSpace):len(noSpace)], "names/list", "names/read *", "resume/*"), Disk: fullDisk, Odd: "128 KiB are left, and then a file has no reply"},
+	{Server: servers.Pyftpdlib, Config: "a full disk", Refuses: append(noSpace[:len(noSpace):len(noSpace)], "names/*", "resume/*"), Disk: fullDisk, Odd: "128 KiB are left, and then a file has no reply"},
 
 	{Server: servers.Inetutils, InCI: true},
 	{Server: servers.Twisted, InCI: true},
