@@ -193,7 +193,7 @@ func (c *proxied) room(dir Dir, n int) (int, mode) {
 	if c.split[dir] > 0 {
 		return min(n, 1), m
 	}
-	if !c.fired && c.m.Kind != Nothing && c.m.Dir == dir && c.m.On == "" {
+	if !c.fired && !c.closed && c.m.Kind != Nothing && c.m.Dir == dir && c.m.On == "" {
 		n = int(min(int64(n), max(c.m.After-c.count[dir], 0)))
 		if c.waits() {
 			n = 1

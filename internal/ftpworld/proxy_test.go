@@ -114,3 +114,24 @@ func TestProxyInLine(t *testing.T) {
 		}
 	}
 }
+
+// TestProxyClosed reads from, and writes to, a connection that was closed when its
+// mishap was due.
+func TestProxyClosed(t *testing.T) {
+	through(t, ftpworld.Mishap{Kind: ftpworld.End, After: 4}, "0123456789", func(t *testing.T, nc net.Conn) {
+		if _, err := io.ReadFull(nc, make([]byte, 4)); err != nil {
+			t.Error(err)
+		}
+		nc.Close()
+		if n, err := nc.Read(make([]byte, 1)); err == nil {
+			t.Errorf("read %d bytes", n)
+		}
+	})
+	through(t, ftpworld.Mishap{Kind: ftpworld.End, Dir: ftpworld.Up, After: 4}, "x", func(t *testing.T, nc net.Conn) {
+		_, _ = io.WriteString(nc, "0123")
+		nc.Close()
+		if n, err := io.WriteString(nc, "4"); err == nil {
+			t.Errorf("wrote %d bytes", n)
+		}
+	})
+}
