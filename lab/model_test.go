@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ import (
 var (
 	modelSeed = flag.Uint64("model.seed", 0, "seed of TestModel; 0 means by the clock")
 	modelOps  = flag.Int("model.ops", 400, "operations of TestModel on each server")
+	modelDir  = flag.String("model.trace", "", "a `folder` for what passes between TestModel's proxies and the servers")
 )
 
 // What happens in the model test happens in real time: pauses are short, and so are
@@ -33,6 +35,9 @@ const (
 	modelHurry  = 600 * time.Millisecond
 	modelLimit  = time.Minute
 )
+
+// loginBytes is the length of USER and PASS.
+const loginBytes = int64(len("USER lab\r\nPASS secret\r\n"))
 
 // modelConns is how many connections the FS has on each server.
 var modelConns = map[servers.Kind]int{servers.Vsftpd: 4, servers.ProFTPD: 6, servers.PureFTPd: 8, servers.Pyftpdlib: 6}
@@ -67,6 +72,15 @@ func runModel(t *testing.T, kind servers.Kind, seed uint64) {
 	l := build(t, path, kind)
 	proxy := &ftpworld.Proxy{Dial: dialIn(l.net.Client), Plan: modelMishaps(kind, seed)}
 	defer proxy.Close()
+	if *modelDir != "" {
+		out, err := os.Create(filepath.Join(*modelDir, string(kind)+".txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer out.Close()
+		m := &modelTrace{dial: proxy.Dial, plan: proxy.Plan, out: out, start: time.Now()}
+		proxy.Dial, proxy.Plan = m.Dial, m.Plan
+	}
 	conns := modelConns[kind]
 	d := &ftpnat.Dialer{AttemptTimeout: 2 * time.Second, RetryFor: 8 * time.Second, MaxConns: conns, DialContext: proxy.DialContext, Listen: listenIn(l.net.Client)}
 	fsys, err := modelOpen(t.Context(), d, l.place)
@@ -81,7 +95,7 @@ func runModel(t *testing.T, kind servers.Kind, seed uint64) {
 		Settle: modelSettle, Hurry: modelHurry, Limit: modelLimit, Local: t.TempDir(),
 		Errorf: func(format string, args ...any) {
 			if wrong.Add(1) < 20 {
-				t.Errorf(format, args...)
+				t.Errorf("after %.3f s: "+format, append([]any{time.Since(start).Seconds()}, args...)...)
 			}
 		},
 	})
@@ -130,7 +144,12 @@ func modelMishaps(kind servers.Kind, seed uint64) func(control bool, nth int) ft
 			most = 4_000
 		}
 		m.After = r.Int64N(int64(most))
-		if r.IntN(3) == 0 {
+		if control && m.Dir == ftpworld.Up {
+			m.After += loginBytes // half a PASS is answered by a 530, which is final
+		}
+		// ProFTPD 1.3.8 takes two commands for one where its read ends between CR and LF,
+		// and answers neither: the client waits for two minutes.
+		if r.IntN(3) == 0 || control && m.Kind == ftpworld.Split && kind == servers.ProFTPD {
 			m.Kind = ftpworld.Nothing
 		}
 		return m

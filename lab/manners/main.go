@@ -6,7 +6,7 @@
 // refused with which error.
 //
 //	sudo lab/install.sh
-//	sudo go run ./lab/manners -readme lab/README.md
+//	sudo go run ./lab/manners -readme lab/README.md -docs docs/servers.md
 package main
 
 import (
@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
+	"sync"
 
 	"github.com/ftpnat/ftpnat/lab/internal/cli"
 	"github.com/ftpnat/ftpnat/lab/internal/page"
@@ -32,6 +34,7 @@ func main() {
 type options struct {
 	run     *regexp.Regexp
 	readme  string
+	docs    string
 	list    bool
 	verbose bool
 }
@@ -39,7 +42,8 @@ type options struct {
 func parse(args []string, output io.Writer) (o options, err error) {
 	f := flag.NewFlagSet("manners", flag.ContinueOnError)
 	f.SetOutput(output)
-	f.StringVar(&o.readme, "readme", "", "put the table between the marks of this `file`")
+	f.StringVar(&o.readme, "readme", "", "put the table, and what is refused, between the marks of this `file`")
+	f.StringVar(&o.docs, "docs", "", "put the table between the marks of this `file`")
 	f.BoolVar(&o.list, "list", false, "list the servers and end")
 	f.BoolVar(&o.verbose, "v", false, "print the dialogue of what went wrong")
 	some := f.String("run", "", "run only servers whose name matches this `expression`")
@@ -49,8 +53,8 @@ func parse(args []string, output io.Writer) (o options, err error) {
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("%q is no flag", f.Arg(0))
 	}
-	if o.readme != "" && *some != "" {
-		return o, errors.New("-readme shows all servers, and -run some")
+	if (o.readme != "" || o.docs != "") && *some != "" {
+		return o, errors.New("-readme and -docs show all servers, and -run some")
 	}
 	o.run, err = regexp.Compile(*some)
 	return o, err
@@ -76,21 +80,22 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 // show runs the rows and prints, or writes, the table. It ends with an error if
 // there is anything that the rows do not say.
 func (o options) show(ctx context.Context, stdout io.Writer) error {
-	var all []*outcome
-	var bad int
-	for _, r := range rows {
-		if !o.run.MatchString(r.Name()) {
-			continue
-		}
-		out, err := r.run(ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", r.Name(), err)
-		}
-		all = append(all, out)
+	chosen := slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return !o.run.MatchString(r.Name()) })
+	all, err := runAll(ctx, chosen)
+	if err != nil {
+		return err
+	}
+	bad := 0
+	for _, out := range all {
 		bad += out.print(stdout, o.verbose)
 	}
 	if o.readme != "" {
-		if err := page.Insert(o.readme, "manners", markdown(all)); err != nil {
+		if err := page.Insert(o.readme, "manners", append(table(all), reasons(all)...)); err != nil {
+			return err
+		}
+	}
+	if o.docs != "" {
+		if err := page.Insert(o.docs, "servers", table(all)); err != nil {
 			return err
 		}
 	}
@@ -98,4 +103,30 @@ func (o options) show(ctx context.Context, stdout io.Writer) error {
 		return fmt.Errorf("%d outcomes are not what the table says", bad)
 	}
 	return nil
+}
+
+// atOnce is the number of servers that run side by side: they wait more than they
+// compute.
+const atOnce = 4
+
+// runAll runs rows and returns what they came to, in their order.
+func runAll(ctx context.Context, rows []row) ([]*outcome, error) {
+	all, errs := make([]*outcome, len(rows)), make([]error, len(rows))
+	turns := make(chan struct{}, atOnce)
+	var group sync.WaitGroup
+	for i, r := range rows {
+		group.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			if ctx.Err() != nil {
+				return
+			}
+			var err error
+			if all[i], err = r.run(ctx); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", r.Name(), err)
+			}
+		})
+	}
+	group.Wait()
+	return all, errors.Join(append(errs, ctx.Err())...)
 }

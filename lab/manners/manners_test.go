@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/ftpnat/ftpnat/lab/internal/cli"
@@ -25,6 +26,7 @@ func TestMain(m *testing.M) {
 	servers.Main()
 	child()
 	client.Main()
+	flag.Set("test.parallel", "6") // servers wait more than they compute; the command line has the last word
 	unfit = errors.Join(cli.Ready(), servers.MissingOthers())
 	if unfit == nil {
 		netns.Sweep(context.Background())
@@ -55,6 +57,33 @@ func TestServers(t *testing.T) {
 				t.Errorf("not what the table says:\n%s\nlog of the server:\n%s", text.Bytes(), out.log)
 			}
 		})
+	}
+}
+
+// TestPages sees that the pages show the rows that there are; only the program knows
+// what they come to.
+func TestPages(t *testing.T) {
+	var shown []string
+	for _, name := range []string{"../README.md", "../../docs/servers.md"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, found, ok := strings.Cut(string(text), heading())
+		if !ok {
+			t.Errorf("%s does not have the columns of the suite: go run ./lab/manners -readme lab/README.md -docs docs/servers.md", name)
+			continue
+		}
+		lines := strings.Split(found, "\n")
+		for i, r := range rows {
+			if i >= len(lines) || !strings.HasPrefix(lines[i], r.begins()) {
+				t.Errorf("%s does not show %s in its place", name, r.Name())
+			}
+		}
+		shown = append(shown, strings.Join(lines[:min(len(rows), len(lines))], "\n"))
+	}
+	if len(shown) == 2 && shown[0] != shown[1] {
+		t.Error("the two pages show different tables")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,19 +32,20 @@ const (
 )
 
 func (o *outcome) judge(f finding) verdict {
+	refuses := expects(o.row.Refuses, f.key()) || expects(refusals[o.row.Server], f.key()) || expects(everywhere, f.key())
 	switch {
 	case f.State == fine:
 		return works
+	case f.State == refused && refuses:
+		return refusedBy
 	case expects(o.row.Known, f.key()):
-		return knownFault
-	case expects(faults[o.row.Server], f.key()):
 		return knownFault
 	case expects(o.row.Untrue, f.key()) || expects(falsehoods[o.row.Server], f.key()):
 		return untrue
+	case expects(faults[o.row.Server], f.key()):
+		return knownFault
 	case f.State == wrong:
 		return silent
-	case expects(o.row.Refuses, f.key()) || expects(refusals[o.row.Server], f.key()) || expects(everywhere, f.key()):
-		return refusedBy
 	}
 	return needless
 }
@@ -65,12 +67,23 @@ func (o *outcome) print(w io.Writer, dialogue bool) (bad int) {
 			fmt.Fprintf(w, "\t\t%s\n", strings.Join(g.first.Trace, "\n\t\t"))
 		}
 	}
+	for _, p := range o.mended() {
+		fmt.Fprintf(w, "\tmended   %s\n", p)
+	}
 	for _, f := range o.findings {
 		if f.Elapsed > slow {
 			fmt.Fprintf(w, "\tslow     %s: %.1f s\n", f.key(), f.Elapsed.Seconds())
 		}
 	}
 	return count[needless] + count[silent]
+}
+
+// mended returns what the row knows as a fault of the library and what is none any
+// longer.
+func (o *outcome) mended() []string {
+	return slices.DeleteFunc(slices.Clone(o.row.Known), func(p string) bool {
+		return slices.ContainsFunc(o.findings, func(f finding) bool { return f.State != fine && expects([]string{p}, f.key()) })
+	})
 }
 
 // slow is what takes longer than a server of the laboratory gives reason for.
@@ -104,21 +117,37 @@ func (o *outcome) groups() []*group {
 	return all
 }
 
-// markdown returns the table, and below it what is refused.
-func markdown(all []*outcome) []byte {
-	var b bytes.Buffer
+// heading returns the first two lines of the table.
+func heading() string {
+	var b strings.Builder
 	b.WriteString("| server | configuration | what is odd |")
 	for _, c := range suite {
 		b.WriteString(" " + c.name + " |")
 	}
 	b.WriteString("\n|---|---|---|" + strings.Repeat("---|", len(suite)) + "\n")
+	return b.String()
+}
+
+// begins is how the row's line in the table begins.
+func (r row) begins() string { return fmt.Sprintf("| %s | %s | %s |", r.Server, code(r.Config), r.Odd) }
+
+// table returns the table.
+func table(all []*outcome) []byte {
+	var b bytes.Buffer
+	b.WriteString(heading())
 	for _, o := range all {
-		fmt.Fprintf(&b, "| %s | %s | %s |", o.row.Server, code(o.row.Config), o.row.Odd)
+		b.WriteString(o.row.begins())
 		for _, c := range suite {
 			b.WriteString(" " + o.cell(c.name) + " |")
 		}
 		b.WriteByte('\n')
 	}
+	return b.Bytes()
+}
+
+// reasons returns what is refused, and how, for below the table.
+func reasons(all []*outcome) []byte {
+	var b bytes.Buffer
 	b.WriteString("\nWhat is not a yes, with the reply's code and the kind that `errors.Is` sees:\n\n")
 	for _, o := range all {
 		if lines := o.refusals(); len(lines) > 0 {
