@@ -4,7 +4,16 @@ go 1.26.0
 
 replace github.com/ftpnat/ftpnat => ../..
 
-require github.com/ftpnat/ftpnat v0.0.0
+require (
+	github.com/bmatcuk/doublestar/v4 v4.10.4
+	github.com/ftpnat/ftpnat v0.0.0
+	github.com/git-lfs/go-netrc v0.0.0-20250218165306-ba0029b43d11
+)
+
+require (
+	github.com/cenkalti/backoff/v4 v4.3.0 // indirect
+	github.com/jlaffaye/ftp v0.2.4 // indirect
+)
 
 require (
 	cel.dev/expr v0.25.2 // indirect

@@ -14,9 +14,9 @@ const attrsExt = ".attrs"
 // escaped is what stands in a name for a character that cannot be there.
 var escaped = regexp.MustCompile(`__0x[0-9a-fA-F]{1,8}__`)
 
-// temporary matches the names under which ftpnat writes files that are not whole
-// yet, or moves files out of the way.
-var temporary = regexp.MustCompile(`^\.?.*\.[a-z2-7]{8}\.(part|old)$`)
+// temporary matches the hidden names under which ftpnat writes files that are not
+// whole yet, or moves files out of the way.
+var temporary = regexp.MustCompile(`^\..+\.[a-z2-7]{8}\.(part|old)$`)
 
 // name returns the name of the file of a key.
 func (b *bucket) name(op, key string) (string, error) {

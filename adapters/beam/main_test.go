@@ -1,0 +1,128 @@
+package beam
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/log"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/testing/ptest"
+	"github.com/ftpnat/ftpnat"
+	"github.com/ftpnat/ftpnat/ftptest"
+)
+
+const secret = "hunter2"
+
+// logs is what Beam has logged. The password is looked for in it at the end.
+var logs logBuffer
+
+type logBuffer struct {
+	sync.Mutex
+	bytes.Buffer
+}
+
+func (l *logBuffer) Log(ctx context.Context, sev log.Severity, _ int, msg string) {
+	l.Lock()
+	defer l.Unlock()
+	fmt.Fprintln(l, sev, msg)
+}
+
+func (l *logBuffer) has(text string) bool {
+	l.Lock()
+	defer l.Unlock()
+	return strings.Contains(l.String(), text)
+}
+
+func TestMain(m *testing.M) {
+	log.SetLogger(&logs)
+	code := ptest.MainRetWithDefault(m, "prism")
+	if logs.has(secret) {
+		fmt.Println("the password is in Beam's logs")
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// site is a server that can be restarted under the same name: ftp.test.
+type site struct {
+	t       *testing.T
+	current atomic.Pointer[ftptest.Server]
+	before  []string // commands that earlier servers got
+	tls     bool
+}
+
+// newSite starts a server and has Beam reach it.
+func newSite(t *testing.T, tls bool) *site {
+	t.Helper()
+	s := &site{t: t, tls: tls}
+	s.start(nil)
+	t.Cleanup(func() { s.current.Load().Close() })
+	use(t, func(*url.URL) (*ftpnat.Dialer, error) {
+		return &ftpnat.Dialer{User: "beam", Password: secret, TLSConfig: s.current.Load().ClientTLS(), DialContext: s.dial}, nil
+	})
+	return s
+}
+
+// use has Beam use a Dialer for the time of a test.
+func use(t *testing.T, choose func(*url.URL) (*ftpnat.Dialer, error)) {
+	t.Helper()
+	UseDialer(choose)
+	t.Cleanup(func() {
+		if err := CloseIdle(); err != nil {
+			t.Error(err)
+		}
+		servers.Lock()
+		servers.all = nil
+		servers.Unlock()
+		UseDialer(nil)
+	})
+}
+
+func (s *site) start(old *ftptest.Server) {
+	var srv *ftptest.Server
+	if old == nil {
+		srv = ftptest.NewUnstartedServer(nil)
+	} else {
+		srv = ftptest.NewUnstartedServer(old.FS())
+	}
+	srv.Users = map[string]string{"beam": secret}
+	if s.tls {
+		srv.StartTLS()
+	} else {
+		srv.Start()
+	}
+	s.current.Store(srv)
+}
+
+// restart ends all connections and starts a server with the same files.
+func (s *site) restart() {
+	old := s.current.Load()
+	old.Close()
+	s.before = append(s.before, old.Commands()...)
+	s.start(old)
+}
+
+// dial opens connections to the server that is there now.
+func (s *site) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if host, _, _ := net.SplitHostPort(addr); host == "ftp.test" {
+		addr = s.current.Load().Addr
+	}
+	return new(net.Dialer).DialContext(ctx, network, addr)
+}
+
+// count returns how many commands of a kind the server has got.
+func (s *site) count(verb string) (n int) {
+	for _, c := range append(s.before, s.current.Load().Commands()...) {
+		if first, _, _ := strings.Cut(c, " "); first == verb {
+			n++
+		}
+	}
+	return n
+}
