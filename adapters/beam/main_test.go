@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/apache/beam/sdks/v2/go/pkg/beam/log"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/testing/ptest"
 	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/ftptest"
@@ -34,7 +33,6 @@ func run(m *testing.M) int {
 	}
 	defer os.Remove(logs.Name())
 	os.Stderr = logs
-	log.SetupLoggingWithDefault()
 	code := ptest.MainRetWithDefault(m, "prism")
 	os.Stderr = stderr
 	text, err := os.ReadFile(logs.Name())

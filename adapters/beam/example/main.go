@@ -48,6 +48,9 @@ func format(region string, sum float64) string { return fmt.Sprintf("%s,%.2f", r
 func main() {
 	base := flag.String("base", "", "the `URL` of a directory with in/*.csv; an embedded server if it is empty")
 	flag.Parse()
+	if *base == "" {
+		beamlog.LogLevel = "warn" // prism has much to say
+	}
 	// Passwords come from the netrc file, or from a function that would be given
 	// to UseDialer here, before Init.
 	beam.Init()
@@ -74,7 +77,6 @@ func run(ctx context.Context, base string) error {
 	srv := ftptest.NewServer(files)
 	defer srv.Close()
 	write("ftp://" + srv.Addr)
-	beamlog.LogLevel = "warn" // prism has much to say
 	if _, err := prism.Execute(ctx, pipeline); err != nil {
 		return err
 	}
