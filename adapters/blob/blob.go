@@ -27,9 +27,10 @@
 // # Escaping
 //
 // Characters of keys that file names or FTP cannot hold are written as
-// "__0x<hex>__", as fileblob does: control characters, a slash at the start or the
-// end of a key, after another slash, or after "." or "..", and the last dot of a
-// key that ends with such an element.
+// "__0x<hex>__", as fileblob does: control characters, backslashes (which Pure-FTPd
+// refuses, and servers on Windows take for slashes), a slash at the start or the end
+// of a key, after another slash, or after "." or "..", and the last dot of a key that
+// ends with such an element.
 //
 // # As
 //

@@ -44,7 +44,9 @@ func (h *harness) SkipDownloadAt() bool             { return false }
 
 func (h *harness) Close() {
 	h.fsys.Close()
-	h.srv.Close()
+	if h.srv != nil {
+		h.srv.Close()
+	}
 }
 
 func TestConformance(t *testing.T) {
@@ -57,6 +59,7 @@ func TestConformance(t *testing.T) {
 		"noMetadata": {opts: Options{NoMetadata: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			drivertest.RunConformanceTests(t, func(ctx context.Context, t *testing.T) (drivertest.Harness, error) {
 				if kind.opts.NoMetadata {
 					// As fileblob's own tests have it.

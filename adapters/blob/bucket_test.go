@@ -298,7 +298,7 @@ func TestEscape(t *testing.T) {
 	for key, want := range map[string]string{
 		"a/b c.txt": "a/b c.txt", "a//b": "a/__0x2f__b", "/a": "__0x2f__a", "a/": "a__0x2f__", "/": "__0x2f__",
 		"..": ".__0x2e__", "a/.": "a/__0x2e__", "../a": "..__0x2f__a", "a/./b": "a/.__0x2f__b", "a..": "a..", "...": "...",
-		"a\nb": "a__0xa__b", "__0x2f__": "__0x5f___0x2f__", "__0x": "__0x", "__0x2f\x01": "__0x5f___0x2f__0x1__",
+		"a\nb": "a__0xa__b", `a\b`: "a__0x5c__b", "__0x2f__": "__0x5f___0x2f__", "__0x": "__0x", "__0x2f\x01": "__0x5f___0x2f__0x1__",
 	} {
 		if got := escape(key); got != want || !fs.ValidPath(got) {
 			t.Errorf("escape(%q) = %q, want %q", key, got, want)
@@ -306,18 +306,22 @@ func TestEscape(t *testing.T) {
 	}
 }
 
-func FuzzEscape(f *testing.F) {
-	for _, key := range []string{"a//b/../c/", "__0x2f__0x2f__", "_/__0x/", ".", "___0x2f\x7f__"} {
-		f.Add(key)
+// TestEscapeAll has all keys of up to six of the characters that matter: each has a
+// name that a server can have, and is found again by it.
+func TestEscapeAll(t *testing.T) {
+	keys := []string{""}
+	for range 6 {
+		var longer []string
+		for _, key := range keys {
+			for _, c := range []string{"a", ".", "_", "/", "0", "x", "__0x2f"} {
+				longer = append(longer, key+c)
+			}
+		}
+		for _, key := range longer {
+			if name := escape(key); unescape(name) != key || !fs.ValidPath(name) || name == "." {
+				t.Fatalf("escape(%q) = %q, unescaped %q", key, name, unescape(name))
+			}
+		}
+		keys = longer
 	}
-	f.Fuzz(func(t *testing.T, key string) {
-		key = strings.ToValidUTF8(key, "")
-		name := escape(key)
-		if key == "" {
-			return
-		}
-		if unescape(name) != key || !fs.ValidPath(name) || name == "." {
-			t.Errorf("escape(%q) = %q, unescaped %q", key, name, unescape(name))
-		}
-	})
 }

@@ -36,7 +36,7 @@ func escape(key string) string {
 	var name strings.Builder
 	for i, r := range key {
 		element := key[start:i]
-		hidden := r < ' ' || r == 0x7f
+		hidden := r < ' ' || r == 0x7f || r == '\\'
 		switch {
 		case r == '/' && (i == last || element == "" || element == "." || element == ".."):
 			hidden = true
