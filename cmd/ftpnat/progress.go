@@ -95,6 +95,13 @@ func (p *progress) begin(name string, from int64) {
 	}
 }
 
+// goOn says that a file of this run is gone on with.
+func (p *progress) goOn(name string, from int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.current[name] = &crossing{from, from}
+}
+
 // end says that a file is done with.
 func (p *progress) end(name string, ok bool) {
 	p.mu.Lock()

@@ -30,6 +30,11 @@ func run(ctx context.Context, sys *system, args []string) int {
 	a := &app{system: sys, start: time.Now()}
 	a.root = a.newRoot()
 	a.root.SetArgs(args)
+	if len(args) > 1 && args[0] == "help" {
+		if c, _, err := a.root.Find(args[1:]); err != nil || c == a.root {
+			return a.report(ctx, usagef("there is no help for %q", strings.Join(args[1:], " ")))
+		}
+	}
 	a.root.SetIn(sys.in)
 	a.root.SetOut(sys.out)
 	a.root.SetErr(sys.err)

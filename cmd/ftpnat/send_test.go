@@ -76,7 +76,10 @@ func TestPutBroken(t *testing.T) {
 	w := newWorld(t)
 	w.write("here", large())
 	srv := serve(t, nil, ftptest.CutData(1_500_000))
-	w.ok("put", "here", srv.URL)
+	r := w.run("put", "here", srv.URL)
+	if r.code != 0 || !strings.Contains(r.err, "here: 5.0 MB in ") {
+		t.Errorf("got %+v", r)
+	}
 	has(t, srv.FS(), ".", map[string]string{"here": large()})
 	if n := len(slices.DeleteFunc(srv.Commands(), func(c string) bool { return !strings.HasPrefix(c, "APPE") })); n != 3 {
 		t.Errorf("%d commands to append", n)
@@ -119,6 +122,8 @@ func TestPutNoParts(t *testing.T) {
 	for name, faults := range map[string][]ftptest.Fault{
 		"APPE refused": {ftptest.CutData(2_000_000).On(1), ftptest.Reply("APPE", "451 Append/Restart not permitted, try again")},
 		"RETR refused": {ftptest.CutData(2_000_000).On(1), ftptest.Reply("RETR", "550 Permission denied.")},
+		"RNTO refused": {ftptest.Reply("RNTO", "553 No.").On(1)},
+		"SIZE refused": {ftptest.Reply("SIZE", "550 Permission denied."), ftptest.Reply("MLST", "550 Permission denied.")},
 		"unsupported":  {ftptest.CutData(2_000_000).On(1), ftptest.Refuse("APPE")},
 	} {
 		t.Run(name, func(t *testing.T) {
