@@ -95,11 +95,13 @@ func (p *progress) begin(name string, from int64) {
 	}
 }
 
-// goOn says that a file of this run is gone on with.
-func (p *progress) goOn(name string, from int64) {
+// goOn says at which byte a file is gone on with that was begun before.
+func (p *progress) goOn(name string, at int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.current[name] = &crossing{from, from}
+	if c := p.current[name]; c != nil {
+		c.at = at
+	}
 }
 
 // end says that a file is done with.

@@ -70,8 +70,9 @@ func (c *carrier) uploadPart(e entry) string {
 
 // sendPart sends a large file from where an earlier run, or a connection that
 // broke, has left it. The error is errNoPart if the server refuses any of that.
-func (c *carrier) sendPart(ctx context.Context, src *os.File, e entry) error {
+func (c *carrier) sendPart(ctx context.Context, src *os.File, e entry) (err error) {
 	part := c.uploadPart(e)
+	defer func() { c.progress.end(part, err == nil) }()
 	best, fruitless := int64(-2), 0
 	begin := c.progress.begin
 	for {
@@ -129,7 +130,6 @@ func (c *carrier) sendFrom(ctx context.Context, part string, src *os.File, size 
 		return from, err
 	}
 	begin(part, from)
-	defer func() { c.progress.end(part, err == nil) }()
 	if from < size {
 		if err := c.sendRest(part, src, from); err != nil {
 			return from, err
