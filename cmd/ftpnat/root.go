@@ -85,7 +85,19 @@ func (a *app) newRoot() *cobra.Command {
 		a.rmCommand(), a.mkdirCommand(), a.mvCommand(), a.statCommand(), a.findCommand(),
 		a.probeCommand(), a.versionCommand(), exitCodesTopic())
 	cobra.EnableCommandSorting = false
+	fitHelp(root)
 	return root
+}
+
+// fitHelp breaks the lines of all help.
+func fitHelp(root *cobra.Command) {
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", pageWidth)))
+	for _, c := range root.Commands() {
+		if c.Runnable() {
+			c.Long = reflow(c.Long)
+			c.InheritedFlags().SortFlags = false
+		}
+	}
 }
 
 // verb is what a command does with its arguments.

@@ -147,5 +147,5 @@ func TestTreeGoesOn(t *testing.T) {
 
 	srv = serve(t, nil, ftptest.Reply("STOR", "550 Permission denied."))
 	w.fails(codePartial, "\n  ftpnat mirror ./new "+srv.URL+"up goes on", "put", "-P", "1", "new", srv.URL+"up")
-	w.fails(codePartial, "The same command, given again, goes on", "put", "-P", "1", "new", srv.URL)
+	w.fails(codePartial, "The same command, given again,", "put", "-P", "1", "new", srv.URL)
 }
