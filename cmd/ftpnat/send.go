@@ -135,7 +135,7 @@ func (c *carrier) sendFrom(ctx context.Context, part string, src *os.File, size 
 			return from, err
 		}
 	}
-	return from, c.proveUpload(ctx, part, src)
+	return from, c.proveUpload(ctx, part, src, size)
 }
 
 // sendRest writes a file from a position on.
@@ -192,8 +192,17 @@ func (c *carrier) uploaded(part string, src *os.File, size int64) (int64, error)
 	return from, nil
 }
 
-// proveUpload compares a file with the server's own hash, if it computes any.
-func (c *carrier) proveUpload(ctx context.Context, part string, src *os.File) error {
+// proveUpload compares the size, and the server's own hash if it computes any. The
+// session of a run that was interrupted may have written on until a moment ago,
+// so that what was appended stands in the wrong place: the size tells that.
+func (c *carrier) proveUpload(ctx context.Context, part string, src *os.File, size int64) error {
+	info, err := c.fsys.WithContext(ctx).Stat(part)
+	switch {
+	case err != nil:
+		return err
+	case info.Size() != size:
+		return errDiffers
+	}
 	sum, h, err := serverHash(c.fsys.WithContext(ctx), part)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
@@ -114,6 +115,38 @@ func TestPutInterrupted(t *testing.T) {
 		}
 	}
 	w.ok("put", "here", srv.URL)
+	has(t, srv.FS(), ".", map[string]string{"here": data})
+}
+
+// What the session of the interrupted run writes on, after the part was looked
+// at, is found out.
+func TestPutLateWrite(t *testing.T) {
+	w := newWorld(t)
+	data := large()
+	w.write("here", data)
+	srv := serve(t, nil, ftptest.CutData(2_000_000).On(1), ftptest.Refuse("XSHA256"), ftptest.Refuse("XSHA512"), ftptest.Refuse("XMD5"), ftptest.Refuse("XCRC"), ftptest.Refuse("HASH"))
+	if r := w.run("put", "--retry-for", "0", "here", srv.URL); r.code == 0 {
+		t.Fatal("nothing was cut")
+	}
+	once := sync.OnceFunc(func() {
+		for _, part := range parts(t, srv.FS()) {
+			have, err := fs.ReadFile(srv.FS(), part)
+			if err == nil {
+				err = srv.WriteFile(part, []byte(data[:len(have)+1000]), day)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	reading := false
+	w.see = func(text string) {
+		reading = reading || strings.Contains(text, "→ RETR")
+		if reading && strings.Contains(text, "← 226") {
+			once()
+		}
+	}
+	w.ok("put", "-v", "here", srv.URL)
 	has(t, srv.FS(), ".", map[string]string{"here": data})
 }
 
