@@ -39,7 +39,11 @@ func (a *app) report(ctx context.Context, err error) int {
 func (a *app) explain(err error, c code) {
 	a.say("%s", a.message(err, c))
 	for _, line := range a.advice(err, c) {
-		fmt.Fprint(a.err, wrap(printable(line), "  "))
+		if line = printable(line); strings.HasPrefix(line, "ftpnat ") {
+			fmt.Fprintln(a.err, "  "+line) // a command can be copied
+			continue
+		}
+		fmt.Fprint(a.err, wrap(line, "  "))
 	}
 }
 

@@ -31,6 +31,7 @@ func TestExitCodes(t *testing.T) {
 		args []string
 	}{
 		"no command":     {codeUsage, `unknown command "frob"`, "ftpnat --help", []string{"frob"}},
+		"no help":        {codeUsage, "no help for", "ftpnat --help", []string{"help", "frob"}},
 		"suggestion":     {codeUsage, "is it mirror that was meant?", "ftpnat --help", []string{"miror"}},
 		"no argument":    {codeUsage, "ls needs a URL", "ftpnat ls --help", []string{"ls"}},
 		"no such flag":   {codeUsage, "unknown flag: --frob", "ftpnat ls --help", []string{"ls", "--frob", "x"}},

@@ -5,6 +5,7 @@ package main
 import (
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -27,6 +28,15 @@ func TestGetInto(t *testing.T) {
 	}
 	if info, err := os.Lstat("pipe"); err != nil || info.Mode()&fs.ModeNamedPipe == 0 {
 		t.Errorf("the pipe is now %v, %v", info, err)
+	}
+
+	go func() {
+		data, _ := os.ReadFile("pipe")
+		got <- string(data)
+	}()
+	w.ok("probe", "--html", "pipe", srv.URL)
+	if text := <-got; !strings.HasSuffix(text, "</html>\n") {
+		t.Errorf("the page ends in %q", text[max(0, len(text)-20):])
 	}
 
 	w.write("dir/real", "old")

@@ -17,7 +17,7 @@ import (
 )
 
 // errDiffers says that a file that was copied is not like its original.
-var errDiffers = errors.New("the copy is not like the original: their hashes differ")
+var errDiffers = errors.New("the copy is not like the original: their sizes or hashes differ")
 
 // algorithms are the hashes that a server may compute, the one to be preferred
 // first.

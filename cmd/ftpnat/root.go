@@ -30,6 +30,11 @@ func run(ctx context.Context, sys *system, args []string) int {
 	a := &app{system: sys, start: time.Now()}
 	a.root = a.newRoot()
 	a.root.SetArgs(args)
+	if len(args) > 1 && args[0] == "help" {
+		if c, _, err := a.root.Find(args[1:]); err != nil || c == a.root {
+			return a.report(ctx, usagef("there is no help for %q", strings.Join(args[1:], " ")))
+		}
+	}
 	a.root.SetIn(sys.in)
 	a.root.SetOut(sys.out)
 	a.root.SetErr(sys.err)
@@ -80,7 +85,19 @@ func (a *app) newRoot() *cobra.Command {
 		a.rmCommand(), a.mkdirCommand(), a.mvCommand(), a.statCommand(), a.findCommand(),
 		a.probeCommand(), a.versionCommand(), exitCodesTopic())
 	cobra.EnableCommandSorting = false
+	fitHelp(root)
 	return root
+}
+
+// fitHelp breaks the lines of all help.
+func fitHelp(root *cobra.Command) {
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", pageWidth)))
+	for _, c := range root.Commands() {
+		if c.Runnable() {
+			c.Long = reflow(c.Long)
+			c.InheritedFlags().SortFlags = false
+		}
+	}
 }
 
 // verb is what a command does with its arguments.

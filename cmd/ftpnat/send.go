@@ -39,16 +39,15 @@ func (c *carrier) send(ctx context.Context, e entry) (err error) {
 	}
 	if err == nil {
 		err = c.fsys.Chtimes(c.on(e.name), time.Time{}, e.time)
-		if errors.Is(err, errors.ErrUnsupported) || refusedTime(err) {
-			err = nil
+		if errors.Is(err, errors.ErrUnsupported) || wasRefused(err) {
+			err = nil // the file is right all the same
 		}
 	}
 	return err
 }
 
-// refusedTime reports whether a server refused to set a time: the file is right
-// all the same.
-func refusedTime(err error) bool {
+// wasRefused reports whether a server has refused something.
+func wasRefused(err error) bool {
 	var r *ftpnat.ReplyError
 	return errors.As(err, &r)
 }
@@ -71,13 +70,19 @@ func (c *carrier) uploadPart(e entry) string {
 
 // sendPart sends a large file from where an earlier run, or a connection that
 // broke, has left it. The error is errNoPart if the server refuses any of that.
-func (c *carrier) sendPart(ctx context.Context, src *os.File, e entry) error {
+func (c *carrier) sendPart(ctx context.Context, src *os.File, e entry) (err error) {
 	part := c.uploadPart(e)
-	best, fruitless := int64(-1), 0
+	defer func() { c.progress.end(part, err == nil) }()
+	best, fruitless := int64(-2), 0
+	begin := c.progress.begin
 	for {
-		from, err := c.sendFrom(ctx, part, src, e.size)
+		from, err := c.sendFrom(ctx, part, src, e.size, begin)
+		begin = c.progress.goOn
 		if err == nil {
-			return c.replace(part, c.on(e.name))
+			if err = c.replace(part, c.on(e.name)); err != nil {
+				return c.givePartUp(ctx, part, from, err)
+			}
+			return nil
 		}
 		if from > best {
 			best, fruitless = from, 0
@@ -87,44 +92,50 @@ func (c *carrier) sendPart(ctx context.Context, src *os.File, e entry) error {
 		case ctx.Err() != nil:
 			return err
 		case c.app.never(c.app.root.PersistentFlags()) || fruitless == 3 || !ftpnat.Retryable(err):
-			return c.givePartUp(ctx, part, err)
+			return c.givePartUp(ctx, part, from, err)
 		}
 	}
 }
 
 // givePartUp removes a part that cannot be gone on with. It stays if a connection
-// is all that was missing.
-func (c *carrier) givePartUp(ctx context.Context, part string, err error) error {
+// is all that was missing. from is as sendFrom returns it.
+func (c *carrier) givePartUp(ctx context.Context, part string, from int64, err error) error {
+	useless := false
 	switch codeOf(err) {
-	case codeFull:
-		c.drop(ctx, part)
 	case codeNotFound, codeLogin:
+		return err
+	case codeFull:
 	case codeAccess, codeRefused, codeExists:
-		c.drop(ctx, part)
-		return errNoPart
+		useless = true
 	default:
-		if errors.Is(err, ftpnat.ErrMismatch) || errors.Is(err, errDiffers) || errors.Is(err, errors.ErrUnsupported) || !ftpnat.Retryable(err) && refusedTime(err) {
-			c.drop(ctx, part)
-			return errNoPart
+		useless = errors.Is(err, ftpnat.ErrMismatch) || errors.Is(err, errDiffers) || errors.Is(err, errors.ErrUnsupported) ||
+			!ftpnat.Retryable(err) && wasRefused(err)
+		if !useless {
+			return err
 		}
+	}
+	if from >= 0 {
+		c.drop(ctx, part)
+	}
+	if useless {
+		return errNoPart
 	}
 	return err
 }
 
-// sendFrom sends what is missing of a part, and returns how much was there. It
-// returns nil if all of the file is there.
-func (c *carrier) sendFrom(ctx context.Context, part string, src *os.File, size int64) (from int64, err error) {
+// sendFrom sends what is missing of a part, and returns how much was there, or -1
+// if the server does not tell. It returns nil if all of the file is there.
+func (c *carrier) sendFrom(ctx context.Context, part string, src *os.File, size int64, begin func(string, int64)) (from int64, err error) {
 	if from, err = c.uploaded(part, src, size); err != nil {
-		return 0, err
+		return from, err
 	}
-	c.progress.begin(part, from)
-	defer func() { c.progress.end(part, err == nil) }()
+	begin(part, from)
 	if from < size {
 		if err := c.sendRest(part, src, from); err != nil {
 			return from, err
 		}
 	}
-	return from, c.proveUpload(ctx, part, src)
+	return from, c.proveUpload(ctx, part, src, size)
 }
 
 // sendRest writes a file from a position on.
@@ -156,7 +167,7 @@ func (c *carrier) uploaded(part string, src *os.File, size int64) (int64, error)
 	case errors.Is(err, fs.ErrNotExist):
 		return 0, nil
 	case err != nil:
-		return 0, err
+		return -1, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -181,8 +192,17 @@ func (c *carrier) uploaded(part string, src *os.File, size int64) (int64, error)
 	return from, nil
 }
 
-// proveUpload compares a file with the server's own hash, if it computes any.
-func (c *carrier) proveUpload(ctx context.Context, part string, src *os.File) error {
+// proveUpload compares the size, and the server's own hash if it computes any. The
+// session of a run that was interrupted may have written on until a moment ago,
+// so that what was appended stands in the wrong place: the size tells that.
+func (c *carrier) proveUpload(ctx context.Context, part string, src *os.File, size int64) error {
+	info, err := c.fsys.WithContext(ctx).Stat(part)
+	switch {
+	case err != nil:
+		return err
+	case info.Size() != size:
+		return errDiffers
+	}
 	sum, h, err := serverHash(c.fsys.WithContext(ctx), part)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):

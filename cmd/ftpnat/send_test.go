@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
@@ -76,7 +77,10 @@ func TestPutBroken(t *testing.T) {
 	w := newWorld(t)
 	w.write("here", large())
 	srv := serve(t, nil, ftptest.CutData(1_500_000))
-	w.ok("put", "here", srv.URL)
+	r := w.run("put", "here", srv.URL)
+	if r.code != 0 || !strings.Contains(r.err, "here: 5.0 MB in ") {
+		t.Errorf("got %+v", r)
+	}
 	has(t, srv.FS(), ".", map[string]string{"here": large()})
 	if n := len(slices.DeleteFunc(srv.Commands(), func(c string) bool { return !strings.HasPrefix(c, "APPE") })); n != 3 {
 		t.Errorf("%d commands to append", n)
@@ -114,11 +118,45 @@ func TestPutInterrupted(t *testing.T) {
 	has(t, srv.FS(), ".", map[string]string{"here": data})
 }
 
+// What the session of the interrupted run writes on, after the part was looked
+// at, is found out.
+func TestPutLateWrite(t *testing.T) {
+	w := newWorld(t)
+	data := large()
+	w.write("here", data)
+	srv := serve(t, nil, ftptest.CutData(2_000_000).On(1), ftptest.Refuse("XSHA256"), ftptest.Refuse("XSHA512"), ftptest.Refuse("XMD5"), ftptest.Refuse("XCRC"), ftptest.Refuse("HASH"))
+	if r := w.run("put", "--retry-for", "0", "here", srv.URL); r.code == 0 {
+		t.Fatal("nothing was cut")
+	}
+	once := sync.OnceFunc(func() {
+		for _, part := range parts(t, srv.FS()) {
+			have, err := fs.ReadFile(srv.FS(), part)
+			if err == nil {
+				err = srv.WriteFile(part, []byte(data[:len(have)+1000]), day)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	reading := false
+	w.see = func(text string) {
+		reading = reading || strings.Contains(text, "→ RETR")
+		if reading && strings.Contains(text, "← 226") {
+			once()
+		}
+	}
+	w.ok("put", "-v", "here", srv.URL)
+	has(t, srv.FS(), ".", map[string]string{"here": data})
+}
+
 // A server that lets nothing be appended, or read, gets the file from its start.
 func TestPutNoParts(t *testing.T) {
 	for name, faults := range map[string][]ftptest.Fault{
 		"APPE refused": {ftptest.CutData(2_000_000).On(1), ftptest.Reply("APPE", "451 Append/Restart not permitted, try again")},
 		"RETR refused": {ftptest.CutData(2_000_000).On(1), ftptest.Reply("RETR", "550 Permission denied.")},
+		"RNTO refused": {ftptest.Reply("RNTO", "553 No.").On(1)},
+		"SIZE refused": {ftptest.Reply("SIZE", "550 Permission denied."), ftptest.Reply("MLST", "550 Permission denied.")},
 		"unsupported":  {ftptest.CutData(2_000_000).On(1), ftptest.Refuse("APPE")},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -142,5 +180,5 @@ func TestTreeGoesOn(t *testing.T) {
 
 	srv = serve(t, nil, ftptest.Reply("STOR", "550 Permission denied."))
 	w.fails(codePartial, "\n  ftpnat mirror ./new "+srv.URL+"up goes on", "put", "-P", "1", "new", srv.URL+"up")
-	w.fails(codePartial, "The same command, given again, goes on", "put", "-P", "1", "new", srv.URL)
+	w.fails(codePartial, "The same command, given again,", "put", "-P", "1", "new", srv.URL)
 }

@@ -92,6 +92,9 @@ func (w *Writer) stop(ctx context.Context) {
 
 // Close ends the file and returns nil if the server says that it is whole.
 func (w *Writer) Close(ctx context.Context) error {
+	if w.ended {
+		return w.err
+	}
 	err := w.finish(ctx)
 	if err == nil && w.to.Final != "" {
 		w.files.took(w.to.Path)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -29,8 +30,8 @@ type job struct {
 	mix  bool                                   // "file" may have something else when it fails
 }
 
-// jobs are the ways to read and to write.
-func jobs() []job {
+// jobs are the ways to read and to write; local is a file that has fresh.
+func jobs(local string) []job {
 	write := func(to Target, size int) func(w *world) ([]byte, error) {
 		return func(w *world) ([]byte, error) {
 			to.Name, to.Path, to.Total = "file", "file", -1
@@ -66,6 +67,19 @@ func jobs() []job {
 		{"write, long", write(Target{}, len(fresh)), fresh, ftptest.Received, true},
 		{"write, new", write(Target{Ours: true}, 1000), fresh[:1000], ftptest.Received, true},
 		{"append", write(Target{Append: true}, 1000), added, ftptest.Received, true},
+		{"copy, long", func(w *world) ([]byte, error) {
+			src, err := os.Open(local)
+			if err != nil {
+				return nil, err
+			}
+			defer src.Close()
+			out := w.files.Writer(Target{Name: "file", Path: "file", Total: -1, Whole: true})
+			_, err = out.ReadFrom(w.ctx, src)
+			if cerr := out.Close(w.ctx); err == nil {
+				err = cerr
+			}
+			return nil, err
+		}, fresh, ftptest.Received, true},
 		{"WriteFile, long", func(w *world) ([]byte, error) {
 			return nil, w.files.WriteFile(w.ctx, Target{Name: "file", Path: "file"}, fresh)
 		}, fresh, ftptest.Received, true},
@@ -94,9 +108,13 @@ func (t *through) Read(p []byte) (int, error) {
 // time, and with its data, on two servers. What is nil is so, and nothing is left
 // behind; what else comes of it is in testdata/outcomes.txt.
 func TestOutcomes(t *testing.T) {
+	local := filepath.Join(t.TempDir(), "local")
+	if err := os.WriteFile(local, fresh, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	var table ftpworld.Table
 	for _, p := range []ftptest.Personality{ftptest.VSFTPD(), ftptest.Plain()} {
-		for _, j := range jobs() {
+		for _, j := range jobs(local) {
 			plain, commands := j.outcome(t, p, nil, nil)
 			troubles := append(ftpworld.Troubles(commands), ftpworld.DataTroubles(j.dir, len(j.want))...)
 			table.Job(p.Name+", "+j.name, plain, troubles, func(tr ftpworld.Trouble) string {

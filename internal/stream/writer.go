@@ -32,6 +32,9 @@ type Target struct {
 	Ours bool
 	// New says that the file must not be there: else the error is fs.ErrExist.
 	New bool
+	// Whole says that all of the file is what ReadFrom reads, and that this can be
+	// read again if it is a local file: ReadFrom ends the file then.
+	Whole bool
 	// Final is the path that the file will have in the end, if Path is a temporary
 	// one. Another one of that kind is used where that helps.
 	Final string
@@ -56,6 +59,7 @@ type Writer struct {
 	place   *placing    // where the file goes when it is whole; nil if it is there already
 	temps   []string    // temporary names that may have been used, the last one now; nil if Path is not one
 	given   bool        // the server was given the last one
+	ended   bool        // by ReadFrom
 	late    bool        // a session that was given up may yet read the command for one of them
 	err     error       // the first, which all that follows returns
 	meter   meter
@@ -109,19 +113,38 @@ func (e *SourceError) Error() string { return e.Err.Error() }
 // be; while anything else is read, others can have the connection. An error of
 // r is a *SourceError.
 func (w *Writer) ReadFrom(ctx context.Context, r io.Reader) (n int64, err error) {
-	buf := data.Buffer()
-	defer data.Recycle(buf)
 	file, local := data.Regular(r)
 	if local {
 		left := file.Left()
 		local = left < 0 || left > maxHeld || !w.holds(int(left))
 	}
-	var src io.Reader = file
+	if !local || !w.to.Whole {
+		return w.readFrom(ctx, r, file, local)
+	}
+	start, err := file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, &SourceError{err}
+	}
+	err = w.again(ctx, func() error {
+		if _, err := file.Seek(start, io.SeekStart); err != nil {
+			return &SourceError{err}
+		}
+		_, err := w.readFrom(ctx, r, file, true)
+		return err
+	})
+	w.ended = true
+	return w.n, err
+}
+
+// readFrom is ReadFrom once. If it is local, file is r, sent by the kernel.
+func (w *Writer) readFrom(ctx context.Context, r io.Reader, file io.Reader, local bool) (n int64, err error) {
+	buf := data.Buffer()
+	defer data.Recycle(buf)
 	for {
 		var m int64
 		var rerr error
 		if local {
-			m, err, rerr = w.sendPiece(ctx, src, *buf)
+			m, err, rerr = w.sendPiece(ctx, file, *buf)
 		} else {
 			m, err, rerr = w.copyPiece(ctx, r, *buf)
 		}

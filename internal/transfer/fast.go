@@ -185,12 +185,12 @@ func (a *fastAttempt) dash(ctx context.Context, t *Transfer) error {
 
 // asksFirst reports whether the command that asks something before the transfer is
 // sent with it.
-func (a *attempt) asksFirst() bool {
+func (a *fastAttempt) asksFirst() bool {
 	return a.req.First != "" && a.req.Whole && a.e.TakesAhead()
 }
 
 // hearFirst takes the reply to that command, which has come if any other has.
-func (a *attempt) hearFirst(c *control.Call) {
+func (a *fastAttempt) hearFirst(c *control.Call) {
 	select {
 	case r := <-c.Replies():
 		*a.req.Told = r
