@@ -116,7 +116,7 @@ func runModel(t *testing.T, kind servers.Kind, seed uint64) {
 	for what, n := range res.Errors {
 		t.Logf("%4d %s", n, what)
 	}
-	if proxy.Faults() < *modelOps/10 || done < *modelOps/2 {
+	if proxy.Faults() < *modelOps/20 || done < *modelOps/2 {
 		t.Errorf("%d faults, and nil from %d of %d operations, show little", proxy.Faults(), done, *modelOps)
 	}
 }
