@@ -64,7 +64,7 @@ func TestURL(t *testing.T) {
 			}
 			mux := new(blob.URLMux)
 			mux.RegisterBucket(scheme, &URLOpener{Dialer: &ftpnat.Dialer{TLSConfig: srv.ClientTLS()}})
-			b, err := mux.OpenBucket(t.Context(), scheme+"://user:secret@"+srv.Addr+"/dir?metadata=skip")
+			b, err := mux.OpenBucket(t.Context(), "blob+"+scheme+"://user:secret@"+srv.Addr+"/dir?metadata=skip")
 			if err != nil {
 				t.Fatal(err)
 			}
