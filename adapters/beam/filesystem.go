@@ -91,6 +91,13 @@ func (f *fileSystem) stat(ctx context.Context, name string) (info fs.FileInfo, e
 	return info, err
 }
 
+// changed forgets what List has seen, before something is changed.
+func (f *fileSystem) changed() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.listed = nil
+}
+
 // Size returns the size of a file in bytes.
 func (f *fileSystem) Size(ctx context.Context, name string) (int64, error) {
 	info, err := f.stat(ctx, name)
@@ -112,12 +119,14 @@ func (f *fileSystem) LastModified(ctx context.Context, name string) (time.Time, 
 
 // Remove removes a file.
 func (f *fileSystem) Remove(ctx context.Context, name string) error {
+	f.changed()
 	return in(ctx, name, func(fsys *ftpnat.FS, p place) error { return fsys.Remove(p.name) })
 }
 
 // Rename gives a file another name, replacing any existing file. If the server does
 // not replace it, that is removed first.
 func (f *fileSystem) Rename(ctx context.Context, oldname, newname string) error {
+	f.changed()
 	to, err := parse(newname)
 	if err != nil {
 		return err
@@ -142,6 +151,7 @@ func (f *fileSystem) Rename(ctx context.Context, oldname, newname string) error 
 
 // Copy copies a file through this machine, within a server or to another one.
 func (f *fileSystem) Copy(ctx context.Context, oldname, newname string) error {
+	f.changed()
 	src, err := f.open(ctx, oldname)
 	if err != nil {
 		return err
@@ -229,6 +239,7 @@ type writer struct {
 // OpenWrite opens a file for writing. It appears on the server, whole and in place
 // of any existing file, when Close returns nil.
 func (f *fileSystem) OpenWrite(ctx context.Context, name string) (io.WriteCloser, error) {
+	f.changed()
 	if _, err := parse(name); err != nil {
 		return nil, err
 	}

@@ -141,6 +141,9 @@ func TestReadWrite(t *testing.T) {
 	if err := filesystem.Rename(t.Context(), fsys, base+"b/c", base+"d/e"); err != nil || len(site.read("d/e")) != 1<<20 {
 		t.Error(err)
 	}
+	if names, err := fsys.List(t.Context(), base+"d/*"); len(names) != 1 || err != nil {
+		t.Errorf("%v, %v", names, err)
+	}
 	if err := fsys.(filesystem.Remover).Remove(t.Context(), base+"d/e"); err != nil {
 		t.Error(err)
 	}

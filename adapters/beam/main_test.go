@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -59,6 +60,9 @@ type site struct {
 	before  []string // commands that earlier servers got
 	tls     bool
 	faults  []ftptest.Fault
+
+	mu         sync.Mutex
+	open, most int // control connections, now and at most
 }
 
 // newSite starts a server and has Beam reach it.
@@ -114,14 +118,38 @@ func (s *site) restart() {
 
 // dial opens connections to the server that is there now.
 func (s *site) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	if host, _, _ := net.SplitHostPort(addr); host == "ftp.test" {
-		addr = s.current.Load().Addr
+	host, _, _ := net.SplitHostPort(addr)
+	if host != "ftp.test" {
+		return new(net.Dialer).DialContext(ctx, network, addr)
 	}
-	return new(net.Dialer).DialContext(ctx, network, addr)
+	c, err := new(net.Dialer).DialContext(ctx, network, s.current.Load().Addr)
+	if err != nil {
+		return nil, err
+	}
+	s.count(1)
+	return &counted{Conn: c, closed: sync.OnceFunc(func() { s.count(-1) })}, nil
 }
 
-// count returns how many commands of a kind the server has got.
-func (s *site) count(verb string) (n int) {
+func (s *site) count(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open += n
+	s.most = max(s.most, s.open)
+}
+
+// counted is a control connection.
+type counted struct {
+	net.Conn
+	closed func()
+}
+
+func (c *counted) Close() error {
+	c.closed()
+	return c.Conn.Close()
+}
+
+// commands returns how many commands of a kind the server has got.
+func (s *site) commands(verb string) (n int) {
 	for _, c := range append(s.before, s.current.Load().Commands()...) {
 		if first, _, _ := strings.Cut(c, " "); first == verb {
 			n++

@@ -44,6 +44,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/ftpnat/ftpnat"
 	"gocloud.dev/blob"
@@ -112,6 +113,7 @@ func (o *URLOpener) OpenBucketURL(ctx context.Context, u *url.URL) (*blob.Bucket
 	}
 	bare := *u
 	bare.RawQuery = ""
+	bare.Scheme = u.Scheme[strings.LastIndexByte(u.Scheme, '+')+1:] // of "blob+ftp" too
 	fsys, err := dialer.Open(ctx, bare.String())
 	if err != nil {
 		return nil, err
