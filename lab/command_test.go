@@ -304,7 +304,7 @@ func (c *terminal) interrupted() {
 	cmd.WaitDelay = 10 * time.Second
 	if out, err := cmd.CombinedOutput(); err == nil {
 		c.t.Logf("the file was there before it could be stopped: %s", out)
-	} else if _, err := os.Stat(c.onServer("big")); err == nil {
+	} else if info, err := os.Stat(c.onServer("big")); err == nil && info.Size() != int64(len(data)) {
 		c.t.Errorf("half a file has its name: %s", out)
 	}
 	c.typed(0, "put", "big", c.url)
