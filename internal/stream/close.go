@@ -230,6 +230,39 @@ func further(best *int64, got int64, err error) error {
 	return retry.Futile(err)
 }
 
+// again calls send, which writes all of the file, and ends the file; and that from
+// the start as long as it may help.
+func (w *Writer) again(ctx context.Context, send func() error) error {
+	best, first := int64(0), true
+	err := retry.Do(ctx, w.files.RetryFor, func() error {
+		if !first {
+			w.n, w.held, w.base, w.begun, w.err = 0, nil, w.to.From, false, nil
+		}
+		first = false
+		err := send()
+		var source *SourceError
+		if errors.As(err, &source) {
+			w.stop(ctx)
+			return err
+		}
+		if cerr := w.Close(ctx); err == nil {
+			err = cerr
+		}
+		if errors.Is(err, proto.ErrNoVerdict) {
+			w.lost = err
+		}
+		if err != nil && w.begun {
+			err = further(&best, w.n, err)
+		}
+		return err
+	})
+	if err != nil && w.lost != nil && !errors.Is(err, proto.ErrNoVerdict) {
+		err = errors.Join(retry.Bare(w.lost), err)
+	}
+	w.err = err
+	return err
+}
+
 // verify asks for the size of the file, and returns nil if that is whole. lost is
 // why the server's closing reply did not come.
 func (w *Writer) verify(ctx context.Context, lost error) error {

@@ -324,3 +324,108 @@ func TestReadFileChanged(t *testing.T) {
 		})
 	}
 }
+
+// TestSkip reads on within a transfer to get to an offset that is near, and begins
+// another one for what is far, or behind.
+func TestSkip(t *testing.T) {
+	big := bytes.Repeat(fresh, 4)
+	for _, c := range []struct {
+		off   int64
+		retrs int
+	}{{1000, 1}, {1001, 1}, {1000 + maxSkip, 1}, {1001 + maxSkip, 2}, {999, 2}, {0, 2}} {
+		inWorld(t, setup{}, func(t *testing.T, w *world) {
+			if err := w.srv.Tree.WriteFile("big", big, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			r := w.files.Reader(Source{Name: "big", Path: "big", Entry: fileEntry(int64(len(big)))})
+			defer r.Stop(w.ctx)
+			for _, off := range []int64{0, c.off} {
+				p := make([]byte, 1000)
+				if err := readAllAt(w.ctx, r, p, off); err != nil || !bytes.Equal(p, big[off:off+1000]) {
+					t.Errorf("at %d: %v", off, err)
+				}
+			}
+			if n := w.sent("RETR"); n != c.retrs {
+				t.Errorf("at %d: %d times RETR", c.off, n)
+			}
+		})
+	}
+}
+
+// TestReadable tells local files apart by whether what is written to them can be read.
+func TestReadable(t *testing.T) {
+	for _, c := range []struct {
+		flag int
+		data string
+		want bool
+	}{{os.O_RDWR, "", true}, {os.O_RDWR, "x", true}, {os.O_WRONLY, "", false}, {os.O_WRONLY, "x", false}} {
+		name := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(name, []byte(c.data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(name, c.flag, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if readable(f) != c.want {
+			t.Errorf("%+v: %v", c, !c.want)
+		}
+		f.Close()
+	}
+}
+
+// TestDotNames has a server that took one name with a dot refuse another file: the dot
+// is not to blame, and no name without it is tried. One that refused the first keeps
+// to names without.
+func TestDotNames(t *testing.T) {
+	for nth, want := range map[int]proto.Finding{2: proto.Yes, 1: proto.No} {
+		inWorld(t, scripted(ftptest.Step{On: "STOR", Nth: nth, Reply: "553 Prohibited file name."}), func(t *testing.T, w *world) {
+			first := w.write("upload", fresh[:1000])
+			known, before := w.files.Server.Knows(remote.DotNames), w.sent("STOR")
+			second := w.write("upload", fresh[:1000])
+			if first != nil || known != want || (second == nil) != (nth == 1) || w.sent("STOR") != before+1 {
+				t.Errorf("refused the %d. time: %v, then known %v; %v after %d more STOR", nth, first, known, second, w.sent("STOR")-before)
+			}
+		})
+	}
+}
+
+// TestWholeBlind has nothing be known of what was there before: the size proves
+// nothing then, whatever it is.
+func TestWholeBlind(t *testing.T) {
+	lost := errors.New("lost")
+	for _, have := range []int64{-1, 0, 10, 11} {
+		w := &Writer{base: -1, n: 10}
+		if err := w.whole(have, lost); err != lost {
+			t.Errorf("%d: %v", have, err)
+		}
+		if err := w.whole(have, nil); err != nil {
+			t.Errorf("%d: %v", have, err)
+		}
+	}
+}
+
+// TestStopLent gives up a file whose upload was ended for others: the connection is
+// as good as before.
+func TestStopLent(t *testing.T) {
+	inWorld(t, setup{}, func(t *testing.T, w *world) {
+		out := w.files.Writer(Target{Name: "up", Path: "up", Total: -1})
+		_, err := out.Write(w.ctx, fresh)
+		idle()
+		lerr := w.look(w.ctx) // which ends it
+		if err != nil || lerr != nil {
+			t.Fatal(err, lerr)
+		}
+		if err := out.Abort(w.ctx); err != nil {
+			t.Error(err)
+		}
+		if err := w.look(w.ctx); err != nil {
+			t.Errorf("the connection is not good any more: %v", err)
+		}
+		if n := len(w.srv.Transcript()); n != 1 {
+			t.Errorf("%d connections", n)
+		}
+		time.Sleep(time.Minute)
+		w.names(t, "file")
+	})
+}

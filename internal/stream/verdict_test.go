@@ -24,6 +24,7 @@ func TestConfirmed(t *testing.T) {
 		{"all is there, of no known size", transfer.Part{From: 0, To: 100, Size: -1, Unsigned: false}, 100, true, false},
 		{"part", transfer.Part{From: 0, To: 60, Size: 100, Unsigned: false}, 100, false, true},
 		{"it grows", transfer.Part{From: 0, To: 100, Size: 100, Unsigned: false}, 120, false, true},
+		{"it has become as short as what came", transfer.Part{From: 0, To: 60, Size: 100, Unsigned: false}, 60, false, true},
 		{"no size", transfer.Part{From: 0, To: 100, Size: 100, Unsigned: false}, -1, false, false},
 	} {
 		err := confirmed(c.got, c.now, lost)
