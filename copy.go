@@ -113,7 +113,16 @@ func (s side) ReadDir(ctx context.Context, name string) ([]listing.Entry, error)
 	if err != nil {
 		return nil, err
 	}
-	return dir.Entries(), s.f.unread(name, dir)
+	return dir.Entries(), unreadIn(name, dir.Unread())
+}
+
+// unreadIn returns an error that comes together with a listing in the form in which
+// package tree knows it; its public form is found in it.
+func unreadIn(name string, err error) error {
+	if err != nil {
+		err = &fs.PathError{Op: "readdir", Path: name, Err: err}
+	}
+	return err
 }
 
 // Open opens a file for reading.
