@@ -210,6 +210,10 @@ func (f *FS) openRead(name string) (*File, error) {
 // made through the same FS are seen at once. It is what the server tells on the
 // control connection, where some servers hide what is neither a file nor a
 // directory: ProFTPD links to "..", Pure-FTPd sockets and devices.
+//
+// It is an error if the name has more than a hundred elements: a server that shows a
+// link to a directory above as a directory would have a walk go on without an end.
+// What is deeper is reached by [FS.Sub].
 func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 	dir, err := f.readDir(name)
 	if err != nil {
@@ -224,6 +228,9 @@ func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 
 // readDir returns a listing that was fetched ahead, or a new one.
 func (f *FS) readDir(name string) (dir *walk.Dir, err error) {
+	if err := bottomless(name); err != nil {
+		return nil, err
+	}
 	if dir = f.takeAhead(name); dir != nil {
 		return dir, nil
 	}

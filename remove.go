@@ -28,6 +28,9 @@ type ground struct {
 
 // List lists a directory in the ordinary way: what STAT hides must go too.
 func (g *ground) List(ctx context.Context, name string) (entries []listing.Entry, err error) {
+	if err := bottomless(name); err != nil {
+		return nil, err
+	}
 	var unread error
 	err = g.f.WithContext(ctx).ask("readdir", name, func(ctx context.Context, s *remote.Session, at string) (err error) {
 		g.atOnce.Store(clearFew)
