@@ -246,3 +246,28 @@ func TestRemoveAllLies(t *testing.T) {
 		})
 	}
 }
+
+// TestRemoveAllCutListing has a server that lists no more than 100 entries, without
+// a word: what comes to light is removed too.
+func TestRemoveAllCutListing(t *testing.T) {
+	files := map[string]int{"kept": 1}
+	for i := range 330 {
+		files[fmt.Sprintf("tree/d/f%03d", i)] = 1
+	}
+	for _, p := range []ftptest.Personality{ftptest.Plain(), ftptest.VSFTPD()} {
+		s := treeSetup(t, p, 4, files)
+		inner := s.ftp
+		s.ftp = func(srv *ftptest.Server) {
+			inner(srv)
+			srv.EditList = func(_ string, lines []string) []string { return lines[:min(len(lines), 100)] }
+		}
+		t.Run(p.Name, func(t *testing.T) {
+			inBubble(t, s, func(t *testing.T, w *world) {
+				if err := w.openFS(t, "").RemoveAll("tree"); err != nil {
+					t.Error(err)
+				}
+				w.left(t, "", "kept")
+			})
+		})
+	}
+}
