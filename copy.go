@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
 	"sync"
 
 	"github.com/ftpnat/ftpnat/internal/listing"
@@ -88,7 +89,7 @@ func (c *client) treeOptions() tree.Options {
 // behind it is fetched; if there is no file behind it, that is an error. Nothing
 // that the server says makes Fetch write outside of dst. A name that the local
 // system cannot hold, or that it takes for the name of another file, is an
-// error.
+// error, and so is a directory that is found in itself: see [FS.ReadDir].
 func (f *FS) Fetch(dst, name string) error {
 	if !remote.ValidName(name) {
 		return &fs.PathError{Op: "fetch", Path: name, Err: fs.ErrInvalid}
@@ -114,7 +115,16 @@ func (s side) ReadDir(ctx context.Context, name string) ([]listing.Entry, error)
 	if err != nil {
 		return nil, err
 	}
-	return dir.Entries(), s.f.unread(name, dir)
+	return dir.Entries(), unreadIn(name, dir.Unread())
+}
+
+// unreadIn returns an error that comes together with a listing in the form in which
+// package tree knows it; its public form is found in it.
+func unreadIn(name string, err error) error {
+	if err != nil {
+		err = &fs.PathError{Op: "readdir", Path: name, Err: err}
+	}
+	return err
 }
 
 // Open opens a file for reading.
@@ -211,3 +221,17 @@ type created struct{ *File }
 
 // Abort gives the file up.
 func (f created) Abort() { _ = f.File.Abort() }
+
+// maxDepth is how many directories in each other are listed.
+const maxDepth = 100
+
+// bottomless returns the error of a directory that is too deep to be listed. Where a
+// server shows a link to a directory above as a directory, a walk finds it in itself
+// again and again.
+func bottomless(name string) error {
+	if strings.Count(name, "/") < maxDepth {
+		return nil
+	}
+	err := fmt.Errorf("more than %d directories in each other, which is most likely one that leads back to itself", maxDepth)
+	return &fs.PathError{Op: "readdir", Path: name, Err: err}
+}

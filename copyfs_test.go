@@ -101,7 +101,9 @@ func TestCopyFSFails(t *testing.T) {
 	}
 	for _, conns := range []int{1, 4} {
 		s := setup{
-			ftp:    func(srv *ftptest.Server) { srv.Script = []ftptest.Step{{On: "STOR", Arg: "up/b", Reply: "553 Not here."}} },
+			ftp: func(srv *ftptest.Server) {
+				srv.Script = []ftptest.Step{{On: "STOR", Arg: "up/b", Reply: "553 Not here."}}
+			},
 			dialer: func(d *ftpnat.Dialer) { d.MaxConns = conns },
 		}
 		inBubble(t, s, func(t *testing.T, w *world) {

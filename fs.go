@@ -207,9 +207,13 @@ func (f *FS) openRead(name string) (*File, error) {
 // If directories are listed in the order of [fs.WalkDir], those that come next
 // are fetched together with the one that is asked for, on servers that are known
 // to allow that. The result may then be up to 30 seconds old; changes that are
-// made through the same FS are seen at once. It is what the server tells on the
+// made through the same FS are seen at once, and others after [FS.Refresh]. It is what the server tells on the
 // control connection, where some servers hide what is neither a file nor a
 // directory: ProFTPD links to "..", Pure-FTPd sockets and devices.
+//
+// It is an error if the name has more than a hundred elements: a server that shows a
+// link to a directory above as a directory would have a walk go on without an end.
+// What is deeper is reached by [FS.Sub].
 func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 	dir, err := f.readDir(name)
 	if err != nil {
@@ -224,6 +228,9 @@ func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 
 // readDir returns a listing that was fetched ahead, or a new one.
 func (f *FS) readDir(name string) (dir *walk.Dir, err error) {
+	if err := bottomless(name); err != nil {
+		return nil, err
+	}
 	if dir = f.takeAhead(name); dir != nil {
 		return dir, nil
 	}
@@ -410,3 +417,11 @@ func (f *FS) Sub(dir string) (fs.FS, error) {
 	}
 	return &FS{c: f.c, dir: f.path(dir), ctx: f.ctx}, nil
 }
+
+// Refresh forgets what was listed: the calls that follow, on this FS and on all
+// that share its connections, ask the server afresh. It is for those who know that
+// somebody else has changed something, and cannot have a [FS.ReadDir] tell what was
+// fetched ahead up to 30 seconds ago, or an [FS.Open] what a listing told before.
+// What was changed through the FS itself is seen at once without it. It sends
+// nothing.
+func (f *FS) Refresh() { f.c.Server.Changed() }

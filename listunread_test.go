@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
@@ -116,5 +117,22 @@ func unreadFile(t *testing.T, fsys fs.FS, entries, lines int) {
 		if got != entries {
 			t.Errorf("File.ReadDir(%d): %d entries of %d", n, got, entries)
 		}
+	}
+}
+
+// TestUnreadCopy copies into a directory whose listing has a line that is not
+// understood: that costs nothing else.
+func TestUnreadCopy(t *testing.T) {
+	for _, p := range []ftptest.Personality{ftptest.Plain(), ftptest.Ancient(), ftptest.VSFTPD()} {
+		t.Run(p.Name, func(t *testing.T) {
+			inBubble(t, unreadOn(p, "What? is this"), func(t *testing.T, w *world) {
+				src := fstest.MapFS{"one": &fstest.MapFile{Data: small}, "sub/two": &fstest.MapFile{Data: small}}
+				if err := w.openFS(t, "").CopyFS("pub", src); err != nil {
+					t.Error(err)
+				}
+				w.has(t, "pub/one", string(small))
+				w.has(t, "pub/sub/two", string(small))
+			})
+		})
 	}
 }

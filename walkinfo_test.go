@@ -124,3 +124,42 @@ func TestWalkGone(t *testing.T) {
 		})
 	}
 }
+
+// TestWalkInfoShort asks for the Info of all on a wire without delay: MLSD tells it,
+// without a command for each entry, and the same as elsewhere. A walk that does not
+// ask lists ahead as ever.
+func TestWalkInfoShort(t *testing.T) {
+	files := make(map[string]int)
+	for i := range 100 {
+		for j := range 20 {
+			files[fmt.Sprintf("d%02d/e/f%02d", i, j)] = i + j
+		}
+	}
+	for _, p := range ftptest.Personalities() {
+		for _, conns := range []int{1, 4} {
+			t.Run(fmt.Sprintf("%s/%d", p.Name, conns), func(t *testing.T) {
+				s := treeSetup(t, p, conns, files)
+				s.real = true
+				inBubble(t, s, func(t *testing.T, w *world) {
+					fsys := w.openFS(t, "")
+					for _, info := range []bool{true, false} {
+						before := w.counts()
+						seen, err := walk(fsys, info)
+						if err != nil {
+							t.Fatal(err)
+						}
+						seen.same(t, expect(files), info)
+						n := w.counts()
+						for verb, was := range before {
+							n[verb] -= was
+						}
+						t.Logf("info %v: MLST %d, MLSD %d, LIST %d, STAT %d", info, n["MLST"], n["MLSD"], n["LIST"], n["STAT"])
+						if n["MLST"] > 2 || n["MLSD"] > 201 {
+							t.Errorf("info %v: sent %v", info, n)
+						}
+					}
+				})
+			})
+		}
+	}
+}

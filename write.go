@@ -14,6 +14,7 @@ import (
 	"github.com/ftpnat/ftpnat/internal/remote"
 	"github.com/ftpnat/ftpnat/internal/retry"
 	"github.com/ftpnat/ftpnat/internal/stream"
+	"github.com/ftpnat/ftpnat/internal/tree"
 )
 
 // Create opens a file for writing, replacing any existing file.
@@ -243,6 +244,12 @@ func (f *FS) remove(name string, careful bool) error {
 
 // RemoveAll removes a file, or a directory with all that is in it. Symbolic links
 // are removed and not followed. It is not an error if the name does not exist.
+//
+// An error that concerns one name, as of rights or of a line of a listing
+// ([*ListingError]), does not end it: everything else is removed, and all such
+// errors are returned joined, each with its name, the first hundred and a count.
+// [Trace.Note] tells of each. What ends it at once is the end of the context and a
+// connection that cannot be had. Up to Dialer.MaxConns connections are used.
 func (f *FS) RemoveAll(name string) error {
 	err := f.remove(name, false)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
@@ -251,24 +258,7 @@ func (f *FS) RemoveAll(name string) error {
 	if !errors.Is(err, proto.ErrNotEmpty) {
 		return err
 	}
-	// What STAT hides must go too.
-	var entries []listing.Entry
-	err = f.ask("readdir", name, func(ctx context.Context, s *remote.Session, at string) (err error) {
-		entries, err = s.List(ctx, at)
-		return err
-	})
-	if err != nil && !isUnread(err) {
-		return err
-	}
-	for _, e := range entries {
-		if err := f.RemoveAll(name + "/" + e.Name); err != nil {
-			return err
-		}
-	}
-	if rerr := f.remove(name, false); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
-		return errors.Join(rerr, err)
-	}
-	return nil
+	return tree.Remove(f.ctx, &ground{f: f}, f.c.treeOptions(), name)
 }
 
 // Rename gives a file another name. Whether an existing file with the new name is

@@ -61,20 +61,24 @@ func (f *fetch) all(name string) error {
 		return err
 	}
 	if e.Type == listing.TypeDir {
-		return f.walk(name)
+		return f.walk(name, nil)
 	}
 	f.top = path.Dir(name)
-	return f.visit(name, e)
+	return f.visit(name, e, nil)
 }
 
 // walk visits what is in a directory, in the order of fs.WalkDir.
-func (f *fetch) walk(dir string) error {
+func (f *fetch) walk(dir string, in *within) error {
 	entries, err := f.src.ReadDir(f.ctx, dir)
 	if err := f.names(err); err != nil {
 		return err
 	}
+	if err := in.loops(dir, entries); err != nil {
+		return err
+	}
+	in = in.with(entries)
 	for _, e := range entries {
-		if err := f.names(f.visit(path.Join(dir, e.Name), e)); err != nil {
+		if err := f.names(f.visit(path.Join(dir, e.Name), e, in)); err != nil {
 			return err
 		}
 	}
@@ -82,7 +86,7 @@ func (f *fetch) walk(dir string) error {
 }
 
 // visit makes a directory and goes on in it, or leaves a file to a worker.
-func (f *fetch) visit(name string, e listing.Entry) error {
+func (f *fetch) visit(name string, e listing.Entry, in *within) error {
 	to, err := f.local(name)
 	if err != nil {
 		return err
@@ -92,7 +96,7 @@ func (f *fetch) visit(name string, e listing.Entry) error {
 		if err := f.mkdir(to); err != nil {
 			return f.localError(to, err)
 		}
-		return f.walk(name)
+		return f.walk(name, in.below(e))
 	case listing.TypeFile:
 		if f.splits(e) {
 			return f.ranges(name, to, e)

@@ -52,7 +52,7 @@ func (w *workers) names(err error) error {
 	if err == nil || w.ctx.Err() != nil || ends(err) {
 		return err
 	}
-	trace.From(w.ctx).Notef("%v: the copy goes on", err)
+	trace.From(w.ctx).Notef("%v: the %s goes on", err, w.act)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.out.add(err)

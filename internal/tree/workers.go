@@ -18,6 +18,7 @@ const maxQueued = 256
 // A worker without a job has no connection: the pool opens one only for a job
 // for which none is idle.
 type workers struct {
+	act    string          // what it is, for people
 	ctx    context.Context // ends with the first error
 	cancel context.CancelCauseFunc
 	most   int        // number of workers
@@ -32,7 +33,7 @@ type workers struct {
 }
 
 func newWorkers(ctx context.Context, opts Options) *workers {
-	w := &workers{most: opts.Most, room: opts.Room, queue: make(chan func() error, maxQueued)}
+	w := &workers{act: "copy", most: opts.Most, room: opts.Room, queue: make(chan func() error, maxQueued)}
 	w.ctx, w.cancel = context.WithCancelCause(trace.Serial(ctx))
 	return w
 }

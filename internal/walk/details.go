@@ -3,6 +3,8 @@ package walk
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"github.com/ftpnat/ftpnat/internal/listing"
 	"github.com/ftpnat/ftpnat/internal/proto"
@@ -15,15 +17,35 @@ const (
 	// detailsFor is for how many listings it is remembered that the caller asks
 	// for more than the listing tells.
 	detailsFor = 16
+	// shortWire is the round trip time below which MLSD, which takes a data
+	// connection for each directory, costs less than an MLST for each entry.
+	shortWire = time.Millisecond
 )
 
+// short reports whether a data connection costs next to nothing.
+func (l *lister) short() bool { return l.HasMLSD() && l.RTT() < shortWire }
+
+// whole marks a listing that has been made in the ordinary way because the caller
+// asks for more than STAT tells: as long as that is so, the next ones are too.
+func (l *lister) whole(d *Dir) {
+	n := l.w.details.Load()
+	if n == 0 || !l.short() || slices.ContainsFunc(d.entries, isUnsized) {
+		return
+	}
+	l.w.details.CompareAndSwap(n, n-1)
+	d.rough, d.use = true, newIOLock()
+	d.exact, d.done = d.entries, true
+}
+
 // Rough reports whether the server can tell more of the entries than the listing
-// did: when files were changed to the second, and in no time zone but UTC.
+// did, when files were changed to the second, and in no time zone but UTC; or whether
+// it is to be told that somebody asks for that. [Walk.Exact] has it.
 func (d *Dir) Rough() bool { return d.rough }
 
 // Exact returns all that the server can tell of an entry of a listing. A caller
 // that asks for one entry of a rough listing asks for the others of its directory
-// too, so all are asked about in one go. For that lend is called, which is to
+// too, so all are asked about in one go: on a short wire by the ordinary listing, which
+// the next directories have from the start then. For that lend is called, which is to
 // call its argument with a session. If there is nothing under the name any more
 // the error is [proto.ErrMissing].
 func (w *Walk) Exact(ctx context.Context, d *Dir, name string, lend func(func(context.Context, Session) error) error) (listing.Entry, error) {
@@ -60,7 +82,7 @@ func (w *Walk) Exact(ctx context.Context, d *Dir, name string, lend func(func(co
 // complete completes a listing, whose lock the caller holds, and in the same
 // flight those that a walk needs next.
 func (l *lister) complete(ctx context.Context, d *Dir) error {
-	if l.HasMLST() {
+	if l.HasMLST() && !l.short() {
 		l.completeHeld(ctx, d, l.w.forecast.waiting())
 	}
 	if d.done || ctx.Err() != nil {

@@ -188,6 +188,7 @@ func (l *lister) ordinary(ctx context.Context, dir string) (*Dir, error) {
 	d := newDir(dir, entries)
 	d.unread = err
 	l.w.forecast.listed(d, false)
+	l.whole(d)
 	return d, nil
 }
 
@@ -200,6 +201,9 @@ func (l *lister) maySTAT(dir string, expected bool) bool {
 	}
 	if _, ok := l.statLine(dir); !ok {
 		return false
+	}
+	if l.w.details.Load() > 0 && l.short() {
+		return false // MLSD tells what is asked for too
 	}
 	return expected || known == proto.Yes && !l.HasMLSD()
 }
@@ -301,5 +305,7 @@ func isLink(e listing.Entry) bool { return e.Type == listing.TypeLink }
 func isOther(e listing.Entry) bool {
 	return e.Type != listing.TypeFile && e.Type != listing.TypeDir && e.Type != listing.TypeLink
 }
+
+func isUnsized(e listing.Entry) bool { return e.Type == listing.TypeFile && e.Size < 0 }
 
 func isSized(e listing.Entry) bool { return e.Type == listing.TypeFile && e.Size >= 0 }
