@@ -165,7 +165,7 @@ func (f *FS) ask(op, name string, fn func(ctx context.Context, s *remote.Session
 
 // Open opens a file for reading, or a directory. A file is looked up on the
 // server; its content is not requested before the first Read. A directory is
-// listed. Either takes a few round trips; on most servers a file takes one.
+// not listed before the first ReadDir. On most servers it takes one round trip.
 func (f *FS) Open(name string) (fs.File, error) {
 	file, err := f.openRead(name)
 	if err != nil {
@@ -188,10 +188,7 @@ func (f *FS) openRead(name string) (*File, error) {
 		e.Name = remote.BaseName(remote.Slashed(name))
 		file.found, file.info, file.quick = e, fileInfo{e}, quick
 		file.rough = !quick && e.Type == listing.TypeFile && !s.HasMLST()
-		if e.Type == listing.TypeDir {
-			err = file.hold(s.List(ctx, at))
-		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, err

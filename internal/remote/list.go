@@ -31,27 +31,39 @@ func (s *Session) List(ctx context.Context, dir string) ([]listing.Entry, error)
 // inside calls f with the working directory changed. It reports whether the
 // server has changed it: if not, the error is the refusal.
 func (s *Session) inside(ctx context.Context, wire string, f func() error) (entered bool, err error) {
-	home, err := s.home(ctx)
+	home, err := s.enter(ctx, wire)
 	if err != nil {
 		return false, err
 	}
-	if _, err := s.Want(ctx, 2, "CWD "+wire); err != nil {
-		return false, err
-	}
 	err = f()
-	if home != "" && ctx.Err() == nil {
-		if _, back := s.Want(ctx, 2, "CWD "+home); back == nil {
-			return true, err
-		}
-	}
-	again := s.Home(ctx)
-	if ctx.Err() != nil {
-		return true, ctx.Err()
-	}
-	if err == nil {
-		err = again
+	back := s.leave(ctx, home)
+	if err == nil || ctx.Err() != nil {
+		err = back
 	}
 	return true, err
+}
+
+// enter changes the working directory. It returns what leave needs.
+func (s *Session) enter(ctx context.Context, wire string) (home string, err error) {
+	if home, err = s.home(ctx); err != nil {
+		return "", err
+	}
+	_, err = s.Want(ctx, 2, "CWD "+wire)
+	return home, err
+}
+
+// leave changes the working directory back.
+func (s *Session) leave(ctx context.Context, home string) error {
+	if home != "" && ctx.Err() == nil {
+		if _, back := s.Want(ctx, 2, "CWD "+home); back == nil {
+			return nil
+		}
+	}
+	err := s.Home(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
 
 // home returns the name of the session's directory; empty if the server does not
