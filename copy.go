@@ -17,8 +17,9 @@ import (
 // CopyFS copies the tree src into a directory, which it makes if needed, as
 // [os.CopyFS] does for local directories. A file that already exists is an error
 // that is [fs.ErrExist], and nothing is replaced. Each file is checked as Close
-// of a [File] does. Symbolic links, and what is neither a file nor a directory,
-// cannot be copied over FTP and are an error.
+// of a [File] does; one of a local directory is sent again from the start if its
+// transfer breaks, as by [FS.WriteFile]. Symbolic links, and what is neither a file
+// nor a directory, cannot be copied over FTP and are an error.
 //
 // An error that concerns one name, of the source or of the server, does not end
 // the copy: everything else is copied, and all such errors are returned joined, the
@@ -196,7 +197,7 @@ func (t target) MkdirAll(ctx context.Context, name string) error {
 // hide names, those with a dot above all. So SIZE is asked too.
 func (t target) Create(ctx context.Context, name string, size int64) (tree.Writer, error) {
 	_, made := t.made.Load(path.Dir(name))
-	return created{t.f.WithContext(ctx).create(name, stream.Target{Total: size, Ours: made, New: !made})}, nil
+	return created{t.f.WithContext(ctx).create(name, stream.Target{Total: size, Ours: made, New: !made, Whole: true})}, nil
 }
 
 // opened is a file that is read, as package tree sees it.

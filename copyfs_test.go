@@ -144,3 +144,23 @@ func TestCopyFSStalled(t *testing.T) {
 		}
 	})
 }
+
+// TestCopyFSBreaks copies a file of a local directory whose transfer breaks: it is sent
+// again, and what is there is whole.
+func TestCopyFSBreaks(t *testing.T) {
+	src := t.TempDir()
+	if err := os.WriteFile(filepath.Join(src, "file"), content[:150_000], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := setup{ftp: func(srv *ftptest.Server) {
+		srv.Faults = []ftptest.Fault{{On: ftptest.Data, Conn: 1, Dir: ftptest.Received, After: 70_000, Kind: ftptest.Reset}}
+	}}
+	inBubble(t, s, func(t *testing.T, w *world) {
+		if err := w.openFS(t, "").CopyFS("new", os.DirFS(src)); err != nil {
+			t.Error(err)
+		}
+		if got, err := w.Server.Tree.ReadFile("new/file"); err != nil || !bytes.Equal(got, content[:150_000]) {
+			t.Errorf("the server has %d bytes: %v", len(got), err)
+		}
+	})
+}

@@ -86,6 +86,23 @@ var drainReads = map[string]func(fsys *ftpnat.FS, dir string) ([]byte, error){
 		defer f.Close()
 		return io.ReadAll(f)
 	},
+	"ReadAt": func(fsys *ftpnat.FS, _ string) ([]byte, error) {
+		f, err := fsys.Open("dir/a")
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		// To where the file ends by its size, and beyond it.
+		buf := make([]byte, len(drainData)+1)
+		n, err := f.(io.ReaderAt).ReadAt(buf[:len(drainData)], 0)
+		if err == nil || err == io.EOF {
+			n, err = f.(io.ReaderAt).ReadAt(buf, 0)
+		}
+		if err == io.EOF {
+			err = nil
+		}
+		return buf[:n], err
+	},
 	"WriteTo": func(fsys *ftpnat.FS, _ string) ([]byte, error) {
 		f, err := fsys.Open("dir/a")
 		if err != nil {
@@ -140,6 +157,38 @@ func TestDrainedFile(t *testing.T) {
 				}
 				t.Logf("%s: %d errors", name, failed)
 			}
+		})
+	}
+}
+
+// TestDrainedRetrieve is TestDrainedFile for the Retrieve of a Conn, which begins one
+// transfer and makes no other.
+func TestDrainedRetrieve(t *testing.T) {
+	for _, d := range drainWays() {
+		t.Run(d.name, func(t *testing.T) {
+			failed := 0
+			for after := int64(-1); after < d.most(len(drainData)); after += d.step() {
+				inBubble(t, d.setup(t, ftptest.Sent, after), func(t *testing.T, w *world) {
+					drainPlant(t, w)
+					c := w.dial()
+					defer c.Close()
+					r, err := c.Retrieve(w.ctx, "dir/a", 0)
+					var got []byte
+					if err == nil {
+						got, err = io.ReadAll(r)
+						r.Close()
+					}
+					switch {
+					case err != nil && after < 0:
+						t.Errorf("what was not broken: %v", err)
+					case err != nil:
+						failed++
+					case !bytes.Equal(got, drainData):
+						t.Errorf("an end after %d bytes: %d of %d, and nil", after, len(got), len(drainData))
+					}
+				})
+			}
+			t.Logf("%d errors", failed)
 		})
 	}
 }

@@ -35,6 +35,9 @@ func settled(fsys fs.FS, dir string, last map[string]string) (names []string, se
 	seen = make(map[string]string)
 	for _, e := range entries {
 		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // somebody was faster
+		}
 		if err != nil {
 			return nil, nil, err
 		}

@@ -67,7 +67,7 @@ func init() {
 
 var fsJobs = map[string]func(fsJob, *ftpnat.FS, *fsResult){
 	"conform": fsJob.conform, "copy": fsJob.copy, "fetch": fsJob.fetch, "names": fsJob.writeNames, "read": fsJob.read, "upload": fsJob.upload,
-	"walk": fsJob.walk, "sessions": fsJob.sessions,
+	"walk": fsJob.walk, "lazy": fsJob.lazy, "sessions": fsJob.sessions,
 }
 
 func (job fsJob) run() *fsResult {

@@ -11,6 +11,7 @@ require (
 	github.com/ftpnat/ftpnat v0.0.0
 	github.com/ftpnat/ftpnat/portmap v0.0.0
 	github.com/jlaffaye/ftp v0.2.4
+	goftp.io/server/v2 v2.0.3
 	golang.org/x/sys v0.49.0
 	gonum.org/v1/plot v0.17.0
 )

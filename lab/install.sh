@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs what the laboratory needs on Debian and its relatives: tools and
-# pyftpdlib as packages, and daemons unpacked side by side into a cache folder.
+# Installs what the laboratory needs on Debian and its relatives: tools,
+# pyftpdlib and Twisted as packages, daemons unpacked side by side into a cache
+# folder, and there also what comes from npm, in the versions of its lock file.
 # The FTP servers among these exclude each other as packages, and the
 # installation of any would start it on this machine. Runs again in a moment
 # when everything is there.
@@ -9,8 +10,9 @@
 set -eu
 
 cache=${FTPNAT_LAB_CACHE:-/var/cache/ftpnat-lab}
-tools="iproute2 nftables perl-base python3 python3-pyftpdlib python3-openssl util-linux"
-daemons="vsftpd proftpd-core proftpd-mod-crypto pure-ftpd dante-server tinyproxy-bin tayga miniupnpd-nftables"
+npm=$(dirname "$0")/internal/servers/npm
+tools="iproute2 nftables perl-base python3 python3-pyftpdlib python3-openssl python3-twisted netbase util-linux"
+daemons="vsftpd proftpd-core proftpd-mod-crypto pure-ftpd dante-server tinyproxy-bin tayga miniupnpd-nftables inetutils-ftpd"
 
 export DEBIAN_FRONTEND=noninteractive
 updated=
@@ -77,6 +79,7 @@ binary() { # package: what it is wanted for, inside its folder
 	proftpd-mod-crypto) echo usr/lib/proftpd/mod_tls.so ;;
 	dante-server) echo usr/sbin/danted ;;
 	tinyproxy-bin) echo usr/bin/tinyproxy ;;
+	inetutils-ftpd) echo usr/sbin/ftpd ;;
 	miniupnpd-nftables) echo usr/sbin/miniupnpd ;;
 	*) echo "usr/sbin/$1" ;;
 	esac
@@ -105,6 +108,22 @@ check_libraries() { # package
 	fi
 }
 
+# install_npm has npm install what the lock file says, without the packages' own
+# scripts. Whoever has npm keeps it: Node.js is often not Debian's.
+install_npm() {
+	cmp -s "$npm/package-lock.json" "$cache/npm/package-lock.json" && return 0
+	if ! command -v npm >/dev/null; then
+		say "installing npm"
+		with_index apt-get install -q -y --no-install-recommends npm >&2
+	fi
+	say "npm installs into $cache/npm"
+	mkdir "$work/npm"
+	cp "$npm/package.json" "$npm/package-lock.json" "$work/npm"
+	(cd "$work/npm" && npm ci --ignore-scripts --omit=dev --no-audit --no-fund >&2)
+	rm -rf "${cache:?}/npm"
+	mv "$work/npm" "$cache/npm"
+}
+
 test "$(id -u)" = 0 || fail "must run as root"
 command -v apt-get >/dev/null || fail "needs Debian's apt-get"
 mkdir -p "$cache"
@@ -116,4 +135,5 @@ install_tools
 for p in $daemons; do
 	unpack "$p"
 done
+install_npm
 say "ready ($cache)"

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"os"
 	"path"
 	"regexp"
 	"strings"
@@ -31,11 +31,20 @@ func (a *app) report(ctx context.Context, err error) int {
 	if errors.As(err, &said) {
 		return int(c)
 	}
+	a.explain(err, c)
+	return int(c)
+}
+
+// explain says what went wrong, and what to do.
+func (a *app) explain(err error, c code) {
 	a.say("%s", a.message(err, c))
 	for _, line := range a.advice(err, c) {
-		fmt.Fprint(a.err, wrap(printable(line), "  "))
+		if line = printable(line); strings.HasPrefix(line, "ftpnat ") {
+			fmt.Fprintln(a.err, "  "+line) // a command can be copied
+			continue
+		}
+		fmt.Fprint(a.err, wrap(line, "  "))
 	}
-	return int(c)
 }
 
 // hintClear says where a password was sent in clear text for no reason.
@@ -51,108 +60,6 @@ func useTLS(t target) string {
 	return fmt.Sprintf("write %s, or add --tls.", t)
 }
 
-// message is the line that says what went wrong.
-func (a *app) message(err error, c code) string {
-	var part *partialError
-	var usage *usageError
-	var parts []string
-	switch {
-	case errors.As(err, &usage):
-		return oneLine(usage)
-	case errors.As(err, &part):
-		return oneLine(err)
-	case c == codeInterrupted:
-		parts = append(parts, "interrupted")
-		if where := where(err); where != "" {
-			parts = append([]string{where}, parts...)
-		}
-		return strings.Join(parts, ": ")
-	}
-	if where := where(err); where != "" {
-		parts = append(parts, where)
-	}
-	if w := c.word(); w != "" {
-		parts = append(parts, w)
-	}
-	if c == codeTimeout && a.maxTime > 0 && errors.Is(err, context.DeadlineExceeded) {
-		return strings.Join(append(parts, fmt.Sprintf("not done within --max-time %v", a.maxTime)), ": ")
-	}
-	return strings.Join(append(parts, detail(err)), ": ")
-}
-
-// where is the file that an error is about.
-func where(err error) string {
-	var pe *fs.PathError
-	var at *fileError
-	var l *localError
-	switch {
-	case errors.As(err, &l) && errors.As(l.err, &pe):
-		return printable(pe.Path)
-	case errors.As(err, &at):
-		return printable(at.name)
-	case errors.As(err, &pe) && pe.Path != ".":
-		return printable(pe.Path)
-	}
-	return ""
-}
-
-// fileError names the file of an error more closely than the library does.
-type fileError struct {
-	name string
-	err  error
-}
-
-func (e *fileError) Error() string { return e.name + ": " + e.err.Error() }
-func (e *fileError) Unwrap() error { return e.err }
-
-// at names the file of an error.
-func at(t target, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &fileError{t.String(), err}
-}
-
-// detail is what the other side said, or the system.
-func detail(err error) string {
-	var pe *fs.PathError
-	var negotiate *ftpnat.NegotiateError
-	var reply *ftpnat.ReplyError
-	switch {
-	case errors.As(err, &negotiate):
-		return attempts(negotiate)
-	case errors.As(err, &reply):
-		return printable(fmt.Sprintf("the server answered %q to %s", reply.Reply.String(), reply.Command))
-	case errors.As(err, &pe):
-		return oneLine(pe.Err)
-	}
-	return oneLine(err)
-}
-
-// attempts names what was tried, once each.
-func attempts(e *ftpnat.NegotiateError) string {
-	var list []string
-	seen := make(map[string]bool)
-	for _, at := range e.Attempts {
-		if text := fmt.Sprintf("%v: %v", at.Mode, at.Cause); !seen[text] {
-			seen[text] = true
-			list = append(list, text)
-		}
-	}
-	if e.Err != nil {
-		list = append(list, oneLine(e.Err))
-	}
-	return strings.Join(list, "; ")
-}
-
-// oneLine returns an error's text on one line, without the library's name.
-func oneLine(err error) string {
-	text := strings.ReplaceAll(err.Error(), "ftpnat: ", "")
-	return printable(strings.Join(strings.Fields(text), " "))
-}
-
-func isEOF(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
-
 // advice says what a person can do, in the words of the command line.
 func (a *app) advice(err error, c code) []string {
 	var negotiate *ftpnat.NegotiateError
@@ -166,9 +73,9 @@ func (a *app) advice(err error, c code) []string {
 	case c == codeInterrupted || c == codePartial:
 		return a.goOn()
 	case c == codeConnect || c == codeTimeout || c == codeOther || c == codeTLS:
-		return a.connectAdvice(c)
+		return a.connectAdvice(err, c)
 	case c == codeLogin:
-		return a.loginAdvice()
+		return a.loginAdvice(err)
 	}
 	return a.plainAdvice(err, c)
 }
@@ -189,8 +96,21 @@ func (a *app) plainAdvice(err error, c code) []string {
 		return []string{"The server's administrator decides what this login may do. Another one is chosen by --user NAME."}
 	case codeExists:
 		return []string{"Choose another name, or remove what is there first."}
+	case codeRefused:
+		return a.refusedAdvice()
 	case codeFull:
 		return []string{"Make room on the server, or ask its administrator for more."}
+	}
+	return nil
+}
+
+// refusedAdvice is for refusals that do not say why.
+func (a *app) refusedAdvice() []string {
+	switch a.verbName() {
+	case "put", "mkdir", "mv", "mirror":
+		return []string{"This login may not be allowed to write there: try another directory, or --user NAME."}
+	case "rm":
+		return []string{"This login may not be allowed to remove it: --user NAME chooses another one."}
 	}
 	return nil
 }
@@ -198,18 +118,34 @@ func (a *app) plainAdvice(err error, c code) []string {
 // notFoundAdvice says how to see what there is, or how to make what is missing.
 func (a *app) notFoundAdvice(err error, s *session) []string {
 	parent := parentOf(err, s)
-	switch a.verbName() {
-	case "":
-	case "put", "mkdir", "mv":
+	var link *os.LinkError
+	switch {
+	case a.verbName() == "":
+	case s != nil && strings.ContainsAny(base(err), "*?["):
+		return []string{"Patterns are for find --name, and for --include of get, put and mirror; elsewhere a name is a name."}
+	case errors.As(err, &link) && s != nil:
+		t := s.target
+		t.setName(path.Dir(link.Old))
+		return []string{typed("ls", t.String()) + " shows what is there; the new name needs a directory that exists, too."}
+	case a.verbName() == "put", a.verbName() == "mkdir":
 		if parent != "" {
 			return []string{typed("mkdir", "-p", parent) + " makes the directory if that is what is missing."}
 		}
 	default:
-		if parent := parentOf(err, s); parent != "" {
+		if parent != "" {
 			return []string{typed("ls", parent) + " shows what is there."}
 		}
 	}
 	return nil
+}
+
+// base is the last element of the name that an error is about.
+func base(err error) string {
+	var pe *fs.PathError
+	if !errors.As(err, &pe) {
+		return ""
+	}
+	return path.Base(pe.Path)
 }
 
 // parentOf is the directory of a file that does not exist.
@@ -237,15 +173,20 @@ func (a *app) goOn() []string {
 	}
 	switch a.verbName() {
 	case "get", "mirror", "put":
-		return []string{"Nothing half done has been left under its name. The same command, given again, goes on: what is complete is not copied again" + a.partNote() + "."}
+		const whole = "Nothing half done has been left under its name."
+		note := "What is complete is not copied again" + a.partNote() + "."
+		if a.again != "" {
+			return []string{whole, a.again + " goes on, with the flags of this command.", note}
+		}
+		return []string{whole + " The same command, given again, goes on. " + note}
 	}
 	return nil
 }
 
 // partNote is what becomes of a file that was under way.
 func (a *app) partNote() string {
-	if a.verbName() == "put" {
-		return ", and a file that was under way is sent from its start"
+	if a.up {
+		return fmt.Sprintf(", and a file of more than %s goes on where it stopped if the server allows that", bytesText(partLeast))
 	}
 	return ", and a download goes on where it stopped"
 }
@@ -259,14 +200,17 @@ func (a *app) verbName() string {
 }
 
 // connectAdvice is for connections that cannot be had, or not for long.
-func (a *app) connectAdvice(c code) []string {
+func (a *app) connectAdvice(err error, c code) []string {
 	s := a.lastSession()
+	var r *ftpnat.ReplyError
 	if s == nil {
 		return nil
 	}
 	list := silentAdvice(s.target, a.watch.silentServer())
 	switch {
 	case len(list) > 0:
+	case errors.As(err, &r):
+		return []string{"The server does not want this connection now: try again later, with a smaller --parallel if there is one, or ask its administrator."}
 	case c == codeConnect:
 		list = append(list, fmt.Sprintf("Check that an FTP server runs at %s, and that no firewall is in the way.", s.target.addr()))
 	case c == codeTimeout && a.maxTime > 0:
@@ -276,8 +220,13 @@ func (a *app) connectAdvice(c code) []string {
 	default:
 		return nil
 	}
-	if a.verbName() == "probe" {
+	switch {
+	case a.verbName() == "probe":
 		return list
+	case a.watch.replied() && c == codeTimeout && a.maxTime > 0:
+		return append(list, a.goOn()...) // nothing is in the way
+	case a.watch.replied():
+		list = append(list, a.goOn()...)
 	}
 	return append(list, a.probeAdvice()...)
 }
@@ -313,11 +262,22 @@ func (a *app) probeAdvice() []string {
 	return []string{typed("probe", "--html", "report.html", t.String()) + " writes a page for whoever runs the firewall."}
 }
 
+// wantsTLS finds what servers say to a login that is not under TLS.
+var wantsTLS = regexp.MustCompile(`(?i)\b(TLS|SSL|encrypt\w*|clear ?text|non-?secure|insecure|secure (session|connection)s?)\b`)
+
 // loginAdvice says where the login came from and how to give another one.
-func (a *app) loginAdvice() []string {
+func (a *app) loginAdvice(err error) []string {
 	s := a.lastSession()
-	if s == nil {
+	var r *ftpnat.ReplyError
+	switch {
+	case s == nil:
 		return nil
+	case !s.tls && errors.As(err, &r) && wantsTLS.MatchString(r.Reply.Text()):
+		list := []string{"The server takes no login in clear text: " + useTLS(s.target)}
+		if s.login.source != "" {
+			list = append(list, "The password has crossed the network in clear text by now.")
+		}
+		return list
 	}
 	if s.login.source == "" {
 		return []string{"The login was anonymous. Add --user NAME; the password is asked for, or taken from ~/.netrc, FTPNAT_PASSWORD or --password-file."}

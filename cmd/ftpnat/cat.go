@@ -31,7 +31,10 @@ func (a *app) catCommand() *cobra.Command {
 }
 
 // catFile writes one file to standard output.
-func (a *app) catFile(s *session, t target) error {
+func (a *app) catFile(s *session, t target) error { return copyOut(a.out, s, t) }
+
+// copyOut writes one file to dst.
+func copyOut(dst io.Writer, s *session, t target) error {
 	f, err := s.Open(t.name)
 	if err != nil {
 		return err
@@ -40,7 +43,7 @@ func (a *app) catFile(s *session, t target) error {
 	if info, err := f.Stat(); err == nil && info.IsDir() {
 		return usagef("%s is a directory: ls lists it, and get copies it", t)
 	}
-	w := &localWriter{w: a.out}
+	w := &localWriter{w: dst}
 	_, err = io.Copy(w, f)
 	if w.err != nil {
 		return localWrite(w.err)

@@ -152,6 +152,13 @@ func (w *watcher) silentServer() bool {
 	return w.connected && !w.spoke
 }
 
+// replied reports whether a server has said anything.
+func (w *watcher) replied() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.spoke
+}
+
 // offers reports whether a server offers TLS.
 func (w *watcher) offers() bool {
 	w.mu.Lock()

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -150,89 +149,6 @@ func rejoin(dst *os.File, src io.ReadSeeker, from int64) (int64, error) {
 	}
 	_, err := src.Seek(0, io.SeekStart)
 	return 0, err
-}
-
-// send brings one file up. It appears under its name when it is complete, and has
-// the time of the local one if the server can set it.
-func (c *carrier) send(e entry) (err error) {
-	name, err := c.here(e.name)
-	if err != nil {
-		return localRead(err)
-	}
-	src, err := c.local.Open(name)
-	if err != nil {
-		return localRead(err)
-	}
-	defer src.Close()
-	c.progress.begin(c.on(e.name), 0)
-	_, err = c.fsys.Upload(c.on(e.name), src)
-	if err == nil {
-		err = c.fsys.Chtimes(c.on(e.name), time.Time{}, e.time)
-		if errors.Is(err, errors.ErrUnsupported) || refusedTime(err) {
-			err = nil
-		}
-	}
-	c.progress.end(c.on(e.name), err == nil)
-	return err
-}
-
-// refusedTime reports whether a server refused to set a time: the file is right
-// all the same.
-func refusedTime(err error) bool {
-	var r *ftpnat.ReplyError
-	return errors.As(err, &r)
-}
-
-// sendStream writes what r gives under a temporary name, and renames it when the
-// server has confirmed it: a stream cannot be sent again from its start.
-func (c *carrier) sendStream(ctx context.Context, t target, r io.Reader) error {
-	dir, base := path.Split(t.name)
-	temp := path.Join(dir, "."+base+partSuffix)
-	f, err := c.fsys.Create(temp)
-	if err != nil {
-		return err
-	}
-	c.progress.begin(temp, 0)
-	src := &localReader{r: interruptible(ctx, r)}
-	_, err = io.Copy(f, src)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = c.replace(temp, t.name)
-	}
-	if err != nil {
-		c.drop(ctx, temp)
-	}
-	c.progress.end(temp, err == nil)
-	if src.err != nil && ctx.Err() == nil {
-		return localRead(src.err)
-	}
-	return err
-}
-
-// drop removes what a broken stream has left.
-func (c *carrier) drop(ctx context.Context, temp string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanLimit)
-	defer cancel()
-	if err := c.fsys.WithContext(ctx).Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		c.app.warn("%s may still be on the server: %s", printable(temp), oneLine(err))
-	}
-}
-
-// cleanLimit is how long the removal of what is half done may take.
-const cleanLimit = 5 * time.Second
-
-// replace renames, on servers too that do not rename over a file.
-func (c *carrier) replace(temp, name string) error {
-	err := c.fsys.Rename(temp, name)
-	if !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	if err := c.fsys.Remove(name); err != nil {
-		return err
-	}
-	return c.fsys.Rename(temp, name)
 }
 
 // localReader remembers an error of its own side.

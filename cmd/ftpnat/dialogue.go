@@ -31,7 +31,7 @@ func (a *app) traced(ctx context.Context) context.Context {
 		ctx = ftpnat.WithTrace(ctx, ftpnat.SlogTrace(log))
 	}
 	if a.verbose {
-		ctx = ftpnat.WithTrace(ctx, a.dialogue(time.Now()))
+		ctx = ftpnat.WithTrace(ctx, a.dialogue(a.start))
 	}
 	return ctx
 }

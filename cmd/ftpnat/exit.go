@@ -205,7 +205,16 @@ func isLogin(err error) bool {
 	if !errors.As(err, &r) {
 		return false
 	}
-	return (isCommand(r, "USER") || isCommand(r, "PASS") || isCommand(r, "ACCT")) && r.Reply.Code >= 500 || r.Reply.Code == 530 || r.Reply.Code == 532
+	atLogin := isCommand(r, "USER") || isCommand(r, "PASS") || isCommand(r, "ACCT") || isCommand(r, "login")
+	switch r.Reply.Code {
+	case 530, 532:
+		return true
+	case 421:
+		return atLogin && wantsTLS.MatchString(r.Reply.Text())
+	case 120:
+		return false
+	}
+	return atLogin
 }
 
 func isCommand(r *ftpnat.ReplyError, verb string) bool {

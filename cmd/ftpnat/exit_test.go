@@ -31,6 +31,7 @@ func TestExitCodes(t *testing.T) {
 		args []string
 	}{
 		"no command":     {codeUsage, `unknown command "frob"`, "ftpnat --help", []string{"frob"}},
+		"no help":        {codeUsage, "no help for", "ftpnat --help", []string{"help", "frob"}},
 		"suggestion":     {codeUsage, "is it mirror that was meant?", "ftpnat --help", []string{"miror"}},
 		"no argument":    {codeUsage, "ls needs a URL", "ftpnat ls --help", []string{"ls"}},
 		"no such flag":   {codeUsage, "unknown flag: --frob", "ftpnat ls --help", []string{"ls", "--frob", "x"}},
@@ -51,8 +52,16 @@ func TestExitCodes(t *testing.T) {
 		"refused":        {codeConnect, "cannot connect", "Check that an FTP server runs at " + closed, []string{"ls", closed}},
 		"refused, probe": {codeConnect, "cannot connect", "Check that", []string{"probe", closed}},
 		"login":          {codeLogin, "login refused", "came from FTPNAT_PASSWORD", []string{"ls", "-u", "jim", guarded(t, (*ftptest.Server).Start).URL}},
+		"login 430":      {codeLogin, "login refused", "came from FTPNAT_PASSWORD", []string{"ls", serve(t, nil, ftptest.Reply("PASS", "430 Invalid username or password")).URL + "x", "-u", "joe"}},
+		"login 421, TLS": {codeLogin, "login refused", "clear text: write ftpes://joe@", []string{"ls", "joe@" + serve(t, nil, ftptest.Reply("USER", "421 Sorry, cleartext sessions are not accepted on this server.")).Addr}},
+		"login, busy":    {codeConnect, "cannot connect", "try again later", []string{"ls", "joe@" + serve(t, nil, ftptest.Reply("PASS", "421 Too many connections.")).Addr}},
+		"login, TLS":     {codeLogin, "login refused", "clear text: write ftpes://joe@", []string{"ls", "joe@" + guarded(t, (*ftptest.Server).StartTLS).Addr}},
 		"anonymous":      {codeLogin, "login refused", "--user", []string{"ls", guarded(t, (*ftptest.Server).Start).URL}},
 		"not found":      {codeNotFound, "not found", "ftpnat ls " + plain.URL + "pub", []string{"cat", plain.URL + "pub/nope"}},
+		"pattern":        {codeNotFound, "not found", "Patterns are for", []string{"get", plain.URL + "pub/*.csv"}},
+		"same names":     {codeUsage, "would both become x", "put --help", []string{"put", "x", "y/x", plain.URL}},
+		"too long":       {codeTimeout, "--max-time", "goes on", []string{"get", "--max-time", "500ms", serve(t, files(), ftptest.StallData(2)).URL + "pub/a.csv"}},
+		"not found, mv":  {codeNotFound, "not found", "ftpnat ls " + plain.URL + "pub shows", []string{"mv", plain.URL + "pub/nope", "x"}},
 		"access":         {codeAccess, "not permitted", "--user", []string{"rm", serve(t, files(), ftptest.Reply("DELE", "550 Permission denied.")).URL + "pub/a.csv"}},
 		"full":           {codeFull, "disk full", "Make room", []string{"put", "x", serve(t, nil, ftptest.Fail("STOR", "452 No space.")).URL}},
 		"silence":        {codeTimeout, "timed out", "--max-time", []string{"ls", "--max-time", "300ms", serve(t, files(), ftptest.Swallow("MLSD"), ftptest.Swallow("LIST")).URL}},
@@ -70,7 +79,7 @@ func TestExitCodes(t *testing.T) {
 			if r.code != int(c.code) || !strings.HasPrefix(first, "ftpnat: ") || !strings.Contains(first, c.text) || !strings.Contains(rest, c.todo) {
 				t.Errorf("got %d, want %d, %q and then %q\n%s", r.code, c.code, c.text, c.todo, r.err)
 			}
-			if strings.Contains(r.err, "Dialer") || strings.Contains(r.err, secret) || strings.Contains(r.err, "pass/word") {
+			if strings.Contains(r.err, "Dialer") || strings.Contains(r.err, "dial tcp") || strings.Contains(r.err, "lookup ") || strings.Contains(r.err, secret) || strings.Contains(r.err, "pass/word") {
 				t.Errorf("this is not for a person: %s", r.err)
 			}
 		})

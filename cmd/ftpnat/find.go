@@ -39,6 +39,9 @@ func (a *app) findCommand() *cobra.Command {
 	f.DurationVar(&o.older, "older", 0, "not changed within this time")
 	f.Int64Var(&o.larger, "larger", -1, "files of more than this number of `bytes`")
 	f.Int64Var(&o.less, "smaller", -1, "files of fewer than this number of `bytes`")
+	for _, name := range []string{"larger", "smaller"} {
+		f.Lookup(name).DefValue = "0" // which is not shown
+	}
 	f.BoolVar(&o.urls, "url", false, "print URLs in place of paths")
 	f.BoolVarP(&o.zero, "null", "0", false, "end each name with a zero byte, for xargs -0")
 	f.BoolVar(&o.json, "json", false, "print a JSON object per file, on a line of its own")

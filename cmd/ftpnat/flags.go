@@ -72,7 +72,7 @@ func (f *flags) add(p *pflag.FlagSet) {
 // dialer returns a Dialer with all that the flags say but the login.
 func (f *flags) dialer(p *pflag.FlagSet, t target) (*ftpnat.Dialer, error) {
 	d := &ftpnat.Dialer{AttemptTimeout: f.connectTimeout, RetryFor: f.retryFor, ClearData: f.clearData}
-	if p.Changed("retry-for") && f.retryFor <= 0 {
+	if f.never(p) {
 		d.RetryFor = -1
 	}
 	if f.connectTimeout < 0 || f.maxTime < 0 {
@@ -85,6 +85,9 @@ func (f *flags) dialer(p *pflag.FlagSet, t target) (*ftpnat.Dialer, error) {
 	}
 	return d, nil
 }
+
+// never reports whether nothing is to be tried again.
+func (f *flags) never(p *pflag.FlagSet) bool { return p.Changed("retry-for") && f.retryFor <= 0 }
 
 func (f *flags) setTLS(d *ftpnat.Dialer, t target) error {
 	d.ImplicitTLS = t.scheme == "ftps"

@@ -55,7 +55,12 @@ func (a *app) get(ctx context.Context, o treeOptions, arg, local string) error {
 	case err != nil:
 		return at(t, err)
 	case info.IsDir():
-		return a.copyTree(ctx, s, t, treeDestination(t, local), false, o)
+		dir := treeDestination(t, local)
+		if local != "" && dir == local && t.name != "." {
+			// Once it is there, a copy goes into it.
+			a.again = typed("mirror", t.String(), asLocal(dir))
+		}
+		return a.copyTree(ctx, s, t, dir, false, o)
 	}
 	return at(t, a.getFile(ctx, s, t, info, local))
 }
@@ -74,6 +79,14 @@ func treeDestination(t target, local string) string {
 	return local
 }
 
+// asLocal is a local path that mirror takes for one.
+func asLocal(name string) string {
+	if looksLocal(name) || hasScheme(name) {
+		return name
+	}
+	return "./" + name
+}
+
 func isDir(name string) bool {
 	info, err := os.Stat(name)
 	return err == nil && info.IsDir()
@@ -81,6 +94,15 @@ func isDir(name string) bool {
 
 // getFile copies one file.
 func (a *app) getFile(ctx context.Context, s *session, t target, info fs.FileInfo, local string) error {
+	if there, err := os.Stat(local); err == nil && !there.IsDir() {
+		if !there.Mode().IsRegular() {
+			return a.getInto(s, t, local)
+		}
+		// A link stays, and what it leads to is replaced.
+		if local, err = filepath.EvalSymlinks(local); err != nil {
+			return localWrite(err)
+		}
+	}
 	dir, name := ".", path.Base(t.name)
 	switch {
 	case local == "":
@@ -105,6 +127,19 @@ func (a *app) getFile(ctx context.Context, s *session, t target, info fs.FileInf
 	c.localName = filepath.ToSlash(name)
 	err = c.fetch(e)
 	c.finish(err, name)
+	return err
+}
+
+// getInto writes a file into what cannot be replaced by one: a device or a pipe.
+func (a *app) getInto(s *session, t target, local string) error {
+	dst, err := os.OpenFile(local, os.O_WRONLY, 0)
+	if err != nil {
+		return localWrite(err)
+	}
+	err = copyOut(dst, s, t)
+	if cerr := dst.Close(); err == nil {
+		err = localWrite(cerr)
+	}
 	return err
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 // errDiffers says that a file that was copied is not like its original.
-var errDiffers = errors.New("the copy is not like the original: their hashes differ")
+var errDiffers = errors.New("the copy is not like the original: their sizes or hashes differ")
 
 // algorithms are the hashes that a server may compute, the one to be preferred
 // first.
@@ -57,15 +57,8 @@ func (j *job) hashes(ctx context.Context, name string) (same bool, err error) {
 // remoteHash returns the hash of a file on the server, and a new hash of that
 // kind.
 func remoteHash(fsys *ftpnat.FS, name string) ([]byte, hash.Hash, error) {
-	for _, a := range algorithms {
-		sum, err := fsys.Hash(name, a.name)
-		var refused *ftpnat.ReplyError
-		switch {
-		case err == nil:
-			return sum, a.make(), nil
-		case !errors.Is(err, errors.ErrUnsupported) && !errors.As(err, &refused):
-			return nil, nil, err
-		}
+	if sum, h, err := serverHash(fsys, name); !errors.Is(err, errors.ErrUnsupported) {
+		return sum, h, err
 	}
 	f, err := fsys.Open(name)
 	if err != nil {
@@ -77,4 +70,20 @@ func remoteHash(fsys *ftpnat.FS, name string) ([]byte, hash.Hash, error) {
 		return nil, nil, err
 	}
 	return h.Sum(nil), sha256.New(), nil
+}
+
+// serverHash is remoteHash by what the server computes. The error is
+// errors.ErrUnsupported if it computes none.
+func serverHash(fsys *ftpnat.FS, name string) ([]byte, hash.Hash, error) {
+	for _, a := range algorithms {
+		sum, err := fsys.Hash(name, a.name)
+		var refused *ftpnat.ReplyError
+		switch {
+		case err == nil:
+			return sum, a.make(), nil
+		case !errors.Is(err, errors.ErrUnsupported) && !errors.As(err, &refused):
+			return nil, nil, err
+		}
+	}
+	return nil, nil, errors.ErrUnsupported
 }

@@ -184,11 +184,12 @@ func (j *job) copyFile(ctx context.Context, st step) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	copyOne := j.fetch
+	var err error
 	if j.up {
-		copyOne = j.send
+		err = j.send(ctx, st.entry)
+	} else {
+		err = j.fetch(st.entry)
 	}
-	err := copyOne(st.entry)
 	if err == nil && j.verify == byHash {
 		err = j.confirm(ctx, st.name)
 	}

@@ -186,3 +186,17 @@ func TestFindSome(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 }
+
+// One name that fails is no reason to leave out the others.
+func TestEach(t *testing.T) {
+	w := newWorld(t)
+	srv := serve(t, files())
+	r := w.fails(codeNotFound, "pub/nope: not found", "ls", srv.URL+"pub/sub", srv.URL+"pub/nope", srv.URL+"pub/a.csv")
+	if want := srv.URL + "pub/sub:\nb.txt\nc d.txt\n\n" + srv.URL + "pub/nope:\n\n" + srv.URL + "pub/a.csv:\na.csv\n"; r.out != want {
+		t.Errorf("got %q", r.out)
+	}
+	w.fails(codeUsage, "add -r", "rm", srv.URL+"pub/sub", srv.URL+"pub/a.csv")
+	has(t, srv.FS(), ".", map[string]string{"pub/sub/b.txt": "bee", "pub/sub/c d.txt": "sea"})
+	w.fails(codeExists, "exists", "mkdir", srv.URL+"pub", srv.URL+"new")
+	w.ok("stat", srv.URL+"new", srv.URL+"pub")
+}

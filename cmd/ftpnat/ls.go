@@ -42,25 +42,28 @@ func (a *app) ls(ctx context.Context, o lsOptions, args []string) error {
 		_, err := fmt.Fprintln(w, a.name(it.shortName()))
 		return localWrite(err)
 	}
-	for i, arg := range args {
+	gap := ""
+	return a.each(ctx, args, func(arg string) error {
 		s, t, err := a.openArg(ctx, arg)
 		if err != nil {
-			return errors.Join(w.Flush(), err)
+			return err
 		}
 		if len(args) > 1 && !o.json {
-			fmt.Fprintf(w, "%s%s:\n", map[bool]string{true: "\n"}[i > 0], t)
+			fmt.Fprintf(w, "%s%s:\n", gap, t)
+			gap = "\n"
 		}
-		if err := s.list(t, o.recursive, print); err != nil {
-			return errors.Join(w.Flush(), at(t, err))
+		err = s.list(t, o.recursive, print)
+		if ferr := w.Flush(); ferr != nil {
+			return localWrite(ferr)
 		}
-	}
-	return localWrite(w.Flush())
+		return at(t, err)
+	})
 }
 
 // list visits what is in a directory, or the one file that t names.
 func (s *session) list(t target, deep bool, visit func(item) error) error {
 	entries, err := s.ReadDir(t.name)
-	if err != nil {
+	if err != nil && len(entries) == 0 {
 		info, serr := s.Stat(t.name)
 		if serr != nil || info.IsDir() {
 			return err
@@ -70,6 +73,12 @@ func (s *session) list(t target, deep bool, visit func(item) error) error {
 	if deep {
 		return s.walk(t, visit)
 	}
+	// What could be read is shown, whatever the rest was.
+	return errors.Join(s.show(t, entries, visit), err)
+}
+
+// show visits the entries of a directory.
+func (s *session) show(t target, entries []fs.DirEntry, visit func(item) error) error {
 	for _, e := range entries {
 		info, err := e.Info()
 		if err != nil {
@@ -88,11 +97,11 @@ func (s *session) walk(t target, visit func(item) error) error {
 	var failed []error
 	err := fs.WalkDir(s.FS, t.name, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
-			if name == t.name || d == nil || codeOf(err) != codeAccess {
+			if d == nil || networkFault(err) || name == t.name && wholeFault(err) {
 				return err
 			}
 			failed = append(failed, err)
-			return nil
+			return nil // what could be read of it is visited
 		}
 		if name == t.name {
 			return nil

@@ -81,8 +81,17 @@ func (m *memory) save() error {
 	return replaceFile(m.file, data)
 }
 
-// replaceFile writes a file that no reader sees half written.
+// replaceFile writes a file that no reader sees half written. A device or a pipe
+// is written to.
 func replaceFile(name string, data []byte) error {
+	if info, err := os.Stat(name); err == nil {
+		if !info.Mode().IsRegular() {
+			return os.WriteFile(name, data, 0o600)
+		}
+		if name, err = filepath.EvalSymlinks(name); err != nil {
+			return err
+		}
+	}
 	dir := filepath.Dir(name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err

@@ -122,6 +122,7 @@ func checkDir(dir string) error {
 
 // copyTree makes a local directory and one of the server alike.
 func (a *app) copyTree(ctx context.Context, s *session, t target, dir string, up bool, o treeOptions) error {
+	a.up = up
 	root, err := openRoot(dir, up, o.dry)
 	if err != nil {
 		return err

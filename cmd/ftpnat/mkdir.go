@@ -14,21 +14,16 @@ func (a *app) mkdirCommand() *cobra.Command {
 		Example: "  ftpnat mkdir -p joe@ftp.example.com/2026/11",
 		Args:    arguments(1, -1, "a URL"),
 		RunE: a.run(func(ctx context.Context, args []string) error {
-			for _, arg := range args {
+			return a.each(ctx, args, func(arg string) error {
 				s, t, err := a.openArg(ctx, arg)
 				if err != nil {
 					return err
 				}
 				if parents {
-					err = s.MkdirAll(t.name, 0o777)
-				} else {
-					err = s.Mkdir(t.name, 0o777)
+					return at(t, s.MkdirAll(t.name, 0o777))
 				}
-				if err != nil {
-					return at(t, err)
-				}
-			}
-			return nil
+				return at(t, s.Mkdir(t.name, 0o777))
+			})
 		}),
 	}
 	c.Flags().BoolVarP(&parents, "parents", "p", false, "make what is missing above too; it is no error if the directory exists")

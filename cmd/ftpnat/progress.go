@@ -95,6 +95,15 @@ func (p *progress) begin(name string, from int64) {
 	}
 }
 
+// goOn says at which byte a file is gone on with that was begun before.
+func (p *progress) goOn(name string, at int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.current[name]; c != nil {
+		c.at = at
+	}
+}
+
 // end says that a file is done with.
 func (p *progress) end(name string, ok bool) {
 	p.mu.Lock()

@@ -16,7 +16,9 @@ func (a *app) putCommand() *cobra.Command {
 		Short: "Copy files or trees to a server",
 		Long: "Copy files or trees to a server. If the URL names a directory, or ends in a slash, the copies go into\n" +
 			"it. A file appears under its name when it is complete, and replaces the one that is there. Of a tree,\n" +
-			"files that are the same already are not copied. - is standard input.",
+			"files that are the same already are not copied. - is standard input.\n\n" +
+			"A file of more than 4 MB that was interrupted goes on where it stopped when the same command is given\n" +
+			"again, if the server allows that. Until then it is named .NAME.*" + partSuffix + " on the server.",
 		Example: "  ftpnat put report.csv joe@ftp.example.com/in/\n  ftpnat put ./site ftpes://joe@ftp.example.com/www/\n  pg_dump db | gzip | ftpnat put - joe@ftp.example.com/db.sql.gz",
 		Args:    arguments(2, -1, "local files and then a URL"),
 		RunE: a.run(func(ctx context.Context, args []string) error {
@@ -59,16 +61,23 @@ func (a *app) put(ctx context.Context, o treeOptions, locals []string, arg strin
 		if into {
 			dst = t.join(localBase(local))
 		}
-		if err := a.putOne(ctx, s, o, local, dst); err != nil {
+		if err := a.putOne(ctx, s, o, local, dst, into); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// checkLocals finds what is not there before a server is bothered.
+// checkLocals finds what is not there, or would replace another one, before a
+// server is bothered.
 func checkLocals(locals []string, t target) error {
+	seen := make(map[string]string)
 	for _, local := range locals {
+		base := localBase(local)
+		if other, ok := seen[base]; ok {
+			return usagef("%s and %s would both become %s on the server", other, local, base)
+		}
+		seen[base] = local
 		switch {
 		case local == "-" && (t.dir || len(locals) > 1):
 			return usagef("standard input needs the name of a file on the server")
@@ -90,11 +99,15 @@ func localBase(local string) string {
 	return filepath.Base(local)
 }
 
-func (a *app) putOne(ctx context.Context, s *session, o treeOptions, local string, dst target) error {
+func (a *app) putOne(ctx context.Context, s *session, o treeOptions, local string, dst target, into bool) error {
 	if local == "-" {
 		return at(dst, a.putStream(ctx, s, dst))
 	}
 	if isDir(local) {
+		if !into {
+			// Once it is there, a copy goes into it.
+			a.again = typed("mirror", asLocal(local), dst.String())
+		}
 		return a.copyTree(ctx, s, dst, local, true, o)
 	}
 	return at(dst, a.putFile(ctx, s, local, dst))
@@ -109,6 +122,7 @@ func (a *app) putStream(ctx context.Context, s *session, dst target) error {
 }
 
 func (a *app) putFile(ctx context.Context, s *session, local string, dst target) error {
+	a.up = true
 	info, err := os.Stat(local)
 	if err != nil {
 		return localRead(err)
@@ -125,7 +139,7 @@ func (a *app) putFile(ctx context.Context, s *session, local string, dst target)
 	defer root.Close()
 	c := a.newCarrier(ctx, s, name, info.Size())
 	c.local, c.localName, c.remote = root, name, path.Dir(dst.name)
-	err = c.send(entry{name: path.Base(dst.name), size: info.Size(), time: info.ModTime()})
+	err = c.send(ctx, entry{name: path.Base(dst.name), size: info.Size(), time: info.ModTime()})
 	c.finish(err, name)
 	return err
 }

@@ -17,12 +17,7 @@ func (a *app) rmCommand() *cobra.Command {
 		Example: "  ftpnat rm joe@ftp.example.com/old.csv\n  ftpnat rm -r joe@ftp.example.com/2019",
 		Args:    arguments(1, -1, "a URL"),
 		RunE: a.run(func(ctx context.Context, args []string) error {
-			for _, arg := range args {
-				if err := a.rm(ctx, arg, recursive, force); err != nil {
-					return err
-				}
-			}
-			return nil
+			return a.each(ctx, args, func(arg string) error { return a.rm(ctx, arg, recursive, force) })
 		}),
 	}
 	c.Flags().BoolVarP(&recursive, "recursive", "r", false, "remove directories with all that is in them")

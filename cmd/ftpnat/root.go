@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -13,19 +14,27 @@ type app struct {
 	*system
 	flags
 
+	start    time.Time // of the dialogue
 	root     *cobra.Command
 	command  *cobra.Command // that was asked for; nil if it cannot be told
 	sessions []*session
-	streamed bool // standard input was being sent
+	streamed bool   // standard input was being sent
+	up       bool   // files were being sent
+	again    string // what goes on with a tree, if the same command would begin another copy
 	watch    watcher
 	logLock  turn // orders what is written to standard error
 }
 
 // run is the program. It returns its exit code.
 func run(ctx context.Context, sys *system, args []string) int {
-	a := &app{system: sys}
+	a := &app{system: sys, start: time.Now()}
 	a.root = a.newRoot()
 	a.root.SetArgs(args)
+	if len(args) > 1 && args[0] == "help" {
+		if c, _, err := a.root.Find(args[1:]); err != nil || c == a.root {
+			return a.report(ctx, usagef("there is no help for %q", strings.Join(args[1:], " ")))
+		}
+	}
 	a.root.SetIn(sys.in)
 	a.root.SetOut(sys.out)
 	a.root.SetErr(sys.err)
@@ -76,7 +85,19 @@ func (a *app) newRoot() *cobra.Command {
 		a.rmCommand(), a.mkdirCommand(), a.mvCommand(), a.statCommand(), a.findCommand(),
 		a.probeCommand(), a.versionCommand(), exitCodesTopic())
 	cobra.EnableCommandSorting = false
+	fitHelp(root)
 	return root
+}
+
+// fitHelp breaks the lines of all help.
+func fitHelp(root *cobra.Command) {
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", pageWidth)))
+	for _, c := range root.Commands() {
+		if c.Runnable() {
+			c.Long = reflow(c.Long)
+			c.InheritedFlags().SortFlags = false
+		}
+	}
 }
 
 // verb is what a command does with its arguments.
@@ -107,6 +128,26 @@ func arguments(least, most int, what string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// each does something with every argument. One that fails is no reason to leave
+// out the others, unless the connection is what failed.
+func (a *app) each(ctx context.Context, args []string, do func(arg string) error) error {
+	var first error
+	for _, arg := range args {
+		err := do(arg)
+		switch {
+		case err == nil:
+		case len(args) == 1 || ctx.Err() != nil || networkFault(err) || localCode(err) != codeOK:
+			return err
+		default:
+			a.explain(err, codeOf(err))
+			if first == nil {
+				first = &saidError{err}
+			}
+		}
+	}
+	return first
 }
 
 // warn writes a line for a person, unless --quiet was given.

@@ -46,13 +46,17 @@ func (sc *scanner) visit(full string, d fs.DirEntry, err error) error {
 	switch {
 	case sc.ctx.Err() != nil:
 		return sc.ctx.Err()
-	case full == sc.root:
+	case full == sc.root && (err == nil || wholeFault(err)):
 		return err
 	case err != nil && d != nil && d.IsDir():
-		// One directory is no reason to leave out the others.
+		// One directory is no reason to leave out the others, nor what could
+		// be read of it.
 		if !networkFault(err) {
+			if full == sc.root {
+				name = "."
+			}
 			sc.tree.failed = append(sc.tree.failed, &fileError{name, err})
-			return fs.SkipDir
+			return nil
 		}
 		return err
 	case err != nil:
@@ -105,6 +109,12 @@ func networkFault(err error) bool {
 		return true
 	}
 	return false
+}
+
+// wholeFault reports whether an error leaves nothing of a tree.
+func wholeFault(err error) bool {
+	c := codeOf(err)
+	return networkFault(err) || c == codeAccess || c == codeNotFound
 }
 
 func scanLocal(ctx context.Context, root *os.Root, f filter) (tree, error) {

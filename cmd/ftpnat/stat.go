@@ -17,12 +17,7 @@ func (a *app) statCommand() *cobra.Command {
 		Example: "  ftpnat stat ftp.example.com/pub/report.csv",
 		Args:    arguments(1, -1, "a URL"),
 		RunE: a.run(func(ctx context.Context, args []string) error {
-			for _, arg := range args {
-				if err := a.stat(ctx, arg, asJSON); err != nil {
-					return err
-				}
-			}
-			return nil
+			return a.each(ctx, args, func(arg string) error { return a.stat(ctx, arg, asJSON) })
 		}),
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object per file, on a line of its own")

@@ -7,8 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// pageWidth is how many columns text for a person keeps to.
-const pageWidth = 100
+// pageWidth is how many columns text for a person keeps to: those of the
+// smallest terminals.
+const pageWidth = 80
 
 // wrap breaks a text into lines that begin with lead.
 func wrap(s, lead string) string {
@@ -26,6 +27,15 @@ func wrap(s, lead string) string {
 	}
 	b.WriteString(lead + line + "\n")
 	return b.String()
+}
+
+// reflow wraps each paragraph of a text.
+func reflow(s string) string {
+	parts := strings.Split(s, "\n\n")
+	for i, p := range parts {
+		parts[i] = wrap(p, "")
+	}
+	return strings.TrimSpace(strings.Join(parts, "\n"))
 }
 
 // bytesText returns a number of bytes in the unit that a person would choose.

@@ -1,124 +1,103 @@
 // Probe says what is between this machine and an FTP server: NATs, firewalls
-// and other boxes, which modes work, and what can be done where none does.
+// and other boxes, which modes work, and what can be done where none does. It
+// shows [ftpnat.Dialer.Probe]; the command ftpnat probe does more with it.
 //
-// With a URL it probes a real server, whose files it does not change. Without
-// one it shows what it would find: it has a server and networks of its own, one
-// for each kind of box.
+// Without a URL it probes a server of its own, which has two faults.
 //
 //	go run ./examples/probe
 //	go run ./examples/probe ftp://user:password@ftp.example.com
-//	go run ./examples/probe ftpes://ftp.example.com -json -proxy socks5://localhost:1080
-//	go run ./examples/probe ftp://ftp.example.com -map
+//	go run ./examples/probe -json -map ftpes://ftp.example.com
 package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"os"
 	"os/signal"
-	"syscall"
 
 	"github.com/ftpnat/ftpnat"
+	"github.com/ftpnat/ftpnat/ftptest"
 	"github.com/ftpnat/ftpnat/portmap"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	asJSON := flag.Bool("json", false, "print JSON")
+	mapping := flag.Bool("map", false, "ask the router for a port by UPnP, NAT-PMP or PCP, for active mode")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	if err := run(ctx, os.Stdout, *asJSON, *mapping, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "probe:", err)
+		os.Exit(1)
+	}
 }
 
-// The results of the program.
-const (
-	exitOK          = 0 // a mode works
-	exitFailed      = 1 // none does, or the server could not be reached
-	exitUsage       = 2
-	exitInterrupted = 130 // as a shell reports SIGINT
-)
-
-// run is the program. It returns its exit code.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o, err := parse(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK
-	case err != nil:
-		fmt.Fprintf(stderr, "probe: %v\n", err)
-		return exitUsage
+// run probes the server that is named, or one of its own.
+func run(ctx context.Context, stdout io.Writer, asJSON, mapping bool, args []string) error {
+	if len(args) == 0 {
+		// It refuses one mode, and names a private address in another.
+		srv := ftptest.NewServer(nil, ftptest.Refuse("EPSV"), ftptest.Reply("PASV", "227 Entering Passive Mode (10,0,0,7,200,13)."))
+		defer srv.Close()
+		args = []string{srv.URL}
 	}
-	do := probeBoxes
-	if o.addr != "" {
-		do = probeServer
+	d, addr, err := dialer(args[0])
+	if err != nil {
+		return err
 	}
-	err = do(ctx, o, stdout)
-	switch {
-	case ctx.Err() != nil:
-		fmt.Fprintln(stderr, "probe: interrupted")
-		return exitInterrupted
-	case err == errShown:
-		return exitFailed
-	case err != nil:
-		fmt.Fprintf(stderr, "probe: %v\n", err)
-		return exitFailed
-	}
-	return exitOK
-}
-
-// errShown says that no mode works, which the report says already.
-var errShown = errors.New("see above")
-
-// probeServer probes the server of the command line. Ports that it was given by
-// the router are given back before it returns.
-func probeServer(ctx context.Context, o *options, stdout io.Writer) (err error) {
-	if o.mapping {
+	if mapping {
 		m := new(portmap.Mapper)
-		o.dialer.Mapper = m
-		defer func() {
-			if cerr := m.Close(); cerr != nil && (err == nil || err == errShown) {
-				err = fmt.Errorf("a port of the router's stays open for a while: %w", cerr)
-			}
-		}()
+		d.Mapper = m
+		defer m.Close() // the router has its ports back
 	}
-	if o.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, o.timeout)
-		defer cancel()
-	}
-	r, err := o.dialer.Probe(ctx, o.addr)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return fmt.Errorf("no report within %v", o.timeout)
-	case err != nil:
+	r, err := d.Probe(ctx, addr)
+	if err != nil {
 		return err
 	}
-	if err := write(stdout, o.json, r, r.String()); err != nil {
+	if err := show(stdout, r, asJSON); err != nil {
 		return err
 	}
-	if r.Mode == 0 {
-		return errShown
-	}
-	return nil
+	return r.Err() // why no mode works, or nil
 }
 
-// write writes what is for programs, or what is for people.
-func write(w io.Writer, asJSON bool, v any, text string) error {
+// dialer returns what the server of a URL is probed with, and its address. The
+// errors do not repeat the URL: it may have a password in it.
+func dialer(raw string) (*ftpnat.Dialer, string, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Hostname() == "" {
+		return nil, "", errors.New("want a URL such as ftp://user:password@ftp.example.com")
+	}
+	d := &ftpnat.Dialer{User: u.User.Username()}
+	d.Password, _ = u.User.Password()
+	port := "21"
+	switch u.Scheme {
+	case "ftp":
+	case "ftpes":
+		d.TLSConfig = new(tls.Config)
+	case "ftps":
+		d.TLSConfig, d.ImplicitTLS, port = new(tls.Config), true, "990"
+	default:
+		return nil, "", errors.New("want a URL with ftp://, ftpes:// or ftps://")
+	}
+	if u.Port() != "" {
+		port = u.Port()
+	}
+	return d, net.JoinHostPort(u.Hostname(), port), nil
+}
+
+// show writes a report for a person or for a program.
+func show(w io.Writer, r *ftpnat.Report, asJSON bool) error {
 	if !asJSON {
-		_, err := io.WriteString(w, text)
+		_, err := io.WriteString(w, r.String())
 		return err
 	}
 	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(v)
-}
-
-// A finding is the report on one of the boxes.
-type finding struct {
-	Box    string         `json:"box"`
-	Path   string         `json:"path"`
-	Report *ftpnat.Report `json:"report"`
+	return e.Encode(r)
 }

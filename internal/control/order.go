@@ -1,7 +1,10 @@
 package control
 
 import (
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ftpnat/ftpnat/internal/proto"
@@ -169,4 +172,68 @@ func (c *Conn) Forget(call *Call) {
 	if i := slices.Index(c.pending, call); i >= 0 {
 		c.pending = slices.Delete(c.pending, i, i+1)
 	}
+}
+
+// errDisplaced says that a server gave more replies than it got commands.
+var errDisplaced = errors.New("the reply is one to another command")
+
+func displacedBy(line string, r proto.Reply) error {
+	return fmt.Errorf("%s: %w: %s", proto.Redact(line), errDisplaced, r)
+}
+
+// displaced reports whether a positive reply is likely not that to the command. A
+// server that says one thing twice shifts the replies to all that came with it:
+// the directory would be taken for that of the session when it was refused.
+func displaced(verb string, r proto.Reply) bool {
+	switch verb {
+	case "TYPE":
+		return r.Code/100 == 2 && r.Code != 200
+	case "CWD", "XCWD", "CDUP", "XCUP":
+		return r.Code/100 == 2 && r.Code != 250
+	}
+	return false
+}
+
+// odd is displaced for a reply of which it will be found out: by RFC 959, 4.2 the
+// first digit decides, and some servers have codes of their own.
+func odd(verb string, r proto.Reply) bool {
+	switch verb {
+	case "USER":
+		return r.Code/100 == 2 && r.Code != 230 && r.Code != 232
+	case "PASS":
+		return r.Code/100 == 2 && r.Code != 230 && r.Code != 202
+	}
+	return displaced(verb, r)
+}
+
+// foreign reports whether a reply can only be that to another command of a login.
+func foreign(verb string, r proto.Reply) bool {
+	switch r.Code {
+	case 230:
+		return verb != "USER" && verb != "PASS" && verb != "ACCT"
+	case 211:
+		return verb != "FEAT" && len(r.Lines) > 1
+	case 227, 229:
+		return true
+	}
+	return false
+}
+
+// notIn reports whether a reply to USER or PASS neither lets the user in nor asks
+// for more that was sent.
+func notIn(verb string, r proto.Reply) bool {
+	switch verb {
+	case "USER":
+		return r.Code/100 != 2 && r.Code != 331
+	case "PASS":
+		// A 331 is more likely that to USER, once more.
+		return r.Code/100 != 2 && r.Code != 331 && r.Code != 332
+	}
+	return false
+}
+
+// admits reports whether a reply lets the user in. If commands are obeyed side
+// by side, one reply may stand within another.
+func admits(r proto.Reply) bool {
+	return r.Code == 230 || slices.ContainsFunc(r.Lines, func(line string) bool { return strings.HasPrefix(line, "230 ") })
 }

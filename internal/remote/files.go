@@ -45,6 +45,9 @@ type Put struct {
 	Offset int64  // where to begin in what is there, in bytes
 	Whole  bool   // Body is all there is to be written
 	Body   []byte // beginning of what is written
+	// Afresh returns another name, under which a session that was given up does no
+	// harm when it reads the command at last. Nil if there is none but the one.
+	Afresh func() string
 	// Before is set to what the server tells of the name before it is written, if a
 	// whole file is sent and the question costs no round trip. It may be nil.
 	Before *Mark
@@ -64,13 +67,14 @@ func (s *Session) Write(ctx context.Context, name string, put Put) (*transfer.Tr
 	}
 	req := transfer.Request{Line: line, Offset: put.Offset, Whole: put.Whole, Body: put.Body, Resumes: put.Whole}
 	if s.HasSIZE() {
-		if req.Check, err = s.Line("SIZE", name); err != nil {
-			return nil, err
-		}
+		req.Check = transfer.SIZE
+	}
+	if put.Afresh != nil {
+		req.Afresh = func() (string, error) { return s.Line(verb, put.Afresh()) }
 	}
 	var told proto.Reply
 	if _, listed := s.Feature("SIZE"); listed && put.Before != nil {
-		req.First, req.Told = req.Check, &told
+		req.First, req.Told = req.Question(), &told
 	}
 	t, err := s.Transfer().Open(ctx, req)
 	if told.Code != 0 {

@@ -92,19 +92,21 @@ func (w *Writer) stop(ctx context.Context) {
 
 // Close ends the file and returns nil if the server says that it is whole.
 func (w *Writer) Close(ctx context.Context) error {
+	if w.ended {
+		return w.err
+	}
 	err := w.finish(ctx)
 	if err == nil && w.to.Final != "" {
 		w.files.took(w.to.Path)
 	}
-	switch {
-	case w.place == nil:
-	case err == nil:
+	if w.place == nil {
+		return err
+	}
+	if err == nil {
 		w.place.temp, w.place.size = w.to.Path, w.Size()
 		err = w.broken(w.place.put(ctx))
 	}
-	if err != nil && w.place != nil {
-		w.clean(ctx)
-	}
+	w.clean(ctx)
 	return err
 }
 
@@ -160,13 +162,9 @@ func (w *Writer) end(ctx context.Context) error {
 // sendHeld sends all of a file that is held, as often as that may help. The
 // transfer that was good is left to be verified.
 func (w *Writer) sendHeld(ctx context.Context) error {
-	best, tried := int64(0), false
+	best := int64(0)
 	var noData *proto.NegotiateError
 	err := retry.Do(ctx, w.files.RetryFor, func() error {
-		if tried {
-			w.afresh()
-		}
-		tried = true
 		err := w.sendOnce(ctx, &best)
 		if noData = nil; errors.As(err, &noData) {
 			err = w.aborted(noData, err)
@@ -175,8 +173,8 @@ func (w *Writer) sendHeld(ctx context.Context) error {
 		case w.to.From > 0:
 			return retry.Permanent(err) // it is not all of the file
 		case !errors.Is(err, proto.ErrNoVerdict):
-		case w.to.Ours:
-			return retry.Permanent(err) // the size decides
+		case w.to.Ours && w.verify(ctx, err) == nil:
+			return nil
 		default:
 			w.lost = err
 		}
@@ -199,6 +197,7 @@ func (w *Writer) sendOnce(ctx context.Context, best *int64) error {
 	}
 	err := w.run.t.End(ctx, nil)
 	if err != nil {
+		w.late = w.late || !proto.RefusedAt(err)
 		err = further(best, w.run.t.Count(), err)
 		w.release()
 		w.begun = false

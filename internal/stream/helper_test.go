@@ -62,7 +62,8 @@ func (m memory) Forget(k proto.Key) { delete(m, k) }
 
 // setup says what a world has that others have not.
 type setup struct {
-	ftp func(*ftptest.Server)
+	ftp    func(*ftptest.Server)
+	proven bool // EPSV is remembered
 }
 
 // inWorld calls f in virtual time, with one connection at most.
@@ -85,11 +86,15 @@ func inWorld(t *testing.T, s setup, f func(t *testing.T, w *world)) {
 			t.Fatal(err)
 		}
 		w.srv.Start(ln)
+		mem := memory{}
+		if s.proven {
+			mem = proven()
+		}
 		cfg := &session.Config{
 			Server: addr, User: "me", Password: "hush",
 			Dial:    func(ctx context.Context) (net.Conn, error) { return client.DialContext(ctx, "tcp", addr) },
 			Attempt: 15 * time.Second, RetryFor: time.Minute,
-			Path:     path.Config{Server: addr, Memory: memory{}},
+			Path:     path.Config{Server: addr, Memory: mem},
 			Transfer: transfer.Config{Host: "ftp.example.com", Dial: client.DialContext, Listen: client.Listen},
 			Shared:   new(session.Shared),
 		}

@@ -142,6 +142,7 @@ func (p *placing) tidy(ctx context.Context, s *remote.Session) {
 	if err := s.Delete(ctx, p.old); err != nil {
 		trace.From(ctx).Notef("the file that was replaced may still be there as %s: %v", p.old, err)
 	}
+	p.old = ""
 }
 
 // The limits of tidying up behind a file that was given up.
@@ -227,10 +228,16 @@ func (f Files) Atomic(to Target) *Writer {
 	return w
 }
 
-// clean removes what is left of a file that did not get its name.
+// clean removes what is left under names that are not the file's in the end.
 func (w *Writer) clean(ctx context.Context) {
-	if w.touched {
-		w.place.clean(ctx, w.temps, !proto.RefusedAt(w.err))
+	temps, broken := w.temps, w.late
+	if w.err == nil {
+		temps = temps[:len(temps)-1]
+	} else {
+		broken = broken || !proto.RefusedAt(w.err)
+	}
+	if w.touched && len(temps) > 0 {
+		w.place.clean(ctx, temps, broken)
 	}
 }
 

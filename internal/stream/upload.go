@@ -167,7 +167,7 @@ func (u *upload) transfer(ctx context.Context, from int64) error {
 	to.Path, to.From, to.Final = u.temps[len(u.temps)-1], from, u.to.Path
 	w := u.files.Writer(to)
 	w.temps = u.temps
-	defer func() { u.temps = w.temps }()
+	defer func() { u.temps, u.broke = w.temps, u.broke || w.late }()
 	src, err := u.source(ctx, from)
 	if err != nil {
 		return err

@@ -91,6 +91,61 @@ func withDot(s ftptest.Step) []any {
 	return []any{s}
 }
 
+// TestLateSTOR has a session that was given up read its STOR when the file has been
+// sent again, which empties what has that name: it must not be the name that the
+// file is put in place from. Nothing of that stays.
+func TestLateSTOR(t *testing.T) {
+	for _, size := range []int{10_000, len(fresh)} {
+		for _, how := range []string{"upload", "atomic"} {
+			for _, then := range []ftptest.Ending{ftptest.Keep, ftptest.Reset} {
+				t.Run(fmt.Sprint(how, " ", size, " ", then), func(t *testing.T) {
+					inWorld(t, setup{ftp: func(s *ftptest.Server) {
+						s.Script = []ftptest.Step{{On: "STOR", Nth: 1, Reply: ftptest.None, Then: then},
+							{On: "RNFR", Nth: 1, Do: func() { s.Tree.WriteFile(stored(s)[0], nil, 0o644) }}}
+					}}, func(t *testing.T, w *world) {
+						// The fast way is for a mode that has worked.
+						if _, err := w.files.ReadFile(w.ctx, "file"); err != nil {
+							t.Fatal(err)
+						}
+						if err := w.write(how, fresh[:size]); err != nil {
+							t.Error(err)
+						}
+						w.has(t, "file", fresh[:size])
+						time.Sleep(time.Minute)
+						w.names(t, "file")
+					})
+				})
+			}
+		}
+	}
+}
+
+// stored returns the names that a server was given with STOR.
+func stored(s *ftptest.Server) (names []string) {
+	for _, d := range s.Transcript() {
+		for _, line := range d.Commands() {
+			if name, ok := strings.CutPrefix(line, "STOR "); ok {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// write writes "file" so that it appears when it is whole.
+func (w *world) write(how string, data []byte) error {
+	if how == "upload" {
+		_, err := w.files.Upload(w.ctx, Target{Name: "file", Path: "file"}, bytes.NewReader(data))
+		return err
+	}
+	out := w.files.Atomic(Target{Name: "file", Path: "file", Total: -1})
+	_, err := out.Write(w.ctx, data)
+	if cerr := out.Close(w.ctx); err == nil {
+		err = cerr
+	}
+	return err
+}
+
 // TestUploadResumedProof goes on where an upload broke only if the whole can be
 // proven: by a hash at once, else by reading back when it has broken twice.
 func TestUploadResumedProof(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/ftpnat/ftpnat/internal/proto"
-	"github.com/ftpnat/ftpnat/internal/remote"
 	"github.com/ftpnat/ftpnat/internal/retry"
 )
 
@@ -15,24 +14,43 @@ func (f Files) WriteFile(ctx context.Context, to Target, content []byte) error {
 	if len(content) <= maxHeld {
 		return f.writeOnce(ctx, f.Writer(to), content)
 	}
-	before, marked, best := remote.Unmarked, false, int64(0)
-	var lost error
-	err := retry.Do(ctx, f.RetryFor, func() error {
-		w := f.Writer(to)
-		w.before, w.marked, w.lost = before, marked, lost
-		err := f.writeOnce(ctx, w, content)
-		before, marked = w.before, w.marked
+	w := f.Writer(to)
+	return w.again(ctx, func() error {
+		_, err := w.Write(ctx, content)
+		return err
+	})
+}
+
+// again calls send, which writes all of the file, and ends the file; and that from
+// the start as long as it may help.
+func (w *Writer) again(ctx context.Context, send func() error) error {
+	best, first := int64(0), true
+	err := retry.Do(ctx, w.files.RetryFor, func() error {
+		if !first {
+			w.n, w.held, w.base, w.begun, w.err = 0, nil, w.to.From, false, nil
+		}
+		first = false
+		err := send()
+		var source *SourceError
+		if errors.As(err, &source) {
+			w.stop(ctx)
+			return err
+		}
+		if cerr := w.Close(ctx); err == nil {
+			err = cerr
+		}
 		if errors.Is(err, proto.ErrNoVerdict) {
-			lost = err
+			w.lost = err
 		}
 		if err != nil && w.begun {
 			err = further(&best, w.n, err)
 		}
 		return err
 	})
-	if err != nil && lost != nil && !errors.Is(err, proto.ErrNoVerdict) {
-		err = errors.Join(retry.Bare(lost), err)
+	if err != nil && w.lost != nil && !errors.Is(err, proto.ErrNoVerdict) {
+		err = errors.Join(retry.Bare(w.lost), err)
 	}
+	w.err = err
 	return err
 }
 

@@ -32,6 +32,9 @@ type Target struct {
 	Ours bool
 	// New says that the file must not be there: else the error is fs.ErrExist.
 	New bool
+	// Whole says that all of the file is what ReadFrom reads, and that this can be
+	// read again if it is a local file: ReadFrom ends the file then.
+	Whole bool
 	// Final is the path that the file will have in the end, if Path is a temporary
 	// one. Another one of that kind is used where that helps.
 	Final string
@@ -55,6 +58,9 @@ type Writer struct {
 	lost    error       // why the outcome of an earlier try is not known; nil if it is
 	place   *placing    // where the file goes when it is whole; nil if it is there already
 	temps   []string    // temporary names that may have been used, the last one now; nil if Path is not one
+	given   bool        // the server was given the last one
+	ended   bool        // by ReadFrom
+	late    bool        // a session that was given up may yet read the command for one of them
 	err     error       // the first, which all that follows returns
 	meter   meter
 }
@@ -107,19 +113,38 @@ func (e *SourceError) Error() string { return e.Err.Error() }
 // be; while anything else is read, others can have the connection. An error of
 // r is a *SourceError.
 func (w *Writer) ReadFrom(ctx context.Context, r io.Reader) (n int64, err error) {
-	buf := data.Buffer()
-	defer data.Recycle(buf)
 	file, local := data.Regular(r)
 	if local {
 		left := file.Left()
 		local = left < 0 || left > maxHeld || !w.holds(int(left))
 	}
-	var src io.Reader = file
+	if !local || !w.to.Whole {
+		return w.readFrom(ctx, r, file, local)
+	}
+	start, err := file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, &SourceError{err}
+	}
+	err = w.again(ctx, func() error {
+		if _, err := file.Seek(start, io.SeekStart); err != nil {
+			return &SourceError{err}
+		}
+		_, err := w.readFrom(ctx, r, file, true)
+		return err
+	})
+	w.ended = true
+	return w.n, err
+}
+
+// readFrom is ReadFrom once. If it is local, file is r, sent by the kernel.
+func (w *Writer) readFrom(ctx context.Context, r io.Reader, file io.Reader, local bool) (n int64, err error) {
+	buf := data.Buffer()
+	defer data.Recycle(buf)
 	for {
 		var m int64
 		var rerr error
 		if local {
-			m, err, rerr = w.sendPiece(ctx, src, *buf)
+			m, err, rerr = w.sendPiece(ctx, file, *buf)
 		} else {
 			m, err, rerr = w.copyPiece(ctx, r, *buf)
 		}
@@ -249,21 +274,25 @@ func (w *Writer) under(ctx context.Context, f func() error) error {
 	if other == "" {
 		return err
 	}
-	w.to.Path = other
-	w.temps = append(w.temps, other)
+	w.rename(other)
+	w.given = false
 	if err = f(); err != nil {
 		return w.explained(ctx, err)
 	}
 	return nil
 }
 
-// afresh changes to another temporary name, for another try from the start: a
-// session that was given up may yet read its STOR, and empty the file.
-func (w *Writer) afresh() {
-	if w.to.Final != "" {
-		w.to.Path = w.files.tempName(w.to.Final, "part")
-		w.temps = append(w.temps, w.to.Path)
-	}
+// afresh changes to another temporary name and returns it, for another try from
+// the start: a session that was given up may yet read its STOR, and empty the file.
+func (w *Writer) afresh() string {
+	w.rename(w.files.tempName(w.to.Final, "part"))
+	return w.to.Path
+}
+
+// rename changes to another temporary name.
+func (w *Writer) rename(temp string) {
+	w.to.Path = temp
+	w.temps = append(w.temps, temp)
 }
 
 // startOnce opens a transfer. whole says that what is held is all of the file, and
@@ -274,6 +303,7 @@ func (w *Writer) startOnce(ctx context.Context, whole bool) error {
 		return w.open(ctx, s, whole)
 	})
 	if err != nil {
+		w.late = w.late || !proto.RefusedAt(err)
 		return err
 	}
 	if w.begun || w.to.From > 0 {
@@ -287,20 +317,13 @@ func (w *Writer) startOnce(ctx context.Context, whole bool) error {
 
 // open sends the command that goes on where the file ends.
 func (w *Writer) open(ctx context.Context, s *remote.Session, whole bool) (*transfer.Transfer, error) {
-	path := w.to.Path
 	switch {
 	case w.begun || w.to.Append:
 		return w.extend(ctx, s)
 	case w.to.From == 0:
-		if err := w.mark(ctx, s, whole); err != nil {
-			return nil, err
-		}
-		w.touched = true
-		if whole {
-			return w.openWhole(ctx, s)
-		}
-		return s.Write(ctx, path, remote.Put{})
+		return w.create(ctx, s, whole)
 	}
+	path := w.to.Path
 	// After a break an old session may still be writing what it got. Written
 	// at its place the same does no harm; appended it would be there twice.
 	t, err := s.Write(ctx, path, remote.Put{Offset: w.base})
@@ -310,9 +333,27 @@ func (w *Writer) open(ctx context.Context, s *remote.Session, whole bool) (*tran
 	return s.Write(ctx, path, remote.Put{Append: true})
 }
 
-// openWhole sends all of a file that is held.
-func (w *Writer) openWhole(ctx context.Context, s *remote.Session) (*transfer.Transfer, error) {
-	put := remote.Put{Whole: true, Body: w.held}
+// create sends the command that begins a file; whole says that what is held is all
+// of it, and is sent too.
+func (w *Writer) create(ctx context.Context, s *remote.Session, whole bool) (*transfer.Transfer, error) {
+	if err := w.mark(ctx, s, whole); err != nil {
+		return nil, err
+	}
+	var put remote.Put
+	if w.to.Final != "" {
+		if w.given {
+			w.afresh()
+		}
+		put.Afresh = func() string {
+			w.late = true
+			return w.afresh()
+		}
+	}
+	w.touched, w.given = true, true
+	if !whole {
+		return s.Write(ctx, w.to.Path, put)
+	}
+	put.Whole, put.Body = true, w.held
 	if !w.marked && !w.to.Ours {
 		put.Before = &w.before
 	}

@@ -145,7 +145,7 @@ func (t *Transfer) sizeNow(ctx context.Context) (int64, error) {
 	if t.e.sizeless {
 		return -1, nil
 	}
-	r, err := t.e.plain(ctx, t.req.question())
+	r, err := t.e.plain(ctx, t.req.Question())
 	if err != nil {
 		return -1, fmt.Errorf("%w: %w", proto.ErrNoVerdict, err)
 	}
@@ -356,7 +356,7 @@ func (t *Transfer) Size(ctx context.Context) (int64, error) {
 	if t.req.Check == "" {
 		return -1, nil
 	}
-	replies, err := t.e.Ask(ctx, t.req.question())
+	replies, err := t.e.Ask(ctx, t.req.Question())
 	if err != nil {
 		return 0, err
 	}

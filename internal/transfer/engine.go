@@ -57,8 +57,10 @@ type Request struct {
 	// can without waiting for the server to begin, and if need be twice.
 	Whole bool
 	Body  []byte
-	// Once says that a whole upload whose verdict was lost is not sent again.
-	Once bool
+	// Afresh returns another command for the next attempt, after one in a session
+	// that was given up: a server may read a STOR long after that, and empty what
+	// was written since. Nil if it has to be Line.
+	Afresh func() (line string, err error)
 	// Resumes says that the caller tries again if the transfer breaks.
 	Resumes bool
 	// Check is a command that tells the size of the file; empty if nobody wants

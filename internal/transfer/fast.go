@@ -21,6 +21,7 @@ type tooEarly struct {
 	blamed    bool     // for the offer, if the plain way does it with the same step
 	first     *attempt // of the plain way, if nothing in it was sent early; nil for none
 	noVerdict error    // whether a whole upload was complete was not told; nil if it was not
+	life      int      // of the session that was sent the command; zero if none was
 }
 
 // fast makes the transfer on the step that worked last, with whatever may be
@@ -37,7 +38,7 @@ func (e *Engine) fast(ctx context.Context, req Request) (*Transfer, *tooEarly, e
 	}
 	if e.checksFirst(req) {
 		// The question takes along the one for a data connection.
-		replies, err := e.Ask(ctx, req.question())
+		replies, err := e.Ask(ctx, req.Question())
 		if err != nil {
 			return nil, nil, err
 		}
@@ -145,18 +146,19 @@ func (a *fastAttempt) dash(ctx context.Context, t *Transfer) error {
 	ahead := 0
 	if e.queues(a.req) {
 		if e.checksBehind(a.req) {
-			lines = append(lines, a.req.question())
+			lines = append(lines, a.req.Question())
 		}
 		if f = e.newOffer(); f != nil {
 			f.behind = true
 		}
 	} else if !a.req.upload() && e.checksBehind(a.req) && e.TakesAhead() {
 		// What does not keep commands has answered this one before.
-		lines, ahead = append(lines[:0], a.req.question(), a.req.Line), 1
+		lines, ahead = append(lines[:0], a.req.Question(), a.req.Line), 1
 	}
 	if a.asksFirst() {
 		lines = slices.Insert(lines, 0, a.req.First)
 	}
+	a.life = e.sess.Lives()
 	calls, err := e.sendOffer(ctx, f, lines...)
 	if err != nil {
 		return e.lost(ctx, err)
@@ -183,12 +185,12 @@ func (a *fastAttempt) dash(ctx context.Context, t *Transfer) error {
 
 // asksFirst reports whether the command that asks something before the transfer is
 // sent with it.
-func (a *attempt) asksFirst() bool {
+func (a *fastAttempt) asksFirst() bool {
 	return a.req.First != "" && a.req.Whole && a.e.TakesAhead()
 }
 
 // hearFirst takes the reply to that command, which has come if any other has.
-func (a *attempt) hearFirst(c *control.Call) {
+func (a *fastAttempt) hearFirst(c *control.Call) {
 	select {
 	case r := <-c.Replies():
 		*a.req.Told = r
@@ -204,7 +206,7 @@ func (a *fastAttempt) judge(ctx context.Context, t *Transfer, err error) (*Trans
 		return t, nil, nil
 	}
 	t.Close()
-	early := &tooEarly{step: a.step}
+	early := &tooEarly{step: a.step, life: a.life}
 	if a.req.Whole && errors.Is(err, proto.ErrNoVerdict) && ctx.Err() == nil {
 		early.noVerdict = err
 	} else if ferr := a.failed(ctx, err); ferr != nil && !(a.req.Whole && temporary(ferr)) {

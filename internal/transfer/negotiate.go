@@ -37,10 +37,7 @@ func (e *Engine) Open(ctx context.Context, req Request) (*Transfer, error) {
 	if early == nil {
 		early = new(tooEarly)
 	}
-	if req.Once && early.noVerdict != nil {
-		return nil, early.noVerdict
-	}
-	t, err = e.plainly(ctx, req, early.first)
+	t, err = e.plainly(ctx, req, early)
 	switch {
 	case err == nil:
 		e.compare(ctx, early, e.path.Proven())
@@ -63,10 +60,10 @@ func (e *Engine) compare(ctx context.Context, early *tooEarly, step plan.Step) {
 	}
 }
 
-// plainly makes the transfer one command at a time. first is an attempt that was
-// made already; nil for none.
-func (e *Engine) plainly(ctx context.Context, req Request, first *attempt) (*Transfer, error) {
-	t, err := e.negotiate(ctx, req, first)
+// plainly makes the transfer one command at a time, after what came of the fast
+// way.
+func (e *Engine) plainly(ctx context.Context, req Request, early *tooEarly) (*Transfer, error) {
+	t, err := e.negotiate(ctx, req, early)
 	if err != nil || !req.Whole {
 		return t, err
 	}
@@ -79,9 +76,9 @@ func (e *Engine) plainly(ctx context.Context, req Request, first *attempt) (*Tra
 // negotiate goes through the plan until a step works: first quickly over all
 // steps, then with patience over those that met silence. Whatever a step does to
 // the control connection, the next one finds one in the same state.
-func (e *Engine) negotiate(ctx context.Context, req Request, first *attempt) (*Transfer, error) {
+func (e *Engine) negotiate(ctx context.Context, req Request, early *tooEarly) (*Transfer, error) {
 	quick := plan.Quick(e.RTT(), e.cfg.Attempt)
-	n := &negotiation{e: e, req: req, first: first}
+	n := &negotiation{e: e, req: req, first: early.first, life: early.life}
 	t, silent, err := n.pass(ctx, &course{steps: e.path.Steps(e.sealed())}, quick)
 	patient := plan.Patient(quick, len(silent), e.cfg.Attempt)
 	if t == nil && err == nil && len(silent) > 0 && patient != quick {
@@ -137,6 +134,7 @@ type negotiation struct {
 	req   Request
 	first *attempt // made already, of the first step; nil for none
 	again bool     // a step was repeated because of what was changed
+	life  int      // of the session that was sent the command last; zero if none was
 }
 
 // pass tries the steps of a course in order until one works. It returns those
@@ -191,8 +189,16 @@ func (n *negotiation) try(ctx context.Context, step plan.Step, timers plan.Timer
 	if err := n.e.clear(ctx); err != nil {
 		return nil, nil, n.e.gaveUp(ctx, err)
 	}
+	if n.req.Afresh != nil && n.life != 0 && n.life != n.e.sess.Lives() {
+		line, err := n.req.Afresh()
+		if err != nil {
+			return nil, nil, err
+		}
+		n.req.Line, n.life = line, 0
+	}
 	a := n.e.attempt(n.req, step, timers)
 	t, err := a.run(ctx)
+	n.life = max(n.life, a.life)
 	return a, t, err
 }
 
@@ -263,6 +269,7 @@ type attempt struct {
 	timers plan.Timers
 	idle   time.Duration // of the control connection before
 	again  bool          // what made it fail was changed meanwhile
+	life   int           // of the session that was sent the command; zero if none was
 
 	unmapped error // why the NAT has mapped no port; nil if it was not asked, or has
 }
@@ -294,6 +301,54 @@ func (a *attempt) run(ctx context.Context) (*Transfer, error) {
 		t.Close()
 	}
 	return nil, a.failed(ctx, err)
+}
+
+// restart sends REST if it is needed. On some servers a REST stays in force: it
+// is taken back then.
+func (a *attempt) restart(ctx context.Context) error {
+	e := a.e
+	if e.rests(a.req) {
+		line := fmt.Sprintf("REST %d", a.req.Offset)
+		r, err := e.ask(ctx, line, a.timers.Reply)
+		var f *fault
+		refused := errors.As(err, &f) && f.cause == proto.Refused
+		switch {
+		case refused && a.req.Offset > 0:
+			return noRestart{proto.Refusal(line, f.reply)}
+		case err != nil && !refused:
+			return err
+		case err == nil && a.req.Offset > 0 && !r.Is(3) && !r.Is(2):
+			return noRestart{proto.Refusal(line, r)}
+		}
+		e.restLife = 0
+		if a.req.Offset > 0 {
+			e.restLife = e.sess.Lives()
+		}
+	}
+	if !e.parts(a.req) {
+		return nil
+	}
+	_, err := e.ask(ctx, "NOOP", a.timers.Reply)
+	var f *fault
+	if errors.As(err, &f) && f.cause == proto.Refused {
+		return nil
+	}
+	return err
+}
+
+// start sends REST if it is needed, and the command.
+func (a *attempt) start(ctx context.Context) (*Transfer, error) {
+	if err := a.restart(ctx); err != nil {
+		return nil, err
+	}
+	a.life = a.e.sess.Lives()
+	calls, err := a.e.sess.SendAll(ctx, nil, a.req.Line)
+	if err != nil {
+		return nil, a.e.lost(ctx, err)
+	}
+	t := newTransfer(a)
+	t.call = calls[0]
+	return t, nil
 }
 
 // failed records why the attempt has failed. It returns an error that is none of

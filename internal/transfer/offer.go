@@ -60,6 +60,21 @@ func (e *Engine) sure() (plan.Step, bool) {
 	return step, len(steps) > 0 && steps[0] == step
 }
 
+// headStart asks for the port of the first step while the last reply to the login
+// is on its way still. It is no offer: the transfer waits for the port, as it
+// would if it had asked later.
+func (e *Engine) headStart(ctx context.Context) {
+	if !e.sess.Coming() || e.sess.Lost() > 0 || e.offer != nil || e.cfg.OneByOne {
+		return
+	}
+	steps := e.path.Steps(e.sealed())
+	if len(steps) == 0 || !steps[0].Mode.Passive() {
+		return
+	}
+	// An error is that of the control connection, which is looked at next.
+	e.port, _ = e.sess.Send(ctx, steps[0].Mode.String())
+}
+
 // newOffer returns an offer that may be asked for now, which is to be sent; nil
 // for none.
 func (e *Engine) newOffer() *offer {

@@ -82,21 +82,6 @@ func noteSIP(ctx context.Context, port uint16) {
 	trace.From(ctx).Notef("port %d belongs to SIP, which boxes on the way rewrite: another one is asked for", port)
 }
 
-// headStart asks for the port of the first step while the last reply to the login
-// is on its way still. It is no offer: the transfer waits for the port, as it
-// would if it had asked later.
-func (e *Engine) headStart(ctx context.Context) {
-	if !e.sess.Coming() || e.sess.Lost() > 0 || e.offer != nil || e.cfg.OneByOne {
-		return
-	}
-	steps := e.path.Steps(e.sealed())
-	if len(steps) == 0 || !steps[0].Mode.Passive() {
-		return
-	}
-	// An error is that of the control connection, which is looked at next.
-	e.port, _ = e.sess.Send(ctx, steps[0].Mode.String())
-}
-
 // askPort returns the answer to EPSV or PASV, which may have been sent already.
 func (a *attempt) askPort(ctx context.Context) (proto.Reply, error) {
 	line := a.Mode.String()

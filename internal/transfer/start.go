@@ -3,7 +3,6 @@ package transfer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"time"
 
@@ -33,53 +32,6 @@ func (e noRestart) Unwrap() error { return e.error }
 
 // Is reports whether target is [proto.ErrNoRestart].
 func (e noRestart) Is(target error) bool { return target == proto.ErrNoRestart }
-
-// restart sends REST if it is needed. On some servers a REST stays in force: it
-// is taken back then.
-func (a *attempt) restart(ctx context.Context) error {
-	e := a.e
-	if e.rests(a.req) {
-		line := fmt.Sprintf("REST %d", a.req.Offset)
-		r, err := e.ask(ctx, line, a.timers.Reply)
-		var f *fault
-		refused := errors.As(err, &f) && f.cause == proto.Refused
-		switch {
-		case refused && a.req.Offset > 0:
-			return noRestart{proto.Refusal(line, f.reply)}
-		case err != nil && !refused:
-			return err
-		case err == nil && a.req.Offset > 0 && !r.Is(3) && !r.Is(2):
-			return noRestart{proto.Refusal(line, r)}
-		}
-		e.restLife = 0
-		if a.req.Offset > 0 {
-			e.restLife = e.sess.Lives()
-		}
-	}
-	if !e.parts(a.req) {
-		return nil
-	}
-	_, err := e.ask(ctx, "NOOP", a.timers.Reply)
-	var f *fault
-	if errors.As(err, &f) && f.cause == proto.Refused {
-		return nil
-	}
-	return err
-}
-
-// start sends REST if it is needed, and the command.
-func (a *attempt) start(ctx context.Context) (*Transfer, error) {
-	if err := a.restart(ctx); err != nil {
-		return nil, err
-	}
-	calls, err := a.e.sess.SendAll(ctx, nil, a.req.Line)
-	if err != nil {
-		return nil, a.e.lost(ctx, err)
-	}
-	t := newTransfer(a)
-	t.call = calls[0]
-	return t, nil
-}
 
 // maxStrays is how many replies that cannot be meant are passed over before the
 // right one comes.

@@ -68,8 +68,8 @@ func (t *Transfer) Verdict() proto.Reply { return t.verdict }
 // verb returns the word of the command.
 func (r Request) verb() string { return control.Verb(r.Line) }
 
-// question returns the command of Check.
-func (r Request) question() string {
+// Question returns the command of Check.
+func (r Request) Question() string {
 	if r.Check == SIZE {
 		_, name, _ := strings.Cut(r.Line, " ")
 		return SIZE + " " + name

@@ -52,7 +52,8 @@ func newUser(t *testing.T) *user {
 	u.env = append(os.Environ(),
 		"GOPROXY="+fileURL(proxy)+","+fileURL(filepath.Join(strings.TrimSpace(string(cache)), "cache", "download"))+",off",
 		"GOMODCACHE="+filepath.Join(home, "modules"),
-		"GOFLAGS=-modcacherw", // so that TempDir can be removed
+		// TempDir can be removed, and what was built before is not built again.
+		"GOFLAGS=-modcacherw -trimpath",
 		"GOBIN="+u.bin, "GOSUMDB=off", "GOWORK=off", "GONOPROXY=", "GOPRIVATE=", "GOENV=off", "GOTOOLCHAIN=local")
 	return u
 }
@@ -127,30 +128,57 @@ func TestUser(t *testing.T) {
 	t.Run("get", u.get)
 }
 
-// install installs the programs, as somebody does who has no module.
+// install installs the programs, as somebody does who has no module. Each is
+// asked for its help, unless there is something better to ask for.
 func (u *user) install(t *testing.T) {
-	for folder, try := range map[string][]string{
-		"cmd/ftpnat":     {"version"},
-		"examples/probe": {"-help"},
-	} {
-		t.Run(folder, func(t *testing.T) {
-			if _, err := os.Stat(filepath.Join("..", "..", filepath.FromSlash(folder), "go.mod")); err != nil {
-				t.Skipf("there is no module %s in this tree yet", folder)
-			}
+	try := map[string][]string{"cmd/ftpnat": {"version"}, "examples/probe": {"-help"}}
+	for _, m := range offered(t, "main") {
+		args, ok := try[m.folder]
+		if !ok && !strings.HasPrefix(m.folder, "adapters/") {
+			continue // an example that is run in a clone
+		}
+		t.Run(m.folder, func(t *testing.T) {
 			u := u.in(t)
-			u.do("go", "install", repository+"/"+folder+"@"+version)
-			out := u.do(u.program(filepath.Base(folder)), try...)
-			if out == "" {
-				t.Errorf("%s %v prints nothing", folder, try)
+			u.do("go", "install", m.path+"@"+version)
+			if !ok {
+				args = []string{"--help"}
 			}
-			if folder == "cmd/ftpnat" && !strings.Contains(out, version) {
+			out := u.do(u.program(filepath.Base(m.folder)), args...)
+			if out == "" {
+				t.Errorf("%s %v prints nothing", m.folder, args)
+			}
+			if m.folder == "cmd/ftpnat" && !strings.Contains(out, version) {
 				t.Errorf("ftpnat version prints %q, and not %s", out, version)
 			}
 		})
 	}
 }
 
-// programs are what the user writes who got a module.
+// offered returns the modules of a release whose package is a program (main), or
+// one to import (library).
+func offered(t *testing.T, kind string) (list []*goModule) {
+	t.Helper()
+	modules, err := findModules(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range modules {
+		cmd := exec.Command("go", "list", "-e", "-f", "{{.Name}}", ".")
+		cmd.Dir = m.dir
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", m.path, err)
+		}
+		name := strings.TrimSpace(string(out))
+		if name != "" && (name == "main") == (kind == "main") {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// programs are what the user writes who got a module. With one that is not here,
+// the program imports it and no more.
 var programs = map[string]string{
 	repository: `package main
 
@@ -194,8 +222,13 @@ func main() {
 
 // get gets a module in a new one and builds a program with it.
 func (u *user) get(t *testing.T) {
-	for path, program := range programs {
-		t.Run(filepath.Base(path), func(t *testing.T) {
+	for _, m := range offered(t, "library") {
+		path := m.path
+		program, ok := programs[path]
+		if !ok {
+			program = fmt.Sprintf("package main\n\nimport (\n\t\"fmt\"\n\n\t_ %q\n)\n\nfunc main() { fmt.Println(\"hello there\") }\n", path)
+		}
+		t.Run(strings.TrimPrefix(path, "github.com/ftpnat/"), func(t *testing.T) {
 			u := u.in(t)
 			u.do("go", "mod", "init", "example.com/user")
 			if err := os.WriteFile(filepath.Join(u.dir, "main.go"), []byte(program), 0o644); err != nil {
@@ -251,7 +284,7 @@ func TestModules(t *testing.T) {
 			t.Errorf("%s has no licence", m.path)
 		}
 		for name := range files {
-			if regexp.MustCompile(`^(lab|scripts|portmap|cmd)/`).MatchString(name) && m.folder == "" {
+			if regexp.MustCompile(`^(lab|scripts|portmap|cmd|adapters/[^/]+)/`).MatchString(name) && m.folder == "" {
 				t.Errorf("the root module has %s, which is in another module", name)
 			}
 		}

@@ -68,3 +68,6 @@ func crypt(ctx context.Context, password string) (string, error) {
 func (s *Server) Own(name string) error {
 	return os.Chown(filepath.Join(s.Root, name), accountID, accountID)
 }
+
+// Give gives a file to the account.
+func Give(path string) error { return os.Lchown(path, accountID, accountID) }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -63,7 +64,7 @@ DelayEngine off
 	if o.Rate > 0 {
 		fmt.Fprintf(&b, "TransferRate RETR %d\n", max(1, o.Rate>>10))
 	}
-	if err := s.write("proftpd.conf", b.String()); err != nil {
+	if err := s.write("proftpd.conf", overrule(b.String(), o.Settings)); err != nil {
 		return nil, err
 	}
 	path, env := unpacked(ProFTPD.files())
@@ -75,4 +76,20 @@ func onOff(on bool) string {
 		return "on"
 	}
 	return "off"
+}
+
+// overrule returns a configuration with lines added, and without those lines
+// that say the same: ProFTPD goes by the first.
+func overrule(config string, lines []string) string {
+	var b strings.Builder
+	for old := range strings.Lines(config) {
+		directive, _, _ := strings.Cut(old, " ")
+		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, directive+" ") }) {
+			b.WriteString(old)
+		}
+	}
+	for _, l := range lines {
+		b.WriteString(l + "\n")
+	}
+	return b.String()
 }

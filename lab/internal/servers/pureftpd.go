@@ -41,5 +41,5 @@ func (o Options) pureftpd(ctx context.Context, s *Server) (*program, error) {
 	if o.Rate > 0 {
 		argv = append(argv, "--userbandwidth", fmt.Sprintf(":%d", max(1, o.Rate>>10)))
 	}
-	return &program{argv: argv, env: env, binds: binds}, nil
+	return &program{argv: append(argv, o.Settings...), env: env, binds: binds}, nil
 }

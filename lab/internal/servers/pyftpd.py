@@ -41,6 +41,7 @@ if o["rate"]:
 
     Handler.dtp_handler = Throttled
 
+exec(o["settings"])
 logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(message)s")
 server = FTPServer((o["addr"], 21), Handler)
 server.max_cons_per_ip = o["max_per_client"]

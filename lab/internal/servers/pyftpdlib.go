@@ -5,6 +5,7 @@ package servers
 import (
 	_ "embed"
 	"encoding/json"
+	"strings"
 )
 
 //go:embed pyftpd.py
@@ -31,6 +32,7 @@ func (o Options) pyftpdlib(s *Server) (*program, error) {
 		"max_per_client": o.MaxPerClient,
 		"rate":           o.Rate,
 		"certificate":    certificate,
+		"settings":       strings.Join(o.Settings, "\n"),
 	})
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -29,13 +30,27 @@ const (
 	Pyftpdlib Kind = "pyftpdlib"
 )
 
+// The servers that are in its table of servers alone. Debian's busybox and
+// rclone are built without theirs (rclone's is Goftp), and its netkit ftpd
+// (ftpd-ssl) lets nobody in: it asks PAM for a login before it has a password,
+// which PAM no longer takes.
+const (
+	Inetutils Kind = "inetutils-ftpd"
+	Twisted   Kind = "twisted"
+	FtpSrv    Kind = "ftp-srv" // Node.js, from npm
+	Goftp     Kind = "goftp"   // goftp.io/server, run by this program itself
+)
+
 // The proxies that it has.
 const (
 	Danted    Kind = "danted"    // SOCKS5, with a login
 	Tinyproxy Kind = "tinyproxy" // CONNECT, with a login
 )
 
-// Kinds returns the FTP servers.
+// Others returns the FTP servers beside those of Kinds.
+func Others() []Kind { return []Kind{Inetutils, Twisted, FtpSrv, Goftp} }
+
+// Kinds returns the FTP servers that run on each path.
 func Kinds() []Kind { return []Kind{Vsftpd, ProFTPD, PureFTPd, Pyftpdlib} }
 
 // Options says how a server behaves. Of the zero value only Kind, Namespace and
@@ -62,6 +77,14 @@ type Options struct {
 	PassivePorts [2]uint16  // inclusive; zero means DefaultPassivePorts
 	MaxPerClient int        // control connections from one address; zero means no limit
 	Rate         int        // bytes per second of a download; zero means no limit
+
+	// Settings are more of a server's configuration: lines of vsftpd.conf and
+	// proftpd.conf, arguments of Pure-FTPd, and lines of Python for
+	// pyftpdlib.
+	Settings []string
+	// Disk is the size in bytes of a file system of its own on which Root is,
+	// in the server's mount namespace; zero means none.
+	Disk int64
 }
 
 // TLS has a server refuse what is not under TLS: with vsftpd also a session
@@ -109,17 +132,31 @@ type Server struct {
 	exited chan struct{} // closed when the process has been waited for
 }
 
+// programFile is the number under which a server that is this program itself
+// has its file open.
+const programFile = 3
+
 // program is what a kind of server needs in order to run.
 type program struct {
 	argv  []string
 	env   []string
 	binds [][2]string // files mounted over others, for this server alone
+
+	unprivileged bool // it runs as the account and not as root
+	self         bool // this program's file is open in it as programFile
 }
 
 // Missing reports the kinds of server whose programs are not on this machine.
 func Missing() error {
+	return missing(append(Kinds(), Danted, Tinyproxy))
+}
+
+// MissingOthers reports the same of Others.
+func MissingOthers() error { return missing(Others()) }
+
+func missing(kinds []Kind) error {
 	var errs []error
-	for _, k := range append(Kinds(), Danted, Tinyproxy) {
+	for _, k := range kinds {
 		if err := k.missing(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", k, err))
 		}
@@ -150,10 +187,21 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.run(o.Namespace, p); err != nil {
+	if p.unprivileged {
+		if err := o.Namespace.Sysctl(ctx, "net.ipv4.ip_unprivileged_port_start", "0"); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.run(o, p); err != nil {
 		return nil, err
 	}
-	return s, s.waitListening(ctx, o.Port())
+	if err := s.waitListening(ctx, o.Port()); err != nil {
+		return nil, err
+	}
+	if o.Disk > 0 {
+		s.Root = fmt.Sprintf("/proc/%d/root%s", s.cmd.Process.Pid, s.Root)
+	}
+	return s, nil
 }
 
 func (o Options) withDefaults() Options {
@@ -176,6 +224,14 @@ func (o Options) configure(ctx context.Context, s *Server) (*program, error) {
 		return o.pureftpd(ctx, s)
 	case Pyftpdlib:
 		return o.pyftpdlib(s)
+	case Inetutils:
+		return o.inetutils(ctx, s)
+	case Twisted:
+		return o.twisted(s)
+	case FtpSrv:
+		return o.ftpSrv(s)
+	case Goftp:
+		return o.goftp(s)
 	case Danted:
 		return o.danted(ctx, s)
 	case Tinyproxy:
@@ -204,34 +260,51 @@ func (s *Server) write(name, content string) error {
 	return os.WriteFile(s.path(name), []byte(content), 0o600)
 }
 
-// initScript mounts files over others and runs the server. It stays above it,
-// as the first process of its PID namespace: vsftpd ends when it is given
-// orphans that it does not know.
-const initScript = `while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit 1; shift 2; done; shift; "$@"; exit $?`
+// initScript mounts the server's file system, if it has one, and files over
+// others, and runs the server. It stays above it, as the first process of its
+// PID namespace: vsftpd ends when it is given orphans that it does not know.
+const initScript = `if [ "$2" -gt 0 ]; then mount -t tmpfs -o "size=$2,mode=755,uid=$3,gid=$3" lab "$1" || exit 1; fi
+shift 3
+while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit 1; shift 2; done; shift; "$@"; exit $?`
 
 // run starts the program in the network namespace, in a mount namespace and a
 // PID namespace of its own. When the first process of the latter ends, the
 // kernel ends all others, the sessions among them, and leaves none unwaited
 // for.
-func (s *Server) run(n *netns.Namespace, p *program) error {
+func (s *Server) run(o Options, p *program) error {
 	output, err := os.Create(s.path("output.log"))
 	if err != nil {
 		return err
 	}
 	defer output.Close()
-	args := []string{"--mount", "--", "sh", "-c", initScript, "sh"}
+	args := []string{"--mount", "--", "sh", "-c", initScript, "sh", s.Root, strconv.FormatInt(o.Disk, 10), strconv.Itoa(accountID)}
 	for _, b := range p.binds {
 		args = append(args, b[0], b[1])
 	}
-	args = append(append(args, "--"), p.argv...)
+	args = append(args, "--")
+	if p.unprivileged {
+		id := strconv.Itoa(accountID)
+		args = append(args, "setpriv", "--reuid", id, "--regid", id, "--clear-groups", "--")
+	}
+	args = append(args, p.argv...)
 
 	// The server outlives the context that it is started with: Stop ends it.
 	ctx, cancel := context.WithCancel(context.Background())
-	s.cmd, s.cancel = n.Command(ctx, "unshare", args...), cancel
+	s.cmd, s.cancel = o.Namespace.Command(ctx, "unshare", args...), cancel
 	s.cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
 	s.cmd.Dir = s.dir
 	s.cmd.Env = append(os.Environ(), p.env...)
 	s.cmd.Stdout, s.cmd.Stderr = output, output
+	if p.self {
+		self, err := os.Open("/proc/self/exe")
+		if err != nil {
+			cancel()
+			s.cmd = nil
+			return err
+		}
+		defer self.Close()
+		s.cmd.ExtraFiles = []*os.File{self}
+	}
 	if err := s.cmd.Start(); err != nil {
 		cancel()
 		s.cmd = nil

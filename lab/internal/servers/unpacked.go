@@ -4,6 +4,7 @@ package servers
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -34,10 +35,15 @@ func unpacked(pkg, program string) (path string, env []string) {
 func (k Kind) missing() error {
 	switch k {
 	case Pyftpdlib:
-		if err := exec.Command(systemPython, "-I", "-c", "import pyftpdlib, OpenSSL").Run(); err != nil {
-			return fmt.Errorf("%s has no pyftpdlib with OpenSSL: %w", systemPython, err)
-		}
-		return nil
+		return missingModules("pyftpdlib", "OpenSSL")
+	case Twisted:
+		return missingModules("twisted")
+	case FtpSrv:
+		_, err := exec.LookPath("node")
+		_, serr := os.Stat(filepath.Join(nodeModules(), "ftp-srv"))
+		return errors.Join(err, serr)
+	case Goftp:
+		return nil // it is part of this program
 	default:
 		pkg, program := k.files()
 		path, _ := unpacked(pkg, program)
@@ -46,6 +52,18 @@ func (k Kind) missing() error {
 	}
 }
 
+// missingModules reports modules that Debian's own Python has not.
+func missingModules(modules ...string) error {
+	list := strings.Join(modules, ", ")
+	if err := exec.Command(systemPython, "-I", "-c", "import "+list).Run(); err != nil {
+		return fmt.Errorf("%s lacks one of %s: %w", systemPython, list, err)
+	}
+	return nil
+}
+
+// nodeModules returns the folder into which install.sh has npm put packages.
+func nodeModules() string { return filepath.Join(CacheDir(), "npm", "node_modules") }
+
 // files returns the Debian package and the program in it.
 func (k Kind) files() (pkg, program string) {
 	switch k {
@@ -53,6 +71,8 @@ func (k Kind) files() (pkg, program string) {
 		return "proftpd-core", "usr/sbin/proftpd"
 	case PureFTPd:
 		return "pure-ftpd", "usr/sbin/pure-ftpd"
+	case Inetutils:
+		return "inetutils-ftpd", "usr/sbin/ftpd"
 	case Danted:
 		return "dante-server", "usr/sbin/danted"
 	case Tinyproxy:

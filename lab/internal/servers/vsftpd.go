@@ -52,6 +52,9 @@ vsftpd_log_file=%s
 	if o.PassiveAddr.IsValid() {
 		fmt.Fprintf(&b, "pasv_address=%s\n", o.PassiveAddr)
 	}
+	for _, line := range o.Settings { // the last word is theirs
+		b.WriteString(line + "\n")
+	}
 	if err := s.write("vsftpd.conf", b.String()); err != nil {
 		return nil, err
 	}
