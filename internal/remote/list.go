@@ -14,7 +14,7 @@ import (
 // could be understood.
 func (s *Session) List(ctx context.Context, dir string) ([]listing.Entry, error) {
 	start, epoch := time.Now(), s.Server.Epoch()
-	got, err := directory{s, dir}.list(ctx)
+	got, err := s.directory(dir).list(ctx)
 	if err != nil || got == nil {
 		return nil, err
 	}
@@ -26,6 +26,13 @@ func (s *Session) List(ctx context.Context, dir string) ([]listing.Entry, error)
 		return entries, got.unread
 	}
 	return entries, nil
+}
+
+// directory returns a directory that is to be listed. It has a Session of its own,
+// so that those of callers that list nothing need not be on the heap.
+func (s *Session) directory(name string) directory {
+	own := *s
+	return directory{&own, name}
 }
 
 // inside calls f with the working directory changed. It reports whether the

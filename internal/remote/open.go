@@ -41,7 +41,7 @@ func (s *Server) Streams() bool { return s.charset == nil }
 // OpenList opens a listing of a directory. ErrUnclear says that it has to be read
 // whole to be understood: see List.
 func (s *Session) OpenList(ctx context.Context, dir string) (*Listing, error) {
-	d := directory{s, dir}
+	d := s.directory(dir)
 	l := &Listing{d: d, machine: s.HasMLSD(), unread: &proto.ListingError{Dir: dir}}
 	if dir == "" {
 		l.unread.Dir = "."
