@@ -157,3 +157,23 @@ func TestReadDirCut(t *testing.T) {
 		}
 	}
 }
+
+// TestReadDirRaw has a raw listing that is cut: it is asked for anew, or there is
+// an error.
+func TestReadDirRaw(t *testing.T) {
+	for _, p := range listers() {
+		for _, always := range []bool{false, true} {
+			cut := many(p, func(s *ftptest.Server) {
+				for conn := 1; conn < 2 || always && conn < 50; conn++ {
+					s.Faults = append(s.Faults, ftptest.Fault{On: ftptest.Data, Conn: conn, Dir: ftptest.Sent, After: 40_011, Kind: ftptest.Cut})
+				}
+			})
+			inBubble(t, cut, func(t *testing.T, w *world) {
+				raw, err := w.openFS(t, "").ReadDirRaw("many")
+				if n := strings.Count(string(raw), " name"); (n == manyNames) == always || (err == nil) == always {
+					t.Errorf("%s: %d lines, %v", p.Name, n, err)
+				}
+			})
+		}
+	}
+}

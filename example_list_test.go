@@ -1,9 +1,11 @@
 package ftpnat_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log"
+	"strings"
 	"testing/fstest"
 
 	"github.com/ftpnat/ftpnat"
@@ -34,4 +36,30 @@ func ExampleListingError() {
 	// Output:
 	// 1 line of . was not understood
 	// jan.csv
+}
+
+// The lines of a listing as they came. This server has MLSD, whose lines are facts
+// and a name.
+func ExampleFS_ReadDirRaw() {
+	srv := ftptest.NewServer(archive)
+	defer srv.Close()
+	fsys := openServer(srv)
+	defer fsys.Close()
+
+	raw, err := fsys.ReadDirRaw("2006")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for line := range bytes.Lines(raw) {
+		facts, name, _ := strings.Cut(strings.TrimSpace(string(line)), "; ")
+		for fact := range strings.SplitSeq(facts, ";") {
+			if strings.HasPrefix(fact, "type=") {
+				fmt.Println(name, fact)
+			}
+		}
+	}
+	// Output:
+	// feb.csv type=file
+	// jan.csv type=file
+	// raw type=dir
 }

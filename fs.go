@@ -219,6 +219,24 @@ func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 	return at.entries(dir.Entries()), f.unread(name, dir)
 }
 
+// ReadDirRaw returns the listing of a directory as the server sent it, for programs
+// that read it themselves: facts that [Facts] does not have, or a form that is not
+// known here. It is what [FS.ReadDir] would read, by MLSD or LIST, byte for byte and
+// in the server's charset, and as that it is complete or there is an error; a line
+// that is not understood is none. [bytes.Lines] has its lines. A listing of more
+// than 256 MiB is an error.
+func (f *FS) ReadDirRaw(name string) ([]byte, error) {
+	var raw []byte
+	err := f.ask("readdir", name, func(ctx context.Context, s *remote.Session, at string) (err error) {
+		raw, err = s.ListRaw(ctx, at)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return raw, nil
+}
+
 // readDir returns a listing that was fetched ahead, or a new one.
 func (f *FS) readDir(name string) (dir *walk.Dir, err error) {
 	if dir = f.takeAhead(name); dir != nil {

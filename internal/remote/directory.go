@@ -17,6 +17,7 @@ import (
 type directory struct {
 	*Session
 	name string // in the session's directory
+	raw  bool   // what the server sends is kept
 }
 
 // list lists by MLSD if the server has that, else by LIST. There is no listing if

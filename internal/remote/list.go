@@ -28,11 +28,23 @@ func (s *Session) List(ctx context.Context, dir string) ([]listing.Entry, error)
 	return entries, nil
 }
 
+// ListRaw returns what the server sends as the listing of a directory, in the form
+// that List reads. It is complete, or there is an error.
+func (s *Session) ListRaw(ctx context.Context, dir string) ([]byte, error) {
+	d := s.directory(dir)
+	d.raw = true
+	got, err := d.list(ctx)
+	if err != nil || got == nil {
+		return nil, err
+	}
+	return got.raw, nil
+}
+
 // directory returns a directory that is to be listed. It has a Session of its own,
 // so that those of callers that list nothing need not be on the heap.
 func (s *Session) directory(name string) directory {
 	own := *s
-	return directory{&own, name}
+	return directory{Session: &own, name: name}
 }
 
 // inside calls f with the working directory changed. It reports whether the

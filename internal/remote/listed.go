@@ -31,6 +31,7 @@ type listed struct {
 	sealed  bool                // over TLS
 	signed  bool                // which ended with a close_notify
 	verdict proto.Reply
+	raw     []byte // as it came; nil if that is not kept
 }
 
 // inside reports whether the last line has no end.
@@ -195,7 +196,12 @@ func (d directory) listOnce(ctx context.Context, line string, format listing.For
 	if d.name != "" {
 		at = d.name
 	}
-	l.entries, l.unread, err = parseList(lines, listing.Options{Format: format, Location: d.Server.Zone(), Dir: at}, d.Server.charset, d.charset() == nil)
+	var raw bytes.Buffer
+	var in io.Reader = lines
+	if d.raw {
+		in = io.TeeReader(lines, &raw)
+	}
+	l.entries, l.unread, err = parseList(in, listing.Options{Format: format, Location: d.Server.Zone(), Dir: at}, d.Server.charset, d.charset() == nil)
 	stop()
 	foreign := errors.Is(err, errNotUTF8)
 	if foreign {
@@ -214,7 +220,7 @@ func (d directory) listOnce(ctx context.Context, line string, format listing.For
 	if err = t.End(ctx, err); err != io.EOF {
 		return nil, err
 	}
-	l.verdict = t.Verdict()
+	l.verdict, l.raw = t.Verdict(), raw.Bytes()
 	if foreign {
 		trace.From(ctx).Notef("%s: %v: Dialer.Charset is used", line, errNotUTF8)
 		d.Server.Learn(NotUTF8, true)
