@@ -40,6 +40,12 @@ func (s *Session) ListRaw(ctx context.Context, dir string) ([]byte, error) {
 	return got.raw, nil
 }
 
+// OpenList opens a listing of a directory. ErrUnclear says that it has to be read
+// whole to be understood: see List.
+func (s *Session) OpenList(ctx context.Context, dir string) (*Listing, error) {
+	return s.directory(dir).open(ctx)
+}
+
 // directory returns a directory that is to be listed. It has a Session of its own,
 // so that those of callers that list nothing need not be on the heap.
 func (s *Session) directory(name string) directory {

@@ -38,39 +38,37 @@ type Listing struct {
 // one is in a charset is known at its end.
 func (s *Server) Streams() bool { return s.charset == nil }
 
-// OpenList opens a listing of a directory. ErrUnclear says that it has to be read
-// whole to be understood: see List.
-func (s *Session) OpenList(ctx context.Context, dir string) (*Listing, error) {
-	d := s.directory(dir)
-	l := &Listing{d: d, machine: s.HasMLSD(), unread: &proto.ListingError{Dir: dir}}
-	if dir == "" {
+// open opens a listing: see OpenList.
+func (d directory) open(ctx context.Context) (*Listing, error) {
+	l := &Listing{d: d, machine: d.HasMLSD(), unread: &proto.ListingError{Dir: d.name}}
+	if d.name == "" {
 		l.unread.Dir = "."
 	}
-	wire, err := s.Encode(dir)
+	wire, err := d.Encode(d.name)
 	if err != nil {
 		return nil, err
 	}
-	line, byName := d.listHereLine(), PlainName(wire) && s.Server.Knows(ListArg) == proto.Yes && s.Server.Knows(DashA) != proto.Unknown
+	line, byName := d.listHereLine(), PlainName(wire) && d.Server.Knows(ListArg) == proto.Yes && d.Server.Knows(DashA) != proto.Unknown
 	format := listing.FormatAuto
 	if l.machine {
-		pattern := strings.ContainsAny(dir, "*?[")
-		line, byName, format = "MLSD", s.Server.Knows(MLSDArg) != proto.No && (!pattern || s.Server.Knows(MLSDGlobs) == proto.No), listing.FormatMLSx
+		pattern := strings.ContainsAny(d.name, "*?[")
+		line, byName, format = "MLSD", d.Server.Knows(MLSDArg) != proto.No && (!pattern || d.Server.Knows(MLSDGlobs) == proto.No), listing.FormatMLSx
 	}
 	switch {
-	case dir == "":
+	case d.name == "":
 	case byName:
 		line += " " + wire
 	default:
-		if l.home, err = s.enter(ctx, wire); err != nil {
+		if l.home, err = d.enter(ctx, wire); err != nil {
 			return nil, refused(err)
 		}
 		l.inside = true
 	}
-	if l.Transfer, err = s.Transfer().Open(ctx, transfer.Request{Line: line, Resumes: true}); err != nil {
+	if l.Transfer, err = d.Transfer().Open(ctx, transfer.Request{Line: line, Resumes: true}); err != nil {
 		return nil, errors.Join(refused(err), l.leave(ctx))
 	}
 	l.lines = &lineCounter{Reader: l.Transfer}
-	o := listing.Options{Format: format, Location: s.Server.Zone(), Dir: l.unread.Dir, Certain: true}
+	o := listing.Options{Format: format, Location: d.Server.Zone(), Dir: l.unread.Dir, Certain: true}
 	l.in = listing.NewParser(o).Reader(l.lines)
 	return l, nil
 }
