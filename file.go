@@ -42,15 +42,13 @@ type File struct {
 	rough bool          // whether found is from a listing, which may be some seconds old
 	size  atomic.Int64  // reading: the latest size that is known, in bytes; -1 if none is
 
-	use    ioLock          // guards what follows
-	info   fileInfo        // reading: found, or what was asked for since
-	asked  bool            // whether info is more than what Open found
-	list   []listing.Entry // of a directory
-	listed bool            // whether list is there
-	unread error           // a ListingError that ReadDir has not returned yet
-	off    int64           // of the next Read, in bytes, or of the next entry
-	in     *stream.Reader  // reading
-	out    *stream.Writer  // writing
+	use    ioLock         // guards what follows
+	info   fileInfo       // reading: found, or what was asked for since
+	asked  bool           // whether info is more than what Open found
+	off    int64          // of the next Read, in bytes
+	dir    *stream.Dir    // reading a directory
+	in     *stream.Reader // reading
+	out    *stream.Writer // writing
 	closed bool
 
 	useAt ioLock // guards random
@@ -248,7 +246,9 @@ func (f *File) seek(offset int64, whence int) (int64, error) {
 		if offset != 0 || whence != io.SeekStart {
 			return 0, fs.ErrInvalid
 		}
-		f.off = 0
+		if f.dir != nil {
+			f.dir.Stop(f.ctx)
+		}
 		return 0, nil
 	}
 	switch whence {
@@ -295,57 +295,37 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{f}, *buf)
 }
 
-// ReadDir returns the next n entries of a directory, or all that are left
-// where n is not above zero, as [fs.ReadDirFile] has it. A [*ListingError] is
-// returned once, behind the last entry, or with it where n is not above zero.
+// ReadDir returns the next entries of a directory. If n is above zero they are at
+// most n, in the order of the server and as soon as some have come; no more of them
+// are held in memory, apart from 8 bytes a name. If it is not, they are all that is
+// left, sorted by name.
+//
+// io.EOF says that the directory is known to be whole. A [*ListingError] is returned
+// once, in place of it, or with the entries where n is not above zero. A listing
+// that breaks off, or whose connection was lent to others, is asked for anew and as
+// a whole; names that were returned before are left out. So is one that does not
+// tell by itself whether it is whole, and every one if Dialer.Charset is set. What
+// can no longer be completed is an error in the place of io.EOF.
+//
+// A date whose numbers may be a day and a month in either order is unknown until a
+// line has shown the order, where n is above zero.
 func (f *File) ReadDir(n int) ([]fs.DirEntry, error) {
 	f.use.lock()
 	defer f.use.unlock()
 	if f.closed {
 		return nil, &fs.PathError{Op: "readdir", Path: f.name, Err: fs.ErrClosed}
 	}
-	if err := f.enter(); err != nil {
+	if err := f.complete(); err != nil {
 		return nil, f.fail("readdir", err)
 	}
-	rest := f.list[f.off:]
-	if n > 0 {
-		rest = rest[:min(n, len(rest))]
-	}
-	err := error(nil)
-	if n <= 0 || len(rest) == 0 {
-		err, f.unread = f.fail("readdir", f.unread), nil
-	}
-	if n > 0 && len(rest) == 0 && err == nil {
-		return nil, io.EOF
-	}
-	f.off += int64(len(rest))
-	return (&place{fs: f.fs, dir: f.name}).entries(rest), err
-}
-
-// enter sees to the list of a directory. Open has it but where the server
-// passed the directory off as a file.
-func (f *File) enter() error {
-	if err := f.complete(); err != nil {
-		return err
-	}
 	if !f.isDir() {
-		return &proto.FSError{Kind: proto.ErrNotDir}
+		return nil, f.fail("readdir", &proto.FSError{Kind: proto.ErrNotDir})
 	}
-	if f.listed {
-		return nil
+	if f.dir == nil {
+		f.dir = f.fs.c.Dir(f.at)
 	}
-	return f.look("readdir", func(ctx context.Context, s *remote.Session, at string) error {
-		return f.hold(s.List(ctx, at))
-	})
-}
-
-// hold takes the list of a directory.
-func (f *File) hold(list []listing.Entry, err error) error {
-	if proto.Unread(err) != nil {
-		f.unread, err = err, nil
-	}
-	f.list, f.listed = list, err == nil
-	return err
+	list, err := f.dir.Next(f.ctx, n)
+	return (&place{fs: f.fs, dir: f.name}).entries(list), f.fail("readdir", err)
 }
 
 // Write appends p to what was written. What the server makes of it is known
@@ -415,8 +395,8 @@ func (f *File) Close() error {
 	if f.out != nil {
 		return f.fail("close", f.out.Close(f.ctx))
 	}
-	if f.isDir() {
-		return nil
+	if f.dir != nil {
+		f.dir.Stop(f.ctx)
 	}
 	if f.in != nil {
 		f.in.Stop(f.ctx)

@@ -165,7 +165,7 @@ func (f *FS) ask(op, name string, fn func(ctx context.Context, s *remote.Session
 
 // Open opens a file for reading, or a directory. A file is looked up on the
 // server; its content is not requested before the first Read. A directory is
-// listed. Either takes a few round trips; on most servers a file takes one.
+// not listed before the first ReadDir. On most servers it takes one round trip.
 func (f *FS) Open(name string) (fs.File, error) {
 	file, err := f.openRead(name)
 	if err != nil {
@@ -188,10 +188,7 @@ func (f *FS) openRead(name string) (*File, error) {
 		e.Name = remote.BaseName(remote.Slashed(name))
 		file.found, file.info, file.quick = e, fileInfo{e}, quick
 		file.rough = !quick && e.Type == listing.TypeFile && !s.HasMLST()
-		if e.Type == listing.TypeDir {
-			err = file.hold(s.List(ctx, at))
-		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -224,6 +221,24 @@ func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 		at.rough = dir
 	}
 	return at.entries(dir.Entries()), f.unread(name, dir)
+}
+
+// ReadDirRaw returns the listing of a directory as the server sent it, for programs
+// that read it themselves: facts that [Facts] does not have, or a form that is not
+// known here. It is what [FS.ReadDir] would read, by MLSD or LIST, byte for byte and
+// in the server's charset, and as that it is complete or there is an error; a line
+// that is not understood is none. [bytes.Lines] has its lines. A listing of more
+// than 256 MiB is an error.
+func (f *FS) ReadDirRaw(name string) ([]byte, error) {
+	var raw []byte
+	err := f.ask("readdir", name, func(ctx context.Context, s *remote.Session, at string) (err error) {
+		raw, err = s.ListRaw(ctx, at)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return raw, nil
 }
 
 // readDir returns a listing that was fetched ahead, or a new one.

@@ -96,26 +96,48 @@ func typeBits(t listing.Type) fs.FileMode {
 // dirEntry is an entry of a listing as fs.DirEntry. It is small, since there may
 // be many: the entry is that of the list.
 type dirEntry struct {
-	e  *listing.Entry
 	in *place
+	i  int
 }
 
-// place is a directory of an FS.
+// place is a directory of an FS, with entries of it.
 type place struct {
 	fs    *FS
 	dir   string    // name in fs
 	rough *walk.Dir // nil if the server can tell no more of what is in it
+
+	list []listing.Entry
+	many *listing.List // in the place of list, if it is long
 }
+
+// manyEntries is from how many entries on they are held in less memory, which takes
+// some time for each that is looked at.
+const manyEntries = 100_000
 
 // entries returns the entries of a listing.
 func (p *place) entries(list []listing.Entry) []fs.DirEntry {
+	p.list = list
+	if len(list) >= manyEntries && list[0].Unique == "" {
+		p.list, p.many = nil, new(listing.List)
+		for _, e := range list {
+			p.many.Add(e)
+		}
+	}
 	all := make([]dirEntry, len(list))
 	entries := make([]fs.DirEntry, len(list))
 	for i := range list {
-		all[i] = dirEntry{e: &list[i], in: p}
+		all[i] = dirEntry{in: p, i: i}
 		entries[i] = &all[i]
 	}
 	return entries
+}
+
+// at returns an entry.
+func (p *place) at(i int) listing.Entry {
+	if p.many != nil {
+		return p.many.At(i)
+	}
+	return p.list[i]
 }
 
 // name returns the name of an entry in the FS.
@@ -143,25 +165,31 @@ func (p *place) info(entry string) (fs.FileInfo, error) {
 }
 
 // Name returns the last element of the name.
-func (d *dirEntry) Name() string { return d.e.Name }
+func (d *dirEntry) Name() string {
+	if d.in.many != nil {
+		return d.in.many.Name(d.i)
+	}
+	return d.in.list[d.i].Name
+}
 
 // IsDir reports whether it is a directory.
-func (d *dirEntry) IsDir() bool { return d.e.Type == listing.TypeDir }
+func (d *dirEntry) IsDir() bool { return d.in.at(d.i).Type == listing.TypeDir }
 
 // Type returns the type bits of the mode.
-func (d *dirEntry) Type() fs.FileMode { return typeBits(d.e.Type) }
+func (d *dirEntry) Type() fs.FileMode { return typeBits(d.in.at(d.i).Type) }
 
 // Info returns what the listing told. Where it did not tell the size of a
 // file, the server is asked for it, and where it did not tell all that the
 // server knows, for all entries of the directory at once.
 func (d *dirEntry) Info() (fs.FileInfo, error) {
+	e := d.in.at(d.i)
 	if d.in.rough != nil {
-		return d.in.info(d.e.Name)
+		return d.in.info(e.Name)
 	}
-	if d.e.Type != listing.TypeFile || d.e.Size >= 0 {
-		return fileInfo{*d.e}, nil
+	if e.Type != listing.TypeFile || e.Size >= 0 {
+		return fileInfo{e}, nil
 	}
-	return d.in.fs.Lstat(d.in.name(d.e.Name))
+	return d.in.fs.Lstat(d.in.name(e.Name))
 }
 
 // String is for people.

@@ -69,6 +69,10 @@ func TestUnreadLines(t *testing.T) {
 					if err != nil || walked < len(list)+2 {
 						t.Errorf("WalkDir: %d names, %v", walked, err)
 					}
+					raw, err := fsys.ReadDirRaw("pub")
+					if got := strings.Count(string(raw), "What? \x1b[2J is this\r\n"); got != n || err != nil {
+						t.Errorf("ReadDirRaw: %d such lines, %v", got, err)
+					}
 					names, err := fsys.Glob("pub/*")
 					checkUnread(t, "Glob", err, n)
 					if len(names) != len(list) {

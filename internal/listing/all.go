@@ -13,50 +13,96 @@ const maxHeld = 64
 
 // All parses the whole of r. A *LineError concerns its line alone and the loop
 // may go on; any other error ends the sequence.
+func (p *Parser) All(r io.Reader) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		in := p.Reader(r)
+		for {
+			e, err := in.Next()
+			if err == io.EOF || !yield(e, err) || err != nil && in.ended() {
+				return
+			}
+		}
+	}
+}
+
+// A Reader reads the entries of a listing one by one.
 //
-// An entry is yielded as soon as its line is there, but for names that may have a
+// An entry is returned as soon as its line is there, but for names that may have a
 // blank more in front, behind a date that may be filled up, as in German and
 // Polish, or a carriage return at the end: they wait for a line that shows what
 // it is, or a few more of their kind.
 // What the listing shows of times later than that is what Settle is for.
-func (p *Parser) All(r io.Reader) iter.Seq2[Entry, error] {
-	return func(yield func(Entry, error) bool) {
-		h := holder{p: p, yield: yield}
-		lines := NewLineReader(r)
-		for {
-			line, err := lines.Next()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil && !p.overlong(err) {
-				h.release()
-				h.add(Entry{}, err)
-				return
-			}
-			if err != nil {
-				if !h.add(Entry{}, err) {
-					return
-				}
-				continue
-			}
-			if lines.open() {
-				line = strings.TrimRight(line, "\x00\x1a") // the end of a file
-			}
-			if p.skipAbove(line) {
-				p.num++
-				continue
-			}
-			e, ok, err := p.Line(line)
-			if (ok || err != nil) && !h.add(e, err) {
-				return
-			}
+type Reader struct {
+	p     *Parser
+	lines *LineReader
+	held  []heldEntry // they wait, in order
+	free  []heldEntry // they do not wait any more
+	err   error       // that has ended the listing
+}
+
+type heldEntry struct {
+	e   Entry
+	err error
+	num int // the line's
+}
+
+// Reader returns a Reader of a listing.
+func (p *Parser) Reader(r io.Reader) *Reader { return &Reader{p: p, lines: NewLineReader(r)} }
+
+// Next returns the next entry. A *LineError concerns its line alone; any other
+// error is final, and io.EOF says that this was all.
+func (r *Reader) Next() (Entry, error) {
+	for len(r.free) == 0 && r.err == nil {
+		line, err := r.lines.Next()
+		switch {
+		case err != nil && r.p.overlong(err):
+			r.hold(Entry{}, err)
+			continue
+		case err != nil:
+			r.end(err)
+			continue
 		}
-		if !h.release() {
-			return
+		if r.lines.open() {
+			line = strings.TrimRight(line, "\x00\x1a") // the end of a file
 		}
-		if err := p.End(); err != nil {
-			yield(Entry{}, err)
+		if r.p.skipAbove(line) {
+			r.p.num++
+			continue
 		}
+		e, ok, err := r.p.Line(line)
+		switch {
+		case !ok && err == nil:
+		case len(r.held) == 0 && e.doubt == padNone:
+			return e, err
+		default:
+			r.hold(e, err)
+		}
+	}
+	if len(r.free) == 0 {
+		return Entry{}, r.err
+	}
+	w := r.free[0]
+	r.free = r.free[1:]
+	return w.e, w.err
+}
+
+// Ready reports whether lines are there that Next has not returned yet, so that it
+// is not likely to wait for some.
+func (r *Reader) Ready() bool { return len(r.free) > 0 || r.err != nil || r.lines.text != "" }
+
+// ended reports whether nothing more will come.
+func (r *Reader) ended() bool { return r.err != nil && len(r.free) == 0 }
+
+// end ends the listing.
+func (r *Reader) end(err error) {
+	r.release()
+	r.err = err
+	if !errors.Is(err, io.EOF) {
+		return
+	}
+	r.err = io.EOF
+	if err := r.p.End(); err != nil {
+		r.free = append(r.free, heldEntry{err: err})
 	}
 }
 
@@ -71,58 +117,36 @@ func (p *Parser) overlong(err error) bool {
 	return true
 }
 
-// A holder keeps the order of what All yields while a name is in doubt.
-type holder struct {
-	p     *Parser
-	yield func(Entry, error) bool
-	held  []heldEntry
-	done  bool
-}
-
-type heldEntry struct {
-	e   Entry
-	err error
-	num int // the line's
-}
-
-func (h *holder) add(e Entry, err error) bool {
-	if len(h.held) == 0 && e.doubt == padNone {
-		return !h.done && h.yield(e, err)
+func (r *Reader) hold(e Entry, err error) {
+	r.held = append(r.held, heldEntry{e, err, r.p.num})
+	if len(r.held) >= maxHeld || !slices.ContainsFunc(r.held, r.doubtful) {
+		r.release()
 	}
-	h.held = append(h.held, heldEntry{e, err, h.p.num})
-	if len(h.held) >= maxHeld || !slices.ContainsFunc(h.held, h.doubtful) {
-		return h.release()
-	}
-	return true
 }
 
-func (h *holder) doubtful(w heldEntry) bool {
+func (r *Reader) doubtful(w heldEntry) bool {
 	switch w.e.doubt {
 	case padNone:
 		return false
 	case padCR:
-		return h.p.ends.mean == crUnknown
+		return r.p.ends.mean == crUnknown
 	}
-	return h.p.calendar.filled.columns[w.e.doubt] == padUnknown
+	return r.p.calendar.filled.columns[w.e.doubt] == padUnknown
 }
 
-// release yields what waits. It reports whether the loop goes on.
-func (h *holder) release() bool {
-	for _, w := range h.held {
+// release lets go what waits.
+func (r *Reader) release() {
+	for i := range r.held {
+		w := &r.held[i]
 		switch {
 		case w.e.doubt == padNone:
-		case w.e.doubt == padCR && h.p.ends.mean == crNames:
+		case w.e.doubt == padCR && r.p.ends.mean == crNames:
 			w.err = newLineError(w.e.Raw+"\r", w.num, nameFault("\r"))
 			w.e = Entry{}
-		case w.e.doubt != padCR && h.p.calendar.filled.columns[w.e.doubt] == padNo:
+		case w.e.doubt != padCR && r.p.calendar.filled.columns[w.e.doubt] == padNo:
 			w.e.Name = " " + w.e.Name
 		}
 		w.e.doubt = padNone
-		if h.done || !h.yield(w.e, w.err) {
-			h.done = true
-			break
-		}
 	}
-	h.held = nil
-	return !h.done
+	r.free, r.held = append(r.free, r.held...), nil
 }

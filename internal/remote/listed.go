@@ -31,6 +31,7 @@ type listed struct {
 	sealed  bool                // over TLS
 	signed  bool                // which ended with a close_notify
 	verdict proto.Reply
+	raw     []byte // as it came; nil if that is not kept
 }
 
 // inside reports whether the last line has no end.
@@ -51,12 +52,12 @@ const inLine = "ended in the middle of a line"
 
 // doubt returns why a listing may not be whole; empty if nothing speaks against
 // it. It learns what the server is known for.
-func (s *Session) doubt(l *listed) string {
+func (d directory) doubt(l *listed) string {
 	if l.signed {
-		s.Server.Learn(Signs, true)
+		d.Server.Learn(Signs, true)
 	}
-	if !l.inside() && l.lines > 0 && s.Server.Knows(EndsLines) == proto.Unknown {
-		s.Server.Learn(EndsLines, true)
+	if !l.inside() && l.lines > 0 && d.Server.Knows(EndsLines) == proto.Unknown {
+		d.Server.Learn(EndsLines, true)
 	}
 	n, told := l.counts()
 	switch {
@@ -64,7 +65,7 @@ func (s *Session) doubt(l *listed) string {
 		return fmt.Sprintf("has %d lines of %d", l.lines, n)
 	case l.inside():
 		return inLine
-	case l.sealed && !l.signed && s.Server.Knows(Signs) != proto.No:
+	case l.sealed && !l.signed && d.Server.Knows(Signs) != proto.No:
 		return "ended without a close_notify"
 	}
 	return ""
@@ -74,14 +75,14 @@ func (s *Session) doubt(l *listed) string {
 // is asked for once more: what comes twice is how the server lists, but for a
 // close_notify that it was seen to send, for lines that it has counted, and for a
 // last line whose name is none.
-func (s *Session) listing(ctx context.Context, line string, format listing.Format, dir string) (*listed, error) {
-	first, err := s.listOnce(ctx, line, format, dir)
+func (d directory) listing(ctx context.Context, line string, format listing.Format) (*listed, error) {
+	first, err := d.listOnce(ctx, line, format)
 	if err != nil {
 		return nil, err
 	}
-	why := s.doubt(first)
-	if why == inLine && s.Server.Knows(EndsLines) == proto.No {
-		there, err := s.lastIsThere(ctx, first, dir)
+	why := d.doubt(first)
+	if why == inLine && d.Server.Knows(EndsLines) == proto.No {
+		there, err := d.lastIsThere(ctx, first)
 		if there || err != nil {
 			return first, err
 		}
@@ -93,14 +94,14 @@ func (s *Session) listing(ctx context.Context, line string, format listing.Forma
 		return first, nil
 	}
 	trace.From(ctx).Notef("%s %s: once more", line, why)
-	second, err := s.listOnce(ctx, line, format, dir)
+	second, err := d.listOnce(ctx, line, format)
 	if err != nil {
 		return nil, err
 	}
-	if why = s.doubt(second); why == "" {
+	if why = d.doubt(second); why == "" {
 		return second, nil
 	}
-	habit, err := s.habit(ctx, first, second, dir)
+	habit, err := d.habit(ctx, first, second)
 	if err != nil {
 		return nil, err
 	}
@@ -112,24 +113,24 @@ func (s *Session) listing(ctx context.Context, line string, format listing.Forma
 
 // habit reports whether two listings that may have been cut short show how the
 // server ends them, and learns that.
-func (s *Session) habit(ctx context.Context, first, second *listed, dir string) (bool, error) {
+func (d directory) habit(ctx context.Context, first, second *listed) (bool, error) {
 	n, told := second.counts()
 	unsigned := second.sealed && !second.signed
 	same := first.lines == second.lines && first.last == second.last && slices.EqualFunc(first.entries, second.entries, sameName)
-	if !same || told && second.lines < n || unsigned && s.Server.Knows(Signs) == proto.Yes {
+	if !same || told && second.lines < n || unsigned && d.Server.Knows(Signs) == proto.Yes {
 		return false, nil
 	}
 	if second.inside() {
-		if s.Server.Knows(EndsLines) == proto.Yes {
+		if d.Server.Knows(EndsLines) == proto.Yes {
 			return false, nil
 		}
-		if there, err := s.lastIsThere(ctx, second, dir); !there || err != nil {
+		if there, err := d.lastIsThere(ctx, second); !there || err != nil {
 			return false, err
 		}
-		s.Server.Learn(EndsLines, false)
+		d.Server.Learn(EndsLines, false)
 	}
 	if unsigned {
-		s.Server.Learn(Signs, false)
+		d.Server.Learn(Signs, false)
 	}
 	return true, nil
 }
@@ -139,7 +140,7 @@ func sameName(a, b listing.Entry) bool { return a.Name == b.Name }
 // lastIsThere reports whether the last line of a listing, which has no end, has a
 // whole name all the same: that of something that is there. A box that cuts a
 // listing cuts it in the same place again.
-func (s *Session) lastIsThere(ctx context.Context, l *listed, dir string) (bool, error) {
+func (d directory) lastIsThere(ctx context.Context, l *listed) (bool, error) {
 	if len(l.entries) == 0 {
 		return false, nil
 	}
@@ -148,14 +149,14 @@ func (s *Session) lastIsThere(ctx context.Context, l *listed, dir string) (bool,
 	if e.Target != "" {
 		ends = e.Target
 	}
-	wire, err := s.Encode(ends)
+	wire, err := d.Encode(ends)
 	if err != nil || !strings.HasSuffix(l.last, wire) && !strings.HasSuffix(l.last, ends) {
 		return false, nil
 	}
-	if at, err := s.Encode(dir); err != nil || dir != "" && !strings.HasSuffix(l.line, " "+at) {
-		return s.isHere(ctx, dir, e.Name)
+	if at, err := d.Encode(d.name); err != nil || d.name != "" && !strings.HasSuffix(l.line, " "+at) {
+		return d.isHere(ctx, e.Name)
 	}
-	_, err = s.probe(ctx, Below(dir, e.Name), e)
+	_, err = d.probe(ctx, Below(d.name, e.Name), e)
 	if errors.Is(err, proto.ErrMissing) {
 		return false, nil
 	}
@@ -163,28 +164,28 @@ func (s *Session) lastIsThere(ctx context.Context, l *listed, dir string) (bool,
 }
 
 // isHere reports whether something in the working directory has a name. That is
-// dir, and stays so.
-func (s *Session) isHere(ctx context.Context, dir, name string) (bool, error) {
-	n, err := s.Size(ctx, name)
+// d, and stays so.
+func (d directory) isHere(ctx context.Context, name string) (bool, error) {
+	n, err := d.Size(ctx, name)
 	if n >= 0 || err != nil {
 		return err == nil, err
 	}
-	home, err := s.home(ctx)
+	home, err := d.home(ctx)
 	if home == "" || err != nil {
 		return false, err
 	}
-	if err = s.command(ctx, "CWD", name); err != nil {
+	if err = d.command(ctx, "CWD", name); err != nil {
 		if proto.RefusedAt(err) {
 			err = nil
 		}
 		return false, err
 	}
-	return true, s.command(ctx, "CWD", path.Join(home, dir))
+	return true, d.command(ctx, "CWD", path.Join(home, d.name))
 }
 
 // listOnce lists once.
-func (s *Session) listOnce(ctx context.Context, line string, format listing.Format, dir string) (*listed, error) {
-	t, err := s.Transfer().Open(ctx, transfer.Request{Line: line, Resumes: true})
+func (d directory) listOnce(ctx context.Context, line string, format listing.Format) (*listed, error) {
+	t, err := d.Transfer().Open(ctx, transfer.Request{Line: line, Resumes: true})
 	if err != nil {
 		return nil, err
 	}
@@ -192,10 +193,15 @@ func (s *Session) listOnce(ctx context.Context, line string, format listing.Form
 	stop := t.Guard(ctx)
 	lines := &lineCounter{Reader: t}
 	at := "."
-	if dir != "" {
-		at = dir
+	if d.name != "" {
+		at = d.name
 	}
-	l.entries, l.unread, err = parseList(lines, listing.Options{Format: format, Location: s.Server.Zone(), Dir: at}, s.Server.charset, s.charset() == nil)
+	var raw bytes.Buffer
+	var in io.Reader = lines
+	if d.raw {
+		in = io.TeeReader(lines, &raw)
+	}
+	l.entries, l.unread, err = parseList(in, listing.Options{Format: format, Location: d.Server.Zone(), Dir: at}, d.Server.charset, d.charset() == nil)
 	stop()
 	foreign := errors.Is(err, errNotUTF8)
 	if foreign {
@@ -214,11 +220,11 @@ func (s *Session) listOnce(ctx context.Context, line string, format listing.Form
 	if err = t.End(ctx, err); err != io.EOF {
 		return nil, err
 	}
-	l.verdict = t.Verdict()
+	l.verdict, l.raw = t.Verdict(), raw.Bytes()
 	if foreign {
 		trace.From(ctx).Notef("%s: %v: Dialer.Charset is used", line, errNotUTF8)
-		s.Server.Learn(NotUTF8, true)
-		return s.listOnce(ctx, line, format, dir)
+		d.Server.Learn(NotUTF8, true)
+		return d.listOnce(ctx, line, format)
 	}
 	return l, nil
 }
@@ -258,12 +264,12 @@ func (l *lineCounter) Read(p []byte) (int, error) {
 // lookAgain decides about a listing that is empty, and has nothing that says so:
 // another command is asked. If that shows something the first is repeated, and the
 // word of the other one counts if it stands alone then.
-func (s *Session) lookAgain(ctx context.Context, first *listed, format listing.Format, dir, other string) (*listed, error) {
+func (d directory) lookAgain(ctx context.Context, first *listed, format listing.Format, other string) (*listed, error) {
 	if !first.empty() {
 		return first, nil
 	}
 	trace.From(ctx).Notef("%s showed nothing: %s is asked as well", first.line, other)
-	second, err := s.listing(ctx, other, listing.FormatAuto, dir)
+	second, err := d.listing(ctx, other, listing.FormatAuto)
 	switch {
 	case err == nil && len(second.entries) == 0 && second.unread == nil:
 		return first, nil
@@ -272,7 +278,7 @@ func (s *Session) lookAgain(ctx context.Context, first *listed, format listing.F
 	case err != nil && !proto.RefusedAt(err):
 		return nil, err
 	}
-	third, terr := s.listing(ctx, first.line, format, dir)
+	third, terr := d.listing(ctx, first.line, format)
 	switch {
 	case terr != nil:
 		return nil, terr

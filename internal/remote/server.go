@@ -37,6 +37,8 @@ const (
 	KeepsBytes                   // names beyond ASCII stay as they are
 	NotUTF8                      // it names UTF8 in FEAT, and sends the charset all the same
 	ListArg                      // LIST lists the directory that it names
+	MLSDArg                      // MLSD takes the name of a directory
+	MLSDGlobs                    // it takes the name for a pattern
 	Signs                        // data over TLS end with a close_notify
 )
 
