@@ -83,8 +83,9 @@ func (c *client) treeOptions() tree.Options {
 // fetched if the server tells sizes, and an error that is [ErrChanged] says so.
 //
 // A symbolic link that leads to a place in the tree is copied as a link. For a
-// link that leads out of it, or whose target the server does not tell, the file
-// behind it is fetched; if there is no file behind it, that is an error. Nothing
+// link that leads out of it, or whose target the listing does not tell, the file
+// behind it is fetched; if there is no file behind it, that is an error, unless
+// there is a directory and [FS.ReadLink] has its place in the tree. Nothing
 // that the server says makes Fetch write outside of dst. A name that the local
 // system cannot hold, or that it takes for the name of another file, is an
 // error.
@@ -114,6 +115,11 @@ func (s side) ReadDir(ctx context.Context, name string) ([]listing.Entry, error)
 		return nil, err
 	}
 	return dir.Entries(), s.f.unread(name, dir)
+}
+
+// ReadLink returns where a symbolic link leads.
+func (s side) ReadLink(ctx context.Context, name string) (string, error) {
+	return s.f.WithContext(ctx).ReadLink(name)
 }
 
 // Open opens a file for reading.

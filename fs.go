@@ -298,22 +298,15 @@ func (f *FS) describe(op, name string, fn func(context.Context, *remote.Session,
 	return fileInfo{e}, nil
 }
 
-// ReadLink returns the target of a symbolic link, if the server tells it.
+// ReadLink returns the target of a symbolic link, if the server tells it. Where
+// MLST and MLSD do not, the directory is listed by LIST.
 func (f *FS) ReadLink(name string) (string, error) {
-	info, err := f.describe("readlink", name, func(ctx context.Context, s *remote.Session, at string) (listing.Entry, error) {
-		e, err := s.Lstat(ctx, at)
-		if err != nil || e.Type == listing.TypeLink && e.Target != "" {
-			return e, err
-		}
-		if e.Type != listing.TypeLink {
-			return e, &proto.FSError{Kind: fs.ErrInvalid}
-		}
-		return e, proto.Unable("the server does not tell where the link points")
+	var target string
+	err := f.ask("readlink", name, func(ctx context.Context, s *remote.Session, at string) (err error) {
+		target, err = s.ReadLink(ctx, at)
+		return err
 	})
-	if err != nil {
-		return "", err
-	}
-	return info.(fileInfo).e.Target, nil
+	return target, err
 }
 
 // ReadFile returns the content of a file. It requests the content at once and so

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"path"
 	"strings"
 
@@ -115,6 +116,31 @@ func (s *Session) Lstat(ctx context.Context, name string) (listing.Entry, error)
 		return e, err
 	}
 	return s.listed(ctx, name, false)
+}
+
+// ReadLink returns where a symbolic link leads. Many servers do not tell in MLST
+// and MLSD, and do so in LIST.
+func (s *Session) ReadLink(ctx context.Context, name string) (target string, err error) {
+	e, err := s.Lstat(ctx, name)
+	switch {
+	case err != nil:
+		return "", err
+	case e.Type != listing.TypeLink:
+		return "", &proto.FSError{Kind: fs.ErrInvalid}
+	case e.Target != "":
+		return e.Target, nil
+	}
+	parent, base := Split(name)
+	plain, err := s.listPlain(ctx, parent)
+	if err != nil && !proto.RefusedAt(err) {
+		return "", err
+	}
+	for _, e := range plain.list() {
+		if e.Name == base && e.Target != "" {
+			return e.Target, nil
+		}
+	}
+	return "", proto.Unable("the server does not tell where the link points")
 }
 
 // Exists reports whether something stands under a name.
