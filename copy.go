@@ -102,6 +102,9 @@ type side struct{ f *FS }
 // Stat describes a file, or what a symbolic link leads to.
 func (s side) Stat(ctx context.Context, name string) (listing.Entry, error) {
 	info, err := s.f.WithContext(ctx).Stat(name)
+	if e, ok := remote.Unlisted(name, err); ok {
+		return e, nil // a file that is known by name may be read
+	}
 	if err != nil {
 		return listing.Entry{}, err
 	}

@@ -165,7 +165,9 @@ func (f *FS) ask(op, name string, fn func(ctx context.Context, s *remote.Session
 
 // Open opens a file for reading, or a directory. A file is looked up on the
 // server; its content is not requested before the first Read. A directory is
-// listed. Either takes a few round trips; on most servers a file takes one.
+// listed. Either takes a few round trips; on most servers a file takes one. If
+// nothing may be listed and the server does not tell of the name either, it is taken
+// for a file of unknown size, whose first Read has the server's word.
 func (f *FS) Open(name string) (fs.File, error) {
 	file, err := f.openRead(name)
 	if err != nil {
@@ -182,12 +184,16 @@ func (f *FS) openRead(name string) (*File, error) {
 		if err == nil && !quick {
 			e, err = s.Stat(ctx, at, true)
 		}
-		if err != nil {
+		blind, unlisted := remote.Unlisted(at, err)
+		switch {
+		case unlisted:
+			e, err = blind, nil
+		case err != nil:
 			return err
 		}
 		e.Name = remote.BaseName(remote.Slashed(name))
 		file.found, file.info, file.quick = e, fileInfo{e}, quick
-		file.rough = !quick && e.Type == listing.TypeFile && !s.HasMLST()
+		file.rough = !quick && !unlisted && e.Type == listing.TypeFile && !s.HasMLST()
 		if e.Type == listing.TypeDir {
 			err = file.hold(s.List(ctx, at))
 		}

@@ -172,7 +172,7 @@ func (s *Session) listed(ctx context.Context, name string, recent bool) (listing
 		// What may not be listed may be read.
 		e, perr := s.probe(ctx, name, listing.Entry{Name: base})
 		if errors.Is(perr, proto.ErrMissing) {
-			perr = err // nothing was told
+			perr = untold{err}
 		}
 		return e, perr
 	case err != nil:
@@ -187,6 +187,20 @@ func (s *Session) listed(ctx context.Context, name string, recent bool) (listing
 		return e, unread // which may be the line of it
 	}
 	return e, err
+}
+
+// untold is the refusal of a listing where nothing else is told of a name.
+type untold struct{ error }
+
+// Unwrap returns it.
+func (e untold) Unwrap() error { return e.error }
+
+// Unlisted returns what is to be taken for a file that may be read all the same,
+// if err is that of a name of which the server tells nothing because nothing may be
+// listed: RETR has the last word.
+func Unlisted(name string, err error) (e listing.Entry, ok bool) {
+	var none untold
+	return listing.Entry{Name: BaseName(name), Type: listing.TypeFile, Size: -1}, errors.As(err, &none)
 }
 
 // kept describes what stands under a name in a listing that was kept. If recent
