@@ -307,7 +307,8 @@ func TestMkdirCut(t *testing.T) {
 								_ = w.Server.Tree.MkdirAll("new")
 							}
 							err := w.openFS(t, "").Mkdir("new", 0o755)
-							if before && !errors.Is(err, fs.ErrExist) || !before && err != nil {
+							unknown := p.Name == "vsftpd" && errors.Is(err, ftpnat.ErrLost) // it has no question for directories
+							if before && !errors.Is(err, fs.ErrExist) && !unknown || !before && err != nil {
 								t.Errorf("Mkdir: %v", err)
 							}
 							if info, err := w.Server.Tree.Stat("new"); err != nil || !info.IsDir() {
@@ -324,12 +325,13 @@ func TestMkdirCut(t *testing.T) {
 // TestMkdirOfWhatIsThere has servers answer with 257 to the MKD of a directory that
 // is there, as ftp-srv and goftp do: nothing in it is replaced.
 func TestMkdirOfWhatIsThere(t *testing.T) {
-	for _, ahead := range []ftptest.Ahead{ftptest.InOrder, ftptest.FirstOnly} {
+	for i, ahead := range []ftptest.Ahead{ftptest.InOrder, ftptest.FirstOnly, ftptest.InOrder, ftptest.FirstOnly} {
 		p := ftptest.Ancient()
+		p.SizeDirs = i > 1
 		p.Name, p.Missing, p.Ahead = "ftp-srv", []string{"MLSD", "MLST", "EPRT", "HASH", "XCRC", "XMD5", "XSHA256", "PRET", "CCC", "HOST", "LANG", "CLNT"}, ahead
 		p.Features = []string{"SIZE", "MDTM", "REST STREAM", "UTF8"}
 		p = p.Saying("MKD.failed", `257 "{path}" created`)
-		t.Run(fmt.Sprint(ahead), func(t *testing.T) {
+		t.Run(fmt.Sprint(ahead, " ", p.SizeDirs), func(t *testing.T) {
 			inBubble(t, played(p), func(t *testing.T, w *world) {
 				w.put(t, "dir/x", []byte("old"))
 				fsys := w.openFS(t, "")
