@@ -256,10 +256,14 @@ func (f *FS) takeAhead(name string) *walk.Dir {
 	return f.c.walk.Take(f.path(name))
 }
 
-// Stat describes a file, following symbolic links.
+// Stat describes a file, following symbolic links. If the server has no MLST, it
+// asks for the size and the time of a file and whether a directory can be entered;
+// the mode and what else is in a listing alone is known then only if the directory
+// was listed in the last minutes and the file is the same. [FS.Lstat] tells more, and
+// may list the directory for it.
 func (f *FS) Stat(name string) (fs.FileInfo, error) {
 	return f.describe("stat", name, func(ctx context.Context, s *remote.Session, at string) (listing.Entry, error) {
-		return s.Stat(ctx, at, false)
+		return remote.Glance(ctx, s, at)
 	})
 }
 

@@ -38,6 +38,7 @@ const (
 	NotUTF8                      // it names UTF8 in FEAT, and sends the charset all the same
 	ListArg                      // LIST lists the directory that it names
 	Signs                        // data over TLS end with a close_notify
+	SizesDirs                    // SIZE tells something of directories
 )
 
 // NewServer returns a Server of which nothing is known yet. A nil Charset leaves

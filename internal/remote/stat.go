@@ -105,7 +105,7 @@ func (s *Session) Lookup(ctx context.Context, name string, recent bool) (listing
 	case leadsOut(name):
 		return s.probe(ctx, name, listing.Entry{Name: BaseName(name)})
 	}
-	return s.listed(ctx, name, recent)
+	return s.listed(ctx, name, recent, func() (listing.Entry, error) { return s.hidden(ctx, name) })
 }
 
 // Lstat is Lookup for callers that must know a link from what it leads to: some
@@ -115,7 +115,7 @@ func (s *Session) Lstat(ctx context.Context, name string) (listing.Entry, error)
 	if err != nil || e.Type == listing.TypeLink || name == "" || !s.HasMLST() || s.Server.Knows(ShowsLinks) == proto.Yes {
 		return e, err
 	}
-	return s.listed(ctx, name, false)
+	return s.listed(ctx, name, false, func() (listing.Entry, error) { return s.hidden(ctx, name) })
 }
 
 // ReadLink returns where a symbolic link leads. Many servers do not tell in MLST
@@ -154,8 +154,9 @@ func (s *Session) Exists(ctx context.Context, name string) (bool, error) {
 
 // listed describes what stands under a name in its parent's listing, or that has
 // no such name but is there. If recent is not set, a listing that was kept is used
-// for what SIZE and MDTM still say of the name.
-func (s *Session) listed(ctx context.Context, name string, recent bool) (listing.Entry, error) {
+// for what SIZE and MDTM still say of the name. hidden has the word on a name that is
+// not in the listing.
+func (s *Session) listed(ctx context.Context, name string, recent bool, hidden func() (listing.Entry, error)) (listing.Entry, error) {
 	parent, base := Split(name)
 	if e, ok, err := s.kept(ctx, name, recent); ok || err != nil {
 		return e, err
@@ -182,7 +183,7 @@ func (s *Session) listed(ctx context.Context, name string, recent bool) (listing
 	if ok {
 		return s.sized(ctx, name, e)
 	}
-	e, err = s.hidden(ctx, name)
+	e, err = hidden()
 	if unread != nil && unread.Mentions(base) && errors.Is(err, proto.ErrMissing) {
 		return e, unread // which may be the line of it
 	}
