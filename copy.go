@@ -85,8 +85,9 @@ func (c *client) treeOptions() tree.Options {
 // fetched if the server tells sizes, and an error that is [ErrChanged] says so.
 //
 // A symbolic link that leads to a place in the tree is copied as a link. For a
-// link that leads out of it, or whose target the server does not tell, the file
-// behind it is fetched; if there is no file behind it, that is an error. Nothing
+// link that leads out of it, or whose target the listing does not tell, the file
+// behind it is fetched; if there is no file behind it, that is an error, unless
+// there is a directory and [FS.ReadLink] has its place in the tree. Nothing
 // that the server says makes Fetch write outside of dst. A name that the local
 // system cannot hold, or that it takes for the name of another file, is an
 // error, and so is a directory that is found in itself: see [FS.ReadDir].
@@ -103,6 +104,9 @@ type side struct{ f *FS }
 // Stat describes a file, or what a symbolic link leads to.
 func (s side) Stat(ctx context.Context, name string) (listing.Entry, error) {
 	info, err := s.f.WithContext(ctx).Stat(name)
+	if e, ok := remote.Unlisted(name, err); ok {
+		return e, nil // a file that is known by name may be read
+	}
 	if err != nil {
 		return listing.Entry{}, err
 	}
@@ -125,6 +129,11 @@ func unreadIn(name string, err error) error {
 		err = &fs.PathError{Op: "readdir", Path: name, Err: err}
 	}
 	return err
+}
+
+// ReadLink returns where a symbolic link leads.
+func (s side) ReadLink(ctx context.Context, name string) (string, error) {
+	return s.f.WithContext(ctx).ReadLink(name)
 }
 
 // Open opens a file for reading.

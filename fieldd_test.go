@@ -20,7 +20,7 @@ import (
 // Part D of the field's report: slow, endless, left over.
 //
 //	D1   refused for good with a 4xx                TestRefusedForGood, TestNoByteFurther
-//	D2   Stat lists where there is no MLST          TestStatLists
+//	D2   Stat lists where there is no MLST          TestStatLists, TestStatHuge
 //	D2b  File.Stat after a listing is old           TestFileStatFresh
 //	D2c  Glob and Stat of many files                TestGlobAndStat
 //	D3   a RETR that never ends                     TestEndlessFile
@@ -151,6 +151,35 @@ func TestStatLists(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestStatHuge asks for files and directories among more names than are kept, and for
+// links, and no listing is made for that.
+func TestStatHuge(t *testing.T) {
+	inBubble(t, played(ftptest.VSFTPD()), func(t *testing.T, w *world) {
+		for i := range 200_000 {
+			w.put(t, fmt.Sprintf("big/f%06d", i), nil)
+		}
+		_ = w.Server.Tree.MkdirAll("big/dir")
+		if err := w.Server.Tree.Symlink("f000007", "big/link"); err != nil {
+			t.Fatal(err)
+		}
+		fsys := w.openFS(t, "")
+		for i := range 20 {
+			info, err := fsys.Stat(fmt.Sprintf("big/f%06d", i*9000))
+			if err != nil || info.Size() != 0 || info.IsDir() || info.ModTime().IsZero() {
+				t.Error(info, err)
+			}
+		}
+		for name, dir := range map[string]bool{"big/dir": true, "big": true, "big/link": false} {
+			if info, err := fsys.Stat(name); err != nil || info.IsDir() != dir {
+				t.Errorf("Stat(%s): %v", name, err)
+			}
+		}
+		if n := w.commands("LIST") + w.commands("NLST") + w.commands("STAT"); n > 0 {
+			t.Errorf("%d listings", n)
+		}
+	})
 }
 
 func TestFileStatFresh(t *testing.T) {

@@ -165,7 +165,9 @@ func (f *FS) ask(op, name string, fn func(ctx context.Context, s *remote.Session
 
 // Open opens a file for reading, or a directory. A file is looked up on the
 // server; its content is not requested before the first Read. A directory is
-// not listed before the first ReadDir. On most servers it takes one round trip.
+// not listed before the first ReadDir. On most servers it takes one round trip. If
+// nothing may be listed and the server does not tell of the name either, it is taken
+// for a file of unknown size, whose first Read has the server's word.
 func (f *FS) Open(name string) (fs.File, error) {
 	file, err := f.openRead(name)
 	if err != nil {
@@ -182,12 +184,16 @@ func (f *FS) openRead(name string) (*File, error) {
 		if err == nil && !quick {
 			e, err = s.Stat(ctx, at, true)
 		}
-		if err != nil {
+		blind, unlisted := remote.Unlisted(at, err)
+		switch {
+		case unlisted:
+			e, err = blind, nil
+		case err != nil:
 			return err
 		}
 		e.Name = remote.BaseName(remote.Slashed(name))
 		file.found, file.info, file.quick = e, fileInfo{e}, quick
-		file.rough = !quick && e.Type == listing.TypeFile && !s.HasMLST()
+		file.rough = !quick && !unlisted && e.Type == listing.TypeFile && !s.HasMLST()
 		return nil
 	})
 	if err != nil {
@@ -272,10 +278,14 @@ func (f *FS) takeAhead(name string) *walk.Dir {
 	return f.c.walk.Take(f.path(name))
 }
 
-// Stat describes a file, following symbolic links.
+// Stat describes a file, following symbolic links. If the server has no MLST, it
+// asks for the size and the time of a file and whether a directory can be entered;
+// the mode and what else is in a listing alone is known then only if the directory
+// was listed in the last minutes and the file is the same. [FS.Lstat] tells more, and
+// may list the directory for it.
 func (f *FS) Stat(name string) (fs.FileInfo, error) {
 	return f.describe("stat", name, func(ctx context.Context, s *remote.Session, at string) (listing.Entry, error) {
-		return s.Stat(ctx, at, false)
+		return remote.Glance(ctx, s, at)
 	})
 }
 
@@ -320,22 +330,15 @@ func (f *FS) describe(op, name string, fn func(context.Context, *remote.Session,
 	return fileInfo{e}, nil
 }
 
-// ReadLink returns the target of a symbolic link, if the server tells it.
+// ReadLink returns the target of a symbolic link, if the server tells it. Where
+// MLST and MLSD do not, the directory is listed by LIST.
 func (f *FS) ReadLink(name string) (string, error) {
-	info, err := f.describe("readlink", name, func(ctx context.Context, s *remote.Session, at string) (listing.Entry, error) {
-		e, err := s.Lstat(ctx, at)
-		if err != nil || e.Type == listing.TypeLink && e.Target != "" {
-			return e, err
-		}
-		if e.Type != listing.TypeLink {
-			return e, &proto.FSError{Kind: fs.ErrInvalid}
-		}
-		return e, proto.Unable("the server does not tell where the link points")
+	var target string
+	err := f.ask("readlink", name, func(ctx context.Context, s *remote.Session, at string) (err error) {
+		target, err = s.ReadLink(ctx, at)
+		return err
 	})
-	if err != nil {
-		return "", err
-	}
-	return info.(fileInfo).e.Target, nil
+	return target, err
 }
 
 // ReadFile returns the content of a file. It requests the content at once and so

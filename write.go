@@ -164,17 +164,8 @@ func (f *FS) Hash(name, algorithm string) ([]byte, error) {
 	return sum, err
 }
 
-// change calls fn, which changes something on the server. It is repeated only if
-// the server has refused the change for now: after a break it is not known
-// whether the command was carried out.
-func (f *FS) change(op, name string, fn func(ctx context.Context, s *remote.Session, at string) error) error {
-	return f.changeAgain(op, name, isRefusal, fn)
-}
-
-// isRefusal reports whether err is a refusal that may not last.
-func isRefusal(err error) bool { return retry.Worth(err) && proto.RefusedAt(err) }
-
-// changeAgain is change for an fn that is repeated after what again allows.
+// changeAgain calls fn, which changes something on the server, and repeats it after
+// what again allows: after a break it is not known whether it was carried out.
 func (f *FS) changeAgain(op, name string, again func(error) bool, fn func(ctx context.Context, s *remote.Session, at string) error) error {
 	if name == "." {
 		return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
@@ -186,9 +177,14 @@ func (f *FS) changeAgain(op, name string, again func(error) bool, fn func(ctx co
 }
 
 // Mkdir makes a directory. perm is not used; the permission bits are those that
-// the server gives to new directories (see [FS.Chmod]).
+// the server gives to new directories (see [FS.Chmod]). If the connection breaks,
+// nil means that there is a directory now where nothing was before; if the server
+// could not be asked for that, an error matches [ErrLost].
 func (f *FS) Mkdir(name string, perm fs.FileMode) error {
-	return f.change("mkdir", name, func(ctx context.Context, s *remote.Session, at string) error { return s.Mkdir(ctx, at) })
+	var making remote.Making
+	return f.changeAgain("mkdir", name, making.Again, func(ctx context.Context, s *remote.Session, at string) error {
+		return making.Do(ctx, s, at)
+	})
 }
 
 // MkdirAll makes a directory, and those above it that are missing. It is not an

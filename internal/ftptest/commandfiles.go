@@ -130,7 +130,7 @@ func (s *session) cmdSize(arg string) {
 	switch {
 	case s.ascii && !s.p.SizeInASCII:
 		s.say("SIZE.ascii")
-	case err == nil && info.IsDir():
+	case err == nil && info.IsDir() && !s.p.SizeDirs:
 		s.fail("SIZE", arg, fs.ErrInvalid)
 	case err != nil:
 		s.fail("SIZE", arg, err)

@@ -75,6 +75,7 @@ type Personality struct {
 	RMDAll       bool   // RMDAll has RMD remove what is in a directory too.
 	Strip        string // Strip holds letters that are cut out of names.
 	SizeInASCII  bool   // SizeInASCII answers SIZE in ASCII mode too.
+	SizeDirs     bool   // SizeDirs answers SIZE of a directory too.
 	MDTMWrite    bool   // MDTMWrite takes a 14-digit first word of MDTM's argument for a time to set.
 
 	ListOptions  bool   // ListOptions takes a leading dash in the argument of LIST, NLST and STAT for options of ls.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/ftpnat/ftpnat/internal/listing"
 	"github.com/ftpnat/ftpnat/internal/proto"
-	"github.com/ftpnat/ftpnat/internal/retry"
 )
 
 // The methods here leave it to the caller to call Changed, before a connection
@@ -27,21 +26,7 @@ func (s *Session) command(ctx context.Context, verb, name string) error {
 
 // Mkdir makes a directory.
 func (s *Session) Mkdir(ctx context.Context, name string) error {
-	err := s.command(ctx, "MKD", name)
-	if err != nil {
-		err = s.Explain(ctx, OpMake, name, err)
-	}
-	if errors.Is(err, fs.ErrPermission) {
-		// The parent is there now, and may not have been when the server
-		// refused: others make directories too.
-		if err = s.command(ctx, "MKD", name); err != nil {
-			err = s.Explain(ctx, OpMake, name, err)
-		}
-	}
-	if err != nil {
-		return err
-	}
-	return s.keptOr(ctx, name, func() error { return s.command(ctx, "RMD", name) })
+	return (&Making{there: proto.No}).Do(ctx, s, name)
 }
 
 // keptOr is Kept for something that was just made and is to be undone if its name
@@ -70,120 +55,6 @@ func (s *Session) Delete(ctx context.Context, name string) error { return s.comm
 // Remove is one try of a [Removal].
 func (s *Session) Remove(ctx context.Context, name string, careful bool) error {
 	return (&Removal{Careful: careful}).Do(ctx, s, name)
-}
-
-// Removal removes a file, a symbolic link or a directory, in as many tries as that
-// takes.
-type Removal struct {
-	// Careful says that what is in a directory must stay: some servers remove
-	// that too.
-	Careful bool
-	// Asks says that it is asked first whether there is anything, if that costs no
-	// round trip: it matters if a reply is lost.
-	Asks bool
-
-	there proto.Finding // whether there was something before
-	lost  error         // why the outcome of an earlier try is not known; nil if it is
-}
-
-// Do is a try. If the reply was lost it may be called again: that there is nothing
-// under the name any more proves that it was carried out, if it is known that there
-// was something before.
-func (r *Removal) Do(ctx context.Context, s *Session, name string) error {
-	err := r.do(ctx, s, name)
-	switch {
-	case r.lost != nil && errors.Is(err, proto.ErrMissing):
-		if r.there == proto.Yes {
-			return nil
-		}
-		return &proto.FSError{Kind: fs.ErrNotExist, Err: fmt.Errorf("%w: %w", proto.ErrNoVerdict, r.lost)}
-	case r.lost == nil && err != nil && !proto.RefusedAt(err):
-		r.lost = err
-	}
-	return err
-}
-
-func (r *Removal) do(ctx context.Context, s *Session, name string) error {
-	err := r.delete(ctx, s, name)
-	if err == nil || !proto.RefusedAt(err) {
-		return err
-	}
-	e, lerr := s.Lookup(ctx, name, false)
-	switch {
-	case lerr == nil && e.Type == listing.TypeDir:
-		r.there = proto.Yes
-		return s.removeDir(ctx, name, r.Careful)
-	case unknown(lerr):
-		return lerr // whatever the words of the refusal
-	}
-	return meaning(ctx, kindFound(lerr, err), err)
-}
-
-// delete sends DELE, and ahead of it in the same write, if the server takes that,
-// the question whether there is a file.
-func (r *Removal) delete(ctx context.Context, s *Session, name string) error {
-	line, err := s.Line("DELE", name)
-	if err != nil {
-		return err
-	}
-	if !r.Asks || r.there != proto.Unknown || !s.Pipelines() || !s.HasSIZE() {
-		_, err = s.Want(ctx, 2, line)
-		return err
-	}
-	size, err := s.Line("SIZE", name)
-	if err != nil {
-		return err
-	}
-	var refused error
-	err = s.Batch(ctx, []string{size, line}, removeLimit, func(i int, reply proto.Reply) error {
-		switch {
-		case i == 1 && !reply.Completed():
-			refused = proto.Refusal(line, reply)
-		case i == 0 && reply.Size() >= 0:
-			r.there = proto.Yes
-		case i == 0 && reply.Code == 550:
-			r.there = proto.No
-		}
-		return nil
-	})
-	if err == nil {
-		err = refused
-	}
-	return err
-}
-
-// removeLimit is how long a server may take to remove a file.
-const removeLimit = time.Minute
-
-// unknown reports whether a lookup has failed in a way that tells nothing of the
-// name.
-func unknown(err error) bool { return retry.Worth(err) && !proto.RefusedAt(err) }
-
-// removeDir removes what is known to be a directory.
-func (s *Session) removeDir(ctx context.Context, name string, careful bool) error {
-	if careful && s.emptiesDirs() {
-		entries, err := s.List(ctx, name)
-		switch {
-		case len(entries) > 0:
-			return &proto.FSError{Kind: proto.ErrNotEmpty}
-		case err != nil && !proto.RefusedAt(err):
-			// What a line stands for that is not understood is there, too.
-			return err
-		}
-	}
-	err := s.command(ctx, "RMD", name)
-	if err == nil || !proto.RefusedAt(err) {
-		return err
-	}
-	// Some have a transient reply for this, aioftp a 451.
-	entries, lerr := s.List(ctx, name)
-	switch {
-	case len(entries) > 0 || proto.Unread(lerr) != nil:
-		return &proto.FSError{Kind: proto.ErrNotEmpty, Err: err}
-	case unknown(lerr):
-		return lerr
-	}
-	return s.Explain(ctx, OpAccess, name, err)
 }
 
 // ErrUnsettled says of a change that was cut off that the server may have carried
@@ -271,13 +142,13 @@ func (s *Session) Renamed(ctx context.Context, from, to string, size int64) (boo
 		return false, nil
 	}
 	// What was not found may be hidden: RNFR tells whether there is anything.
-	there, err := s.movable(ctx, from)
+	there, err := movable(ctx, s, from)
 	return !there && err == nil, err
 }
 
 // movable reports whether there is something to be renamed under a name, by RNFR,
 // which changes nothing by itself.
-func (s *Session) movable(ctx context.Context, name string) (bool, error) {
+func movable(ctx context.Context, s *Session, name string) (bool, error) {
 	line, err := s.Line("RNFR", name)
 	if err != nil {
 		return false, err

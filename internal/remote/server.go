@@ -40,6 +40,7 @@ const (
 	MLSDArg                      // MLSD takes the name of a directory
 	MLSDGlobs                    // it takes the name for a pattern
 	Signs                        // data over TLS end with a close_notify
+	SizesDirs                    // SIZE tells something of directories
 )
 
 // NewServer returns a Server of which nothing is known yet. A nil Charset leaves

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"path"
 	"strings"
 
@@ -104,7 +105,7 @@ func (s *Session) Lookup(ctx context.Context, name string, recent bool) (listing
 	case leadsOut(name):
 		return s.probe(ctx, name, listing.Entry{Name: BaseName(name)})
 	}
-	return s.listed(ctx, name, recent)
+	return s.listed(ctx, name, recent, func() (listing.Entry, error) { return s.hidden(ctx, name) })
 }
 
 // Lstat is Lookup for callers that must know a link from what it leads to: some
@@ -114,7 +115,32 @@ func (s *Session) Lstat(ctx context.Context, name string) (listing.Entry, error)
 	if err != nil || e.Type == listing.TypeLink || name == "" || !s.HasMLST() || s.Server.Knows(ShowsLinks) == proto.Yes {
 		return e, err
 	}
-	return s.listed(ctx, name, false)
+	return s.listed(ctx, name, false, func() (listing.Entry, error) { return s.hidden(ctx, name) })
+}
+
+// ReadLink returns where a symbolic link leads. Many servers do not tell in MLST
+// and MLSD, and do so in LIST.
+func (s *Session) ReadLink(ctx context.Context, name string) (target string, err error) {
+	e, err := s.Lstat(ctx, name)
+	switch {
+	case err != nil:
+		return "", err
+	case e.Type != listing.TypeLink:
+		return "", &proto.FSError{Kind: fs.ErrInvalid}
+	case e.Target != "":
+		return e.Target, nil
+	}
+	parent, base := Split(name)
+	plain, err := s.listPlain(ctx, parent)
+	if err != nil && !proto.RefusedAt(err) {
+		return "", err
+	}
+	for _, e := range plain.list() {
+		if e.Name == base && e.Target != "" {
+			return e.Target, nil
+		}
+	}
+	return "", proto.Unable("the server does not tell where the link points")
 }
 
 // Exists reports whether something stands under a name.
@@ -128,8 +154,9 @@ func (s *Session) Exists(ctx context.Context, name string) (bool, error) {
 
 // listed describes what stands under a name in its parent's listing, or that has
 // no such name but is there. If recent is not set, a listing that was kept is used
-// for what SIZE and MDTM still say of the name.
-func (s *Session) listed(ctx context.Context, name string, recent bool) (listing.Entry, error) {
+// for what SIZE and MDTM still say of the name. hidden has the word on a name that is
+// not in the listing.
+func (s *Session) listed(ctx context.Context, name string, recent bool, hidden func() (listing.Entry, error)) (listing.Entry, error) {
 	parent, base := Split(name)
 	if e, ok, err := s.kept(ctx, name, recent); ok || err != nil {
 		return e, err
@@ -146,7 +173,7 @@ func (s *Session) listed(ctx context.Context, name string, recent bool) (listing
 		// What may not be listed may be read.
 		e, perr := s.probe(ctx, name, listing.Entry{Name: base})
 		if errors.Is(perr, proto.ErrMissing) {
-			perr = err // nothing was told
+			perr = untold{err}
 		}
 		return e, perr
 	case err != nil:
@@ -156,11 +183,25 @@ func (s *Session) listed(ctx context.Context, name string, recent bool) (listing
 	if ok {
 		return s.sized(ctx, name, e)
 	}
-	e, err = s.hidden(ctx, name)
+	e, err = hidden()
 	if unread != nil && unread.Mentions(base) && errors.Is(err, proto.ErrMissing) {
 		return e, unread // which may be the line of it
 	}
 	return e, err
+}
+
+// untold is the refusal of a listing where nothing else is told of a name.
+type untold struct{ error }
+
+// Unwrap returns it.
+func (e untold) Unwrap() error { return e.error }
+
+// Unlisted returns what is to be taken for a file that may be read all the same,
+// if err is that of a name of which the server tells nothing because nothing may be
+// listed: RETR has the last word.
+func Unlisted(name string, err error) (e listing.Entry, ok bool) {
+	var none untold
+	return listing.Entry{Name: BaseName(name), Type: listing.TypeFile, Size: -1}, errors.As(err, &none)
 }
 
 // kept describes what stands under a name in a listing that was kept. If recent

@@ -134,6 +134,14 @@ func (s *fakeServer) ReadDir(ctx context.Context, dir string) ([]listing.Entry, 
 	return entries, nil
 }
 
+func (s *fakeServer) ReadLink(ctx context.Context, name string) (string, error) {
+	f, err := s.find(ctx, "readlink", name)
+	if err != nil {
+		return "", err
+	}
+	return f.dest, nil
+}
+
 func (s *fakeServer) Open(ctx context.Context, name string, how Opening) (File, error) {
 	f, err := s.find(ctx, "open", name)
 	if err != nil {

@@ -126,7 +126,7 @@ func (f *fetch) whole(name, to string, e *listing.Entry) error {
 	defer in.Close()
 	found := in.Entry()
 	if found.Type == listing.TypeDir {
-		return &fs.PathError{Op: "fetch", Path: name, Err: &proto.FSError{Kind: proto.ErrIsDir, Err: errors.New("it is a link to a directory out of the tree")}}
+		return f.dirLink(name, to)
 	}
 	l, err := f.begin(to, found)
 	if err != nil {
@@ -164,6 +164,25 @@ func (f *fetch) link(name, to string, e listing.Entry) error {
 	if !ok {
 		return f.whole(name, to, nil)
 	}
+	return f.symlink(target, to)
+}
+
+// dirLink makes a symbolic link to a directory, if that is in the tree. The listing
+// need not have told where it leads.
+func (f *fetch) dirLink(name, to string) error {
+	target, err := f.src.ReadLink(f.ctx, name)
+	if local, ok := inside(f.below(name), target); ok && err == nil {
+		return f.symlink(local, to)
+	}
+	why := errors.New("it is a link to a directory out of the tree")
+	if err != nil {
+		why = fmt.Errorf("it is not known where it is: %w", err)
+	}
+	return &fs.PathError{Op: "fetch", Path: name, Err: &proto.FSError{Kind: proto.ErrIsDir, Err: why}}
+}
+
+// symlink makes a symbolic link.
+func (f *fetch) symlink(target, to string) error {
 	if err := f.root.Symlink(target, to); err != nil {
 		return f.localError(to, err)
 	}

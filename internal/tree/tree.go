@@ -25,6 +25,8 @@ type Source interface {
 	Stat(ctx context.Context, name string) (listing.Entry, error)
 	// ReadDir lists a directory, sorted by name.
 	ReadDir(ctx context.Context, name string) ([]listing.Entry, error)
+	// ReadLink returns where a symbolic link leads.
+	ReadLink(ctx context.Context, name string) (string, error)
 	// Open opens a file for reading, in ctx.
 	Open(ctx context.Context, name string, how Opening) (File, error)
 	// ModTime sets the time in e to that of MDTM, if the server has it.
