@@ -75,7 +75,7 @@ func (s *Session) clear(ctx context.Context, list []Doomed, lines []string, done
 	}
 	at, removed := 0, false // in list
 	for len(lines) > 0 {
-		err := s.Batch(ctx, lines[:together], removeLimit, func(i int, r proto.Reply) error {
+		err := s.Batch(ctx, lines[:together], changeLimit, func(i int, r proto.Reply) error {
 			refusal := proto.Refusal(lines[i], r)
 			if r.Code == 421 {
 				return refusal // the server takes its leave

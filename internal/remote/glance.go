@@ -39,7 +39,7 @@ func Glance(ctx context.Context, s *Session, name string) (listing.Entry, error)
 	case err != nil:
 		return now, err
 	case entered:
-		return directory(s, name, listed), nil
+		return entry(s, name, listed), nil
 	case now.Absolute:
 		return s.Stat(ctx, name, false)
 	}
@@ -85,9 +85,9 @@ func isDir(ctx context.Context, s *Session, name string) (entered bool, refused,
 	return refused == nil, refused, err
 }
 
-// directory describes a directory that was entered. Its mode is that of a listing of
+// entry describes a directory that was entered. Its mode is that of a listing of
 // a while ago, and its time that of one that stands for the directory still.
-func directory(s *Session, name string, listed listing.Entry) listing.Entry {
+func entry(s *Session, name string, listed listing.Entry) listing.Entry {
 	parent, base := Split(name)
 	e := listing.Entry{Name: base, Type: listing.TypeDir}
 	if listed.Type != listing.TypeDir {

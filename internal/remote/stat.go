@@ -131,7 +131,7 @@ func (s *Session) ReadLink(ctx context.Context, name string) (target string, err
 		return e.Target, nil
 	}
 	parent, base := Split(name)
-	plain, err := s.listPlain(ctx, parent)
+	plain, err := directory{Session: s, name: parent}.plain(ctx)
 	if err != nil && !proto.RefusedAt(err) {
 		return "", err
 	}
