@@ -53,7 +53,10 @@ func (m *Making) do(ctx context.Context, s *Session, name string) error {
 		}
 	}
 	if err == nil && m.there == proto.Yes {
-		return &proto.FSError{Kind: fs.ErrExist}
+		if err = s.Kept(ctx, name); !errors.Is(err, errors.ErrUnsupported) {
+			err = &proto.FSError{Kind: fs.ErrExist}
+		}
+		return err
 	}
 	for again := true; err != nil; again = false {
 		err = s.Explain(ctx, OpMake, name, err)
