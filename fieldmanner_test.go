@@ -30,7 +30,7 @@ import (
 //	C11         RETR is allowed, LIST is not      TestReadUnlisted
 //	C13         a file that grows                 TestFetchGrowing of package tree
 //	C14         a directory without an end        TestEndlessTree
-//	C16         write-behind                      TestUploadAgain of package stream, TestBoxes
+//	C16         write-behind                      TestUploadAgain of package stream
 //	C20         the server changes a name         TestChangedName
 //	E1, E2      what a refusal is                 TestDeniedWrite
 //	E3, E4      passwords                         TestRawPassword

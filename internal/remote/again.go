@@ -85,7 +85,7 @@ func (m *Making) mkd(ctx context.Context, s *Session, name string) error {
 		return err
 	}
 	if !s.Pipelines() {
-		return m.ask(ctx, s, questions, line)
+		return m.ask(ctx, s, name, questions, line)
 	}
 	var refused error
 	err = s.Batch(ctx, append(questions, line), changeLimit, func(i int, r proto.Reply) error {
@@ -104,16 +104,10 @@ func (m *Making) mkd(ctx context.Context, s *Session, name string) error {
 }
 
 // ask is mkd for servers that take one command at a time.
-func (m *Making) ask(ctx context.Context, s *Session, questions []string, line string) error {
+func (m *Making) ask(ctx context.Context, s *Session, name string, questions []string, line string) error {
 	if s.Software() == control.UnknownSoftware {
-		for _, q := range questions {
-			r, err := s.Do(ctx, q)
-			if err != nil {
-				return err
-			}
-			if m.heard(q, r); m.there != proto.Unknown {
-				break
-			}
+		if err := m.look(ctx, s, name, questions); err != nil {
+			return err
 		}
 	}
 	if m.there == proto.Yes {
@@ -123,16 +117,42 @@ func (m *Making) ask(ctx context.Context, s *Session, questions []string, line s
 	return err
 }
 
+// look asks whether there is something, by MLST or SIZE, and by CWD if these do not
+// tell.
+func (m *Making) look(ctx context.Context, s *Session, name string, questions []string) error {
+	for _, q := range questions {
+		r, err := s.Do(ctx, q)
+		if err != nil {
+			return err
+		}
+		m.heard(q, r)
+	}
+	if m.there != proto.Unknown {
+		return nil
+	}
+	entered, refused, err := isDir(ctx, s, name)
+	switch {
+	case entered:
+		m.there = proto.Yes
+	case refused != nil:
+		m.heard("CWD ", proto.ReplyOf(refused))
+	}
+	return err
+}
+
 // existQuestions are the commands that tell whether something has a name, be it a
-// directory. RNFR changes nothing by itself; a few servers take it for every name,
-// and tell the size of a directory.
+// directory. RNFR changes nothing by itself, and is for vsftpd alone: Twisted takes
+// nothing but RNTO behind it, busybox takes it for every name.
 func existQuestions(s *Session, name string) ([]string, error) {
 	verbs := []string{"MLST"}
 	if !s.HasMLST() {
-		verbs = []string{"SIZE", "RNFR"}
-	}
-	if !s.HasMLST() && !s.HasSIZE() {
-		verbs = verbs[1:]
+		verbs = nil
+		if s.HasSIZE() {
+			verbs = append(verbs, "SIZE")
+		}
+		if s.Software() == control.VSFTPD {
+			verbs = append(verbs, "RNFR")
+		}
 	}
 	lines := make([]string, len(verbs))
 	for i, verb := range verbs {

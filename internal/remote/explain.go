@@ -119,6 +119,8 @@ func kindFound(lerr, err error) error {
 	switch {
 	case errors.Is(lerr, proto.ErrMissing):
 		return fs.ErrNotExist
+	case errors.Is(lerr, fs.ErrPermission) && !proto.IsTemporary(err):
+		return fs.ErrPermission // its directory is closed, too
 	case lerr != nil:
 		return unlooked(lerr, err)
 	case proto.IsTemporary(err):
