@@ -33,6 +33,10 @@ var (
 	// ErrLost is matched if the control connection was reset or closed, or given
 	// up because a command got no reply, and could not be replaced in time.
 	ErrLost = proto.ErrLost
+	// ErrNoReply is matched if the server did not answer a command, or did not
+	// greet, in time. The control connection is then given up, so that ErrLost is
+	// matched, too.
+	ErrNoReply = proto.ErrSilent
 	// ErrStalled is returned if a data connection stood still for too long.
 	ErrStalled = proto.ErrStalled
 	// ErrTruncated is returned if the server says that a listing is not complete.

@@ -93,6 +93,17 @@ func TestErrorKinds(t *testing.T) {
 			t.Errorf("a lost connection: %v", err)
 		}
 	})
+	mute := setup{dialer: func(d *ftpnat.Dialer) { d.RetryFor = -1 }, ftp: func(s *ftptest.Server) {
+		s.Script = []ftptest.Step{{On: "DELE", Then: ftptest.Silence}}
+	}}
+	inBubble(t, mute, func(t *testing.T, w *world) {
+		c := w.dial()
+		defer c.Close()
+		_, err := c.Do(w.ctx, 2, "DELE", "pub/file.bin")
+		if !errors.Is(err, ftpnat.ErrNoReply) || !errors.Is(err, ftpnat.ErrLost) || !ftpnat.Retryable(err) {
+			t.Errorf("a silent server: %v", err)
+		}
+	})
 }
 
 func played451(reply string) setup {

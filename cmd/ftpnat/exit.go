@@ -168,6 +168,7 @@ func tlsCode(err error) code {
 
 func transferCode(err error) code {
 	var negotiate *ftpnat.NegotiateError
+	var unread *ftpnat.ListingError
 	switch {
 	case errors.As(err, &negotiate):
 		if negotiate.Timeout() {
@@ -177,7 +178,8 @@ func transferCode(err error) code {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, ftpnat.ErrStalled):
 		return codeTimeout
 	case errors.Is(err, ftpnat.ErrShort), errors.Is(err, ftpnat.ErrNoVerdict), errors.Is(err, ftpnat.ErrTruncated),
-		errors.Is(err, ftpnat.ErrChanged), errors.Is(err, ftpnat.ErrMismatch):
+		errors.Is(err, ftpnat.ErrChanged), errors.Is(err, ftpnat.ErrMismatch),
+		errors.As(err, &unread):
 		return codePartial
 	}
 	return codeOK
@@ -247,8 +249,7 @@ func networkCode(err error) code {
 	switch {
 	case errors.As(err, &dns) && !dns.IsTimeout:
 		return codeHost
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(),
-		strings.Contains(err.Error(), "no reply within"): // the library has no name for it
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, ftpnat.ErrNoReply):
 		return codeTimeout
 	case errors.As(err, &op), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.ECONNREFUSED), isEOF(err):
 		return codeConnect

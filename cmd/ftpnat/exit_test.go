@@ -115,6 +115,8 @@ func TestCodeOf(t *testing.T) {
 		{ftpnat.ErrShort, codePartial},
 		{ftpnat.ErrNoVerdict, codePartial},
 		{ftpnat.ErrTruncated, codePartial},
+		{&ftpnat.ListingError{Dir: "."}, codePartial},
+		{fmt.Errorf("LIST: %w within 1m", ftpnat.ErrNoReply), codeTimeout},
 		{reply("PASS ****", 530), codeLogin},
 		{reply("USER joe", 530), codeLogin},
 		{reply("AUTH TLS", 504), codeNoTLS},
