@@ -147,15 +147,12 @@ func TestFSWalk(t *testing.T) {
 				t.Logf("MaxConns %d: %v, sent %v", conns, r.Elapsed, r.Sent)
 				sameWalk(t, r.Seen, want, kind != servers.Vsftpd)
 				lists := r.Sent["LIST"] + r.Sent["MLSD"]
-				switch {
-				case kind != servers.Vsftpd:
-					// On a wire as short as this one, MLSD spares an MLST for each file.
-					if r.Sent["MLST"] > 25 || r.Sent["STAT"]+lists > 125 {
-						t.Errorf("%d times MLST, %d times STAT, %d listings over data connections", r.Sent["MLST"], r.Sent["STAT"], lists)
-					}
-				case r.Sent["STAT"] < 50 || lists > len(oddNames)+25:
-					// Those with odd names are listed one by one.
-					t.Errorf("%d times STAT, %d listings over data connections", r.Sent["STAT"], lists)
+				// Those with odd names are listed one by one. On a wire as short as this one,
+				// unless the machine is busy, MLSD spares an MLST for each file.
+				listed := r.Sent["STAT"] >= 50 && lists <= len(oddNames)+25
+				spared := kind != servers.Vsftpd && r.Sent["MLST"] <= 25 && r.Sent["STAT"]+lists <= 125
+				if !listed && !spared {
+					t.Errorf("%d times MLST, %d times STAT, %d listings over data connections", r.Sent["MLST"], r.Sent["STAT"], lists)
 				}
 			}
 		})

@@ -184,7 +184,14 @@ func (s *Session) auth(ctx context.Context, line string, sent *Call) (r proto.Re
 
 // Ready makes sure that there is a control connection in the session's state:
 // a lost one is replaced, tried again with growing pauses.
-func (s *Session) Ready(ctx context.Context) error {
+func (s *Session) Ready(ctx context.Context) error { return s.ready(ctx, "") }
+
+// ready is Ready for a command. One of a flight whose reply is there needs no
+// connection any more: what has ended may have said why.
+func (s *Session) ready(ctx context.Context, line string) error {
+	if s.login.has(line) {
+		return nil
+	}
 	if s.Late() && !s.Flying() {
 		if err := s.catchUp(ctx); err != nil && ctx.Err() != nil {
 			return ctx.Err()
@@ -192,6 +199,9 @@ func (s *Session) Ready(ctx context.Context) error {
 	}
 	if conn := s.Live(); conn != nil && (!s.sawStray(ctx, conn) || s.Answers(ctx)) {
 		return nil
+	}
+	if s.login.has(line) {
+		return nil // it came meanwhile, just ahead of the end
 	}
 	if err := ctx.Err(); err != nil {
 		return err

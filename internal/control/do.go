@@ -20,9 +20,7 @@ func (s *Session) Do(ctx context.Context, line string) (proto.Reply, error) {
 		return proto.Reply{}, err
 	}
 	for try := 0; ; try++ {
-		if s.login.has(line) {
-			// Its reply is there, even if the connection has ended since.
-		} else if err := s.Ready(ctx); err != nil {
+		if err := s.ready(ctx, line); err != nil {
 			return proto.Reply{}, err
 		}
 		if s.exposed() && proto.Secrets(line) != nil {

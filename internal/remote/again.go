@@ -80,12 +80,12 @@ func (m *Making) mkd(ctx context.Context, s *Session, name string) error {
 		_, err = s.Want(ctx, 2, line)
 		return err
 	}
+	if s.Software() == control.UnknownSoftware && !s.HasMLST() || !s.Pipelines() {
+		return m.ask(ctx, s, name, line)
+	}
 	questions, err := existQuestions(s, name)
 	if err != nil {
 		return err
-	}
-	if !s.Pipelines() {
-		return m.ask(ctx, s, name, questions, line)
 	}
 	var refused error
 	err = s.Batch(ctx, append(questions, line), changeLimit, func(i int, r proto.Reply) error {
@@ -103,10 +103,12 @@ func (m *Making) mkd(ctx context.Context, s *Session, name string) error {
 	return err
 }
 
-// ask is mkd for servers that take one command at a time.
-func (m *Making) ask(ctx context.Context, s *Session, name string, questions []string, line string) error {
+// ask is mkd for servers that take one command at a time, and for those that may
+// have a 257 for what is there and no word for what it is: the answers decide whether
+// MKD is sent.
+func (m *Making) ask(ctx context.Context, s *Session, name, line string) error {
 	if s.Software() == control.UnknownSoftware {
-		if err := m.look(ctx, s, name, questions); err != nil {
+		if err := m.look(ctx, s, name); err != nil {
 			return err
 		}
 	}
@@ -117,27 +119,34 @@ func (m *Making) ask(ctx context.Context, s *Session, name string, questions []s
 	return err
 }
 
-// look asks whether there is something, by MLST or SIZE, and by CWD if these do not
-// tell.
-func (m *Making) look(ctx context.Context, s *Session, name string, questions []string) error {
+// look asks whether there is something, by CWD where there is no MLST.
+func (m *Making) look(ctx context.Context, s *Session, name string) error {
+	if !s.HasMLST() {
+		entered, refused, err := isDir(ctx, s, name)
+		switch {
+		case err != nil:
+			return err
+		case entered:
+			m.there = proto.Yes
+		case refused != nil:
+			m.heard("CWD ", proto.ReplyOf(refused))
+		}
+	}
+	questions, err := existQuestions(s, name)
+	if err != nil {
+		return err
+	}
 	for _, q := range questions {
+		if m.there != proto.Unknown {
+			return nil
+		}
 		r, err := s.Do(ctx, q)
 		if err != nil {
 			return err
 		}
 		m.heard(q, r)
 	}
-	if m.there != proto.Unknown {
-		return nil
-	}
-	entered, refused, err := isDir(ctx, s, name)
-	switch {
-	case entered:
-		m.there = proto.Yes
-	case refused != nil:
-		m.heard("CWD ", proto.ReplyOf(refused))
-	}
-	return err
+	return nil
 }
 
 // existQuestions are the commands that tell whether something has a name, be it a

@@ -171,6 +171,11 @@ func TestOutcomes(t *testing.T) {
 			}
 			table.Job(place.name+", "+j.name, plain, troubles, func(tr ftpworld.Trouble) string {
 				what, _ := outcome(t, place.name, all[place.name], tr, j.do)
+				if len(tr.Steps) > 0 && tr.Steps[0].On == "SIZE" && (tr.Steps[0].Then == ftptest.Reset || tr.Steps[0].Then == ftptest.Cut) {
+					// The closing reply of STOR comes in the same moment as the end,
+					// and is seen first or not.
+					what = strings.Replace(what, "queue 1", "queue 0", 1)
+				}
 				return what
 			})
 		}
