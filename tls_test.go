@@ -1,10 +1,13 @@
 package ftpnat_test
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
@@ -170,4 +173,40 @@ func TestTLSActiveNAT(t *testing.T) {
 			t.Error("the private address was sent")
 		}
 	})
+}
+
+// TestLostBehindLogin has the control connection end, or the caller, when the password
+// has been taken and PBSZ or PROT has no answer: that is no refused login.
+func TestLostBehindLogin(t *testing.T) {
+	cert, err := ftptest.NewCert("ftp.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"PBSZ", "PROT"} {
+		for _, kind := range []ftptest.Ending{ftptest.Cut, ftptest.Reset, ftptest.Silence} {
+			for _, limit := range []time.Duration{10 * time.Second, 3 * time.Minute} {
+				t.Run(fmt.Sprint(line, " ", kind, " ", limit), func(t *testing.T) {
+					s := setup{
+						ftp: func(s *ftptest.Server) {
+							s.Personality, s.TLS = ftptest.Plain(), cert.Server
+							s.Script = []ftptest.Step{{On: line, Conn: 2, Then: kind}}
+						},
+						dialer: func(d *ftpnat.Dialer) {
+							d.TLSConfig, d.DisablePipelining = &tls.Config{RootCAs: cert.Pool}, true
+						},
+					}
+					inBubble(t, s, func(t *testing.T, w *world) {
+						fsys := w.openFS(t, "")
+						time.Sleep(idleLimit + 10*time.Second) // the connection is closed
+						ctx, cancel := context.WithTimeout(w.ctx, limit)
+						defer cancel()
+						_, err := fsys.WithContext(ctx).ReadFile("pub/file.bin")
+						if want := ctx.Err(); want != nil && (!errors.Is(err, want) || strings.Contains(err.Error(), "230")) || want == nil && err != nil {
+							t.Errorf("ReadFile: %v, want %v", err, want)
+						}
+					})
+				})
+			}
+		}
+	}
 }

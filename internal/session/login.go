@@ -164,15 +164,15 @@ func (c *Conn) login(ctx context.Context) error {
 	}
 	var refused *textproto.Error
 	r := back.last
-	switch {
-	case proto.ReplyOf(err).Code != 0:
+	switch answered := errors.As(err, &refused); {
+	case proto.ReplyOf(err).Code != 0, r.Code == 0:
 		return err
-	case errors.As(err, &refused) && r.Completed():
+	case answered && r.Completed():
 		r = proto.Reply{Code: refused.Code, Lines: strings.Split(refused.Msg, "\n")}
-	case r.Code == 0 || r.Code == 331 && control.Verb(back.line) == "USER":
+	case !answered && (r.Completed() || r.Code == 331 || control.Verb(back.line) != "USER"):
 		return err // none of the server's
 	}
-	// jlaffaye/ftp keeps the words of some and not the code.
+	// jlaffaye/ftp keeps the words of a USER and not the code.
 	if control.Verb(back.line) == "TYPE" || control.Verb(back.line) == "OPTS" {
 		return proto.Refusal(back.line, r) // the user was let in
 	}
