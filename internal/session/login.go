@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/textproto"
+	"slices"
 	"strings"
 
 	"github.com/jlaffaye/ftp"
@@ -169,7 +170,7 @@ func (c *Conn) login(ctx context.Context) error {
 		return err
 	case answered && r.Completed():
 		r = proto.Reply{Code: refused.Code, Lines: strings.Split(refused.Msg, "\n")}
-	case !answered && (r.Completed() || r.Code == 331 || control.Verb(back.line) != "USER"):
+	case !answered && (r.Completed() || r.Code == 331 || !slices.Contains([]string{"USER", "ACCT"}, control.Verb(back.line))):
 		return err // none of the server's
 	}
 	// jlaffaye/ftp keeps the words of a USER and not the code.
