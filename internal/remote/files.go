@@ -91,6 +91,9 @@ func (s *Session) SizeBehind(ctx context.Context, name string, t *transfer.Trans
 		return s.ForTransfer().Size(ctx, name)
 	}
 	n, err := t.Size(ctx)
+	if n >= 0 && s.Server.Knows(SIZE) != proto.Yes {
+		s.Server.Learn(SIZE, true)
+	}
 	if _, listed := s.Feature("SIZE"); err == nil && n < 0 && !listed {
 		return s.Size(ctx, name) // learns whether there is a SIZE at all
 	}

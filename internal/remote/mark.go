@@ -41,9 +41,7 @@ func (s *Session) Mark(ctx context.Context, name string, timed bool) (Mark, erro
 		return Unmarked, err
 	}
 	m := markOf(replies[0])
-	if replies[0].Unsupported() {
-		s.Server.Learn(SIZE, false)
-	}
+	s.Server.sized(replies[0])
 	if len(replies) > 1 {
 		m.Time, _ = replies[1].ModTime()
 	}

@@ -71,6 +71,17 @@ func (s *Server) Learn(c Capability, has bool) {
 	s.known[c] = proto.Found(has)
 }
 
+// sized learns from a reply to SIZE whether the server has that. One that has told a
+// size does, whatever it says later.
+func (s *Server) sized(r proto.Reply) {
+	switch told := r.Size() >= 0; {
+	case told && s.Knows(SIZE) != proto.Yes:
+		s.Learn(SIZE, true)
+	case r.Unsupported() && s.Knows(SIZE) == proto.Unknown:
+		s.Learn(SIZE, false)
+	}
+}
+
 // cachedList is a listing that Stat may use for a while. If the server has no
 // MLST, the properties of a file are in its directory's listing alone, and a
 // copy of a tree would list each directory once for every file in it.

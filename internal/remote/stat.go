@@ -345,9 +345,7 @@ func (s *Session) Size(ctx context.Context, name string) (int64, error) {
 	if err != nil {
 		return -1, err
 	}
-	if r.Unsupported() {
-		s.Server.Learn(SIZE, false)
-	}
+	s.Server.sized(r)
 	return r.Size(), nil
 }
 

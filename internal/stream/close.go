@@ -343,6 +343,11 @@ func (w *Writer) now(ctx context.Context, s *remote.Session, t *transfer.Transfe
 
 // judge decides whether the file is whole, by what the server tells of it.
 func (w *Writer) judge(ctx context.Context, s *remote.Session, now remote.Mark, lost error) error {
+	if now.Size >= 0 {
+		w.told = now.Size
+	} else if w.told >= 0 {
+		now = remote.Mark{Size: w.told} // that nothing more is to be had makes nothing whole
+	}
 	w.base = w.from(now)
 	err := w.whole(now.Size, lost)
 	switch {

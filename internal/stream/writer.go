@@ -61,6 +61,7 @@ type Writer struct {
 	given   bool        // the server was given the last one
 	ended   bool        // by ReadFrom
 	late    bool        // a session that was given up may yet read the command for one of them
+	told    int64       // size that the server has told since the transfer ended; -1 for none
 	err     error       // the first, which all that follows returns
 	meter   meter
 }
@@ -68,7 +69,7 @@ type Writer struct {
 // Writer returns a Writer of a file. No command is sent before there is more
 // than 64 KiB, or Close is called.
 func (f Files) Writer(to Target) *Writer {
-	w := &Writer{files: f, to: to, base: to.From, before: remote.Unmarked}
+	w := &Writer{files: f, to: to, base: to.From, before: remote.Unmarked, told: -1}
 	if to.Final != "" {
 		w.temps = []string{to.Path}
 	}
@@ -309,7 +310,7 @@ func (w *Writer) startOnce(ctx context.Context, whole bool) error {
 	if w.begun || w.to.From > 0 {
 		trace.From(ctx).Resumed(trace.Resume{Name: w.to.Name, Upload: true, Offset: w.Size()})
 	}
-	w.run, w.begun = run, true
+	w.run, w.begun, w.told = run, true, -1
 	w.lend(ctx)
 	w.meter.begin()
 	return nil
