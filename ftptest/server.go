@@ -107,8 +107,8 @@ func (s *Server) start(scheme string) {
 		panic(fmt.Sprintf("ftptest: no port to listen on: %v", err))
 	}
 	s.inner.Users = maps.Clone(s.Users)
-	s.inner.Rate = s.Rate
-	s.inner.MaxConns = s.MaxConns
+	s.inner.Limits.Rate = s.Rate
+	s.inner.Limits.MaxConns = s.MaxConns
 	for _, f := range s.Faults {
 		f.apply(&s.inner)
 	}

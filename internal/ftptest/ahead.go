@@ -40,34 +40,6 @@ func (a Ahead) ends() Ending {
 // whether there are some.
 const glance = time.Millisecond
 
-// waiting reports whether the client has sent more than was taken. It knows only
-// while the reader of the control connection stands still.
-func (s *session) waiting() bool {
-	if !s.parked {
-		return false
-	}
-	if s.br.Buffered() > 0 {
-		return true
-	}
-	if c, ok := s.wire.Conn.(interface{ Buffered() int }); ok {
-		return c.Buffered() > 0
-	}
-	return s.watch(glance)
-}
-
-// watch waits for up to d for a byte of the client's and reports whether one came.
-func (s *session) watch(d time.Duration) bool {
-	start := time.Now()
-	_ = s.conn.SetReadDeadline(start.Add(d))
-	_, err := s.br.Peek(1)
-	_ = s.conn.SetReadDeadline(time.Time{})
-	if err == nil {
-		return true
-	}
-	s.pause(s.ctx, d-time.Since(start)) // a stream that has ended fails at once
-	return false
-}
-
 // hold lets the time pass that an answer takes. It reports false if what came
 // meanwhile ended the control connection.
 func (s *session) hold(key string, st *Step, way Ahead) bool {
@@ -87,10 +59,10 @@ func (s *session) hold(key string, st *Step, way Ahead) bool {
 
 // delay returns the time that the personality takes for an answer.
 func (p *Personality) delay(key string) time.Duration {
-	if d, ok := p.Delays[key]; ok || key == Greeting {
+	if d, ok := p.Control.Delays[key]; ok || key == Greeting {
 		return d
 	}
-	return p.Delays[Any]
+	return p.Control.Delays[Any]
 }
 
 // earlyTalk deals with what came before the greeting, once that has been sent.
@@ -102,7 +74,7 @@ func (s *session) earlyTalk() {
 		}
 		verb, _ := cutCommand(line)
 		s.heard(verb, line)
-		if s.p.Early == RefuseAhead {
+		if s.p.Control.Early == RefuseAhead {
 			s.say("ahead")
 		}
 	}
@@ -117,7 +89,7 @@ func (s *session) inTurn(line string) {
 		s.heard(verb, line)
 		s.refuse = s.waiting()
 		s.say("ahead")
-	case s.p.Ahead == LastFirst:
+	case s.p.Control.Ahead == LastFirst:
 		s.backwards(line)
 	default:
 		s.handle(line)

@@ -51,7 +51,7 @@ func TestAhead(t *testing.T) {
 		{ResetAhead, "reset", "reset", "200"},
 	} {
 		p := Plain()
-		p.Ahead = row.ahead
+		p.Control.Ahead = row.ahead
 		overMemnet(t, &Server{Personality: p}, func(t *testing.T, host *memnet.Host) {
 			c := memnetClient(t, host)
 			c.reply()
@@ -66,7 +66,7 @@ func TestAhead(t *testing.T) {
 				t.Errorf("%d, in turn: got %q, want %q", row.ahead, got, row.last)
 			}
 		})
-		p.Delays = map[string]time.Duration{"USER": 3 * time.Second}
+		p.Control.Delays = map[string]time.Duration{"USER": 3 * time.Second}
 		overMemnet(t, &Server{Personality: p}, func(t *testing.T, host *memnet.Host) {
 			c := memnetClient(t, host)
 			c.reply()
@@ -89,7 +89,7 @@ func TestAhead(t *testing.T) {
 func TestAheadOverTCP(t *testing.T) {
 	for ahead, want := range map[Ahead]string{FirstOnly: "331 200", RefuseAhead: "331 500 200", CutAhead: "EOF"} {
 		p := Plain()
-		p.Ahead = ahead
+		p.Control.Ahead = ahead
 		conn, err := net.Dial("tcp", serve(t, &Server{Personality: p}))
 		check(t, err)
 		c := newClient(t, conn)
@@ -119,8 +119,8 @@ func TestEarlyTalk(t *testing.T) {
 			CutAhead: "EOF", ResetAhead: "reset",
 		} {
 			p := Plain()
-			p.Early = early
-			p.Delays = map[string]time.Duration{Greeting: wait}
+			p.Control.Early = early
+			p.Control.Delays = map[string]time.Duration{Greeting: wait}
 			overMemnet(t, &Server{Personality: p}, func(t *testing.T, host *memnet.Host) {
 				c := memnetClient(t, host)
 				c.write("USER u", "PASS p")
@@ -144,7 +144,7 @@ func TestEarlyTalk(t *testing.T) {
 
 func TestDelays(t *testing.T) {
 	p := Plain()
-	p.Delays = map[string]time.Duration{"PASS": 3 * time.Second, Any: time.Second}
+	p.Control.Delays = map[string]time.Duration{"PASS": 3 * time.Second, Any: time.Second}
 	overMemnet(t, &Server{Personality: p}, func(t *testing.T, host *memnet.Host) {
 		c := memnetClient(t, host)
 		c.wantReply("220 Ready.")
@@ -168,8 +168,8 @@ func TestCoalesce(t *testing.T) {
 		opened   bool
 	}{{0, "226 229", true}, {time.Millisecond, "226", false}} {
 		p := PureFTPd().Saying("end", "226 Done.")
-		p.Coalesce = row.coalesce
-		s := &Server{Personality: p, Rate: 100}
+		p.Control.Coalesce = row.coalesce
+		s := &Server{Personality: p, Limits: Limits{Rate: 100}}
 		var heads []string
 		tap := memnet.Tap{OnSegment: func(c memnet.Crossing, from memnet.End, b []byte) memnet.Action {
 			if c.Server.Port() == 21 && from == memnet.Server {
@@ -208,7 +208,7 @@ func TestCoalesce(t *testing.T) {
 // What was kept is said before the connection turns into TLS or ends.
 func TestCoalesceFlushes(t *testing.T) {
 	p := Plain()
-	p.Coalesce = time.Minute
+	p.Control.Coalesce = time.Minute
 	s := &Server{Personality: p, Script: []Step{{On: "PORT", Reply: "421 Bye.", Then: Cut}, {On: "EPRT", Then: Reset}}}
 	overMemnet(t, s, func(t *testing.T, host *memnet.Host) {
 		for _, row := range [][2]string{{"QUIT", "220 200 221 EOF"}, {"PORT", "220 200 421 EOF"}, {"EPRT", "220 200 reset"}} {

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// passive opens a port for a passive connection, if the client may have one.
-func (s *session) passive() (port uint16, ok bool) {
-	if s.p.RequirePRET && !s.pret {
+// openPassive opens a port for a passive connection, if the client may have one.
+func openPassive(s *session) (port uint16, ok bool) {
+	if s.p.Data.RequirePRET && !s.pret {
 		s.say("PRET.needed")
 		return 0, false
 	}
@@ -22,18 +22,18 @@ func (s *session) passive() (port uint16, ok bool) {
 	return addr.Port(), true
 }
 
-func (s *session) cmdPret(string) {
+func cmdPret(s *session, _ string) {
 	s.pret = true
 	s.say("PRET")
 }
 
-func (s *session) cmdPasv(string) {
-	addr := orDefault(s.srv.Advertise, s.local.Addr())
+func cmdPasv(s *session, _ string) {
+	addr := orDefault(s.srv.Network.Advertise, s.local.Addr())
 	if !addr.Is4() {
 		s.say("PASV.v6")
 		return
 	}
-	port, ok := s.passive()
+	port, ok := openPassive(s)
 	if !ok {
 		return
 	}
@@ -43,38 +43,38 @@ func (s *session) cmdPasv(string) {
 }
 
 // protocol is the number that RFC 2428 gives to the control connection's network.
-func (s *session) protocol() string {
-	if s.local.Addr().Is4() {
+func (c *control) protocol() string {
+	if c.local.Addr().Is4() {
 		return "1"
 	}
 	return "2"
 }
 
-func (s *session) cmdEpsv(arg string) {
+func cmdEpsv(s *session, arg string) {
 	switch {
 	case strings.EqualFold(arg, "ALL"):
 		s.epsvAll = true
 		s.say("EPSV.ALL")
 		return
-	case arg != "" && (s.p.PlainEPSV || arg != s.protocol()):
+	case arg != "" && (s.p.Data.PlainEPSV || arg != s.protocol()):
 		s.say("EPSV.proto", "{n}", s.protocol())
 		return
 	}
-	if port, ok := s.passive(); ok {
+	if port, ok := openPassive(s); ok {
 		s.say("EPSV", "{port}", strconv.Itoa(int(port)))
 	}
 }
 
-func (s *session) cmdPort(arg string) {
+func cmdPort(s *session, arg string) {
 	remote, ok := parsePort(arg)
 	if !ok {
 		s.say("syntax")
 		return
 	}
-	s.active("PORT", remote)
+	acceptActive(s, "PORT", remote)
 }
 
-func (s *session) cmdEprt(arg string) {
+func cmdEprt(s *session, arg string) {
 	remote, proto, ok := parseEprt(arg)
 	switch {
 	case !ok:
@@ -82,15 +82,15 @@ func (s *session) cmdEprt(arg string) {
 	case proto != "1" && proto != "2" || remote.Addr().Is4() != s.remote.Addr().Is4():
 		s.say("EPRT.proto", "{n}", s.protocol())
 	default:
-		s.active("EPRT", remote)
+		acceptActive(s, "EPRT", remote)
 	}
 }
 
-// active takes the address of an active data connection, or refuses it.
-func (s *session) active(verb string, remote netip.AddrPort) {
+// acceptActive takes the address of an active data connection, or refuses it.
+func acceptActive(s *session, verb string, remote netip.AddrPort) {
 	vars := []string{"{addr}", remote.Addr().String(), "{port}", strconv.Itoa(int(remote.Port()))}
 	if remote.Addr() != s.remote.Addr() {
-		policy := s.p.ForeignPORT
+		policy := s.p.Data.ForeignPORT
 		switch {
 		case policy == Substitute && remote.Addr().IsPrivate() && !s.remote.Addr().IsPrivate():
 			remote = netip.AddrPortFrom(s.remote.Addr(), remote.Port())
@@ -99,30 +99,16 @@ func (s *session) active(verb string, remote netip.AddrPort) {
 			return
 		}
 	}
-	if remote.Port() < 1024 && !s.p.LowPORT {
+	if remote.Port() < 1024 && !s.p.Data.LowPORT {
 		s.say(verb+".low", vars...)
 		return
 	}
 	s.dialLater(remote)
-	if s.p.EagerPORT && !s.connectNow() {
+	if s.p.Data.EagerPORT && !s.connectNow() {
 		s.say("PORT.failed")
 		return
 	}
 	s.say(verb)
-}
-
-// connectNow establishes the active connection ahead of the transfer.
-func (s *session) connectNow() bool {
-	p := s.data
-	p.start(s)
-	w, err := p.wait(s.ctx, orDefault(s.srv.ConnectTimeout, defaultConnectTimeout))
-	if err != nil {
-		s.srv.tally(func(c *Counters) { c.DataFailed++ })
-		s.data = nil
-		return false
-	}
-	p.result <- opened{wire: w}
-	return true
 }
 
 // parsePort reads the six numbers of PORT.

@@ -9,7 +9,6 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -18,31 +17,20 @@ import (
 // fileCommands are the commands that concern files and move no data.
 var fileCommands = map[string]command{
 	"PWD":     {run: fixed("PWD")},
-	"CWD":     {run: (*session).cmdCwd, arg: true},
-	"CDUP":    {run: func(s *session, _ string) { s.cmdCwd("..") }},
-	"MKD":     {run: (*session).cmdMkd, arg: true},
-	"RMD":     {run: (*session).cmdRmd, arg: true},
-	"DELE":    {run: (*session).cmdDele, arg: true},
-	"RNFR":    {run: (*session).cmdRnfr, arg: true},
-	"RNTO":    {run: (*session).cmdRnto, arg: true},
-	"SIZE":    {run: (*session).cmdSize, arg: true},
-	"MDTM":    {run: (*session).cmdMdtm, arg: true},
-	"MFMT":    {run: (*session).cmdMfmt, arg: true},
+	"CWD":     {run: cmdCwd, arg: true},
+	"CDUP":    {run: func(s *session, _ string) { cmdCwd(s, "..") }},
+	"MKD":     {run: cmdMkd, arg: true},
+	"RMD":     {run: cmdRmd, arg: true},
+	"DELE":    {run: cmdDele, arg: true},
+	"RNFR":    {run: cmdRnfr, arg: true},
+	"RNTO":    {run: cmdRnto, arg: true},
+	"SIZE":    {run: cmdSize, arg: true},
+	"MDTM":    {run: cmdMdtm, arg: true},
+	"MFMT":    {run: cmdMfmt, arg: true},
 	"HASH":    {run: digest("HASH", sha256.New), arg: true},
 	"XSHA256": {run: digest("XHASH", sha256.New), arg: true},
 	"XMD5":    {run: digest("XHASH", md5.New), arg: true},
 	"XCRC":    {run: digest("XHASH", func() hash.Hash { return crc32.NewIEEE() }), arg: true},
-}
-
-// path returns the rooted path that an argument means.
-func (s *session) path(arg string) string {
-	for _, r := range s.p.Strip {
-		arg = strings.ReplaceAll(arg, string(r), "")
-	}
-	if path.IsAbs(arg) {
-		return path.Clean(arg)
-	}
-	return path.Join(s.cwd, arg)
 }
 
 // quoted doubles the quotes of a path in a 257 reply.
@@ -67,21 +55,7 @@ func why(err error) string {
 	return "Invalid argument"
 }
 
-// fail sends the refusal of a command on a file.
-func (s *session) fail(verb, arg string, err error) {
-	s.sayFor(verb, "failed", "{arg}", arg, "{path}", s.path(arg), "{why}", why(err))
-}
-
-// outcome sends the answer to a command on a file.
-func (s *session) outcome(verb, arg string, err error) {
-	if err != nil {
-		s.fail(verb, arg, err)
-		return
-	}
-	s.say(verb, "{arg}", arg, "{path}", quoted(s.path(arg)))
-}
-
-func (s *session) cmdCwd(arg string) {
+func cmdCwd(s *session, arg string) {
 	info, err := s.srv.Tree.Stat(s.path(arg))
 	if err == nil && !info.IsDir() {
 		err = fs.ErrNotExist
@@ -92,22 +66,22 @@ func (s *session) cmdCwd(arg string) {
 	s.outcome("CWD", arg, err)
 }
 
-func (s *session) cmdMkd(arg string) {
+func cmdMkd(s *session, arg string) {
 	s.outcome("MKD", arg, s.srv.Tree.Mkdir(s.path(arg), 0o755))
 }
 
-func (s *session) cmdRmd(arg string) {
-	if s.p.RMDAll {
+func cmdRmd(s *session, arg string) {
+	if s.p.Files.RMDAll {
 		s.srv.Tree.empty(s.path(arg))
 	}
 	s.outcome("RMD", arg, s.srv.Tree.removeKind(s.path(arg), true))
 }
 
-func (s *session) cmdDele(arg string) {
+func cmdDele(s *session, arg string) {
 	s.outcome("DELE", arg, s.srv.Tree.removeKind(s.path(arg), false))
 }
 
-func (s *session) cmdRnfr(arg string) {
+func cmdRnfr(s *session, arg string) {
 	_, err := s.srv.Tree.Lstat(s.path(arg))
 	if err == nil {
 		s.rnfr = s.path(arg)
@@ -115,7 +89,7 @@ func (s *session) cmdRnfr(arg string) {
 	s.outcome("RNFR", arg, err)
 }
 
-func (s *session) cmdRnto(arg string) {
+func cmdRnto(s *session, arg string) {
 	if s.rnfr == "" {
 		s.say("RNTO.early")
 		return
@@ -125,12 +99,12 @@ func (s *session) cmdRnto(arg string) {
 	s.outcome("RNTO", arg, s.srv.Tree.Rename(from, s.path(arg)))
 }
 
-func (s *session) cmdSize(arg string) {
+func cmdSize(s *session, arg string) {
 	info, err := s.srv.Tree.Stat(s.path(arg))
 	switch {
-	case s.ascii && !s.p.SizeInASCII:
+	case s.ascii && !s.p.Files.SizeInASCII:
 		s.say("SIZE.ascii")
-	case err == nil && info.IsDir() && !s.p.SizeDirs:
+	case err == nil && info.IsDir() && !s.p.Files.SizeDirs:
 		s.fail("SIZE", arg, fs.ErrInvalid)
 	case err != nil:
 		s.fail("SIZE", arg, err)
@@ -139,10 +113,10 @@ func (s *session) cmdSize(arg string) {
 	}
 }
 
-func (s *session) cmdMdtm(arg string) {
-	if stamp, name, ok := strings.Cut(arg, " "); ok && s.p.MDTMWrite {
+func cmdMdtm(s *session, arg string) {
+	if stamp, name, ok := strings.Cut(arg, " "); ok && s.p.Files.MDTMWrite {
 		if mod, ok := parseTime(stamp); ok {
-			s.setTime("MDTM", "MDTM.set", name, mod)
+			setTime(s, "MDTM", "MDTM.set", name, mod)
 			return
 		}
 	}
@@ -154,18 +128,18 @@ func (s *session) cmdMdtm(arg string) {
 	s.say("MDTM", "{time}", info.ModTime().UTC().Format(timestamp))
 }
 
-func (s *session) cmdMfmt(arg string) {
+func cmdMfmt(s *session, arg string) {
 	stamp, name, _ := strings.Cut(arg, " ")
 	mod, ok := parseTime(stamp)
 	if !ok || name == "" {
 		s.say("syntax")
 		return
 	}
-	s.setTime("MFMT", "MFMT", name, mod)
+	setTime(s, "MFMT", "MFMT", name, mod)
 }
 
 // setTime changes a modification time and answers with the given key.
-func (s *session) setTime(verb, key, name string, mod time.Time) {
+func setTime(s *session, verb, key, name string, mod time.Time) {
 	if err := s.srv.Tree.Chtimes(s.path(name), mod); err != nil {
 		s.fail(verb, name, err)
 		return
@@ -187,7 +161,7 @@ func digest(key string, sum func() hash.Hash) func(*session, string) {
 	}
 }
 
-func (s *session) cmdSite(arg string) {
+func cmdSite(s *session, arg string) {
 	words := strings.SplitN(arg, " ", 3)
 	switch {
 	case len(words) == 3 && strings.EqualFold(words[0], "CHMOD"):
@@ -203,13 +177,13 @@ func (s *session) cmdSite(arg string) {
 			s.say("syntax")
 			return
 		}
-		s.setTime("UTIME", "UTIME", words[2], mod)
+		setTime(s, "UTIME", "UTIME", words[2], mod)
 	default:
 		s.say("SITE.bad")
 	}
 }
 
-func (s *session) cmdRest(arg string) {
+func cmdRest(s *session, arg string) {
 	n, err := strconv.ParseInt(arg, 10, 63)
 	if err != nil || n < 0 {
 		s.say("syntax")
@@ -220,9 +194,9 @@ func (s *session) cmdRest(arg string) {
 }
 
 // takeRest returns the restart position for one transfer.
-func (s *session) takeRest() int64 {
+func takeRest(s *session) int64 {
 	n := s.rest
-	if !s.p.RestPersists {
+	if !s.p.Files.RestPersists {
 		s.rest = 0
 	}
 	return n

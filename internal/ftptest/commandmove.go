@@ -12,13 +12,13 @@ import (
 var errQuota = errors.New("ftptest: file too large")
 
 // moving returns a transfer with the placeholders of its replies.
-func (s *session) moving(verb, arg string, size int64) *transfer {
+func moving(s *session, verb, arg string, size int64) *transfer {
 	return &transfer{verb: verb, vars: []string{
 		"{arg}", arg, "{path}", s.path(arg), "{size}", strconv.FormatInt(size, 10)}}
 }
 
-func (s *session) cmdRetr(arg string) {
-	offset := s.takeRest()
+func cmdRetr(s *session, arg string) {
+	offset := takeRest(s)
 	r, err := s.srv.Tree.open(s.path(arg))
 	if err == nil && offset > r.Size() {
 		err = fs.ErrInvalid
@@ -28,29 +28,29 @@ func (s *session) cmdRetr(arg string) {
 		return
 	}
 	_, _ = r.Seek(offset, io.SeekStart) // within the file
-	t := s.moving("RETR", arg, r.Size())
+	t := moving(s, "RETR", arg, r.Size())
 	t.send = r
 	if s.ascii {
 		t.send = &toASCII{r: r}
 	}
-	s.startTransfer(t)
+	t.start(s)
 }
 
-func (s *session) cmdStor(arg string) {
-	offset := s.takeRest()
-	if s.p.RestAppends && s.before == "REST" {
+func cmdStor(s *session, arg string) {
+	offset := takeRest(s)
+	if s.p.Files.RestAppends && s.before == "REST" {
 		offset = -1
 	}
-	s.store("STOR", arg, offset)
+	store(s, "STOR", arg, offset)
 }
 
-func (s *session) cmdAppe(arg string) {
-	s.takeRest()
-	s.store("APPE", arg, -1)
+func cmdAppe(s *session, arg string) {
+	takeRest(s)
+	store(s, "APPE", arg, -1)
 }
 
 // cmdStou stores under a name of the server's choice, the argument's if it is free.
-func (s *session) cmdStou(arg string) {
+func cmdStou(s *session, arg string) {
 	name := orDefault(arg, "stou")
 	for i := 1; ; i++ {
 		if _, err := s.srv.Tree.Lstat(s.path(name)); err != nil {
@@ -64,32 +64,32 @@ func (s *session) cmdStou(arg string) {
 		step.Preliminary = s.p.text("STOU", "{path}", name)
 		s.cur = &step
 	}
-	s.store("STOU", name, 0)
+	store(s, "STOU", name, 0)
 }
 
 // store receives a file from the offset on, or at its end.
-func (s *session) store(verb, arg string, offset int64) {
+func store(s *session, verb, arg string, offset int64) {
 	if s.data == nil || s.xfer != nil {
-		s.startTransfer(s.moving(verb, arg, 0)) // is refused, and must not touch the file
+		moving(s, verb, arg, 0).start(s) // is refused, and must not touch the file
 		return
 	}
-	name, place := s.storeName(arg, offset)
+	name, place := storeName(s, arg, offset)
 	if name == "" {
 		s.say("hidden", "{arg}", arg, "{path}", hiddenName(s.path(arg)))
 		return
 	}
-	w, err := s.openStore(name, offset)
+	w, err := s.srv.openStore(name, offset)
 	if err != nil {
 		s.fail(verb, arg, err)
 		return
 	}
-	t := s.moving(verb, arg, 0)
+	t := moving(s, verb, arg, 0)
 	t.place = place
-	t.recv = &quota{w: w, left: orDefault(s.srv.MaxFileSize, defaultMaxFileSize)}
+	t.recv = &quota{w: w, left: orDefault(s.srv.Limits.MaxFileSize, defaultMaxFileSize)}
 	if s.ascii {
 		t.recv = &fromASCII{w: t.recv}
 	}
-	s.startTransfer(t)
+	t.start(s)
 }
 
 // quota bounds what is written.

@@ -25,44 +25,44 @@ func init() {
 
 // sessionCommands are the commands that concern the session and the data.
 var sessionCommands = map[string]command{
-	"USER": {run: (*session).cmdUser, free: true, arg: true},
-	"PASS": {run: (*session).cmdPass, free: true},
+	"USER": {run: cmdUser, free: true, arg: true},
+	"PASS": {run: cmdPass, free: true},
 	"ACCT": {run: fixed("ACCT"), free: true},
-	"REIN": {run: (*session).cmdRein, free: true},
-	"QUIT": {run: (*session).cmdQuit, free: true},
+	"REIN": {run: cmdRein, free: true},
+	"QUIT": {run: cmdQuit, free: true},
 	"NOOP": {run: fixed("NOOP"), free: true},
 	"SYST": {run: fixed("SYST"), free: true},
 	"HELP": {run: fixed("HELP"), free: true},
-	"FEAT": {run: (*session).cmdFeat, free: true},
-	"OPTS": {run: (*session).cmdOpts, free: true},
+	"FEAT": {run: cmdFeat, free: true},
+	"OPTS": {run: cmdOpts, free: true},
 	"CLNT": {run: fixed("CLNT"), free: true},
 	"HOST": {run: fixed("HOST"), free: true, arg: true},
 	"LANG": {run: fixed("LANG"), free: true},
-	"AUTH": {run: (*session).cmdAuth, free: true, arg: true},
-	"PBSZ": {run: (*session).cmdPbsz, free: true},
-	"PROT": {run: (*session).cmdProt, free: true, arg: true},
+	"AUTH": {run: cmdAuth, free: true, arg: true},
+	"PBSZ": {run: cmdPbsz, free: true},
+	"PROT": {run: cmdProt, free: true, arg: true},
 	"CCC":  {run: fixed("CCC")},
-	"TYPE": {run: (*session).cmdType, arg: true},
+	"TYPE": {run: cmdType, arg: true},
 	"MODE": {run: only("MODE", "S"), arg: true},
 	"STRU": {run: only("STRU", "F"), arg: true},
 	"ALLO": {run: fixed("ALLO")},
-	"ABOR": {run: (*session).cmdAbor},
-	"REST": {run: (*session).cmdRest, arg: true},
-	"STAT": {run: (*session).cmdStat},
-	"SITE": {run: (*session).cmdSite, arg: true},
-	"PRET": {run: (*session).cmdPret, arg: true},
-	"PASV": {run: (*session).cmdPasv},
-	"EPSV": {run: (*session).cmdEpsv},
-	"PORT": {run: (*session).cmdPort, arg: true},
-	"EPRT": {run: (*session).cmdEprt, arg: true},
-	"RETR": {run: (*session).cmdRetr, arg: true},
-	"STOR": {run: (*session).cmdStor, arg: true},
-	"APPE": {run: (*session).cmdAppe, arg: true},
-	"STOU": {run: (*session).cmdStou},
-	"LIST": {run: (*session).cmdList},
-	"NLST": {run: (*session).cmdNlst},
-	"MLSD": {run: (*session).cmdMlsd},
-	"MLST": {run: (*session).cmdMlst},
+	"ABOR": {run: cmdAbor},
+	"REST": {run: cmdRest, arg: true},
+	"STAT": {run: cmdStat},
+	"SITE": {run: cmdSite, arg: true},
+	"PRET": {run: cmdPret, arg: true},
+	"PASV": {run: cmdPasv},
+	"EPSV": {run: cmdEpsv},
+	"PORT": {run: cmdPort, arg: true},
+	"EPRT": {run: cmdEprt, arg: true},
+	"RETR": {run: cmdRetr, arg: true},
+	"STOR": {run: cmdStor, arg: true},
+	"APPE": {run: cmdAppe, arg: true},
+	"STOU": {run: cmdStou},
+	"LIST": {run: cmdList},
+	"NLST": {run: cmdNlst},
+	"MLSD": {run: cmdMlsd},
+	"MLST": {run: cmdMlst},
 }
 
 // aliases are the names of RFC 775 and the like.
@@ -74,7 +74,7 @@ var aliases = map[string]string{
 var dataSetup = []string{"PASV", "EPSV", "PORT", "EPRT"}
 
 // exec carries out one command.
-func (s *session) exec(verb, arg string) {
+func exec(s *session, verb, arg string) {
 	if name, ok := aliases[verb]; ok {
 		verb = name
 	}
@@ -111,7 +111,7 @@ func only(key, value string) func(*session, string) {
 	}
 }
 
-func (s *session) cmdUser(arg string) {
+func cmdUser(s *session, arg string) {
 	if s.srv.RequireTLS && s.conn == s.wire {
 		s.say("tls.login")
 		return
@@ -120,7 +120,7 @@ func (s *session) cmdUser(arg string) {
 	s.say("USER")
 }
 
-func (s *session) cmdPass(arg string) {
+func cmdPass(s *session, arg string) {
 	if s.user == "" {
 		s.say("PASS.early")
 		return
@@ -132,22 +132,22 @@ func (s *session) cmdPass(arg string) {
 		return
 	}
 	s.loggedIn = true
-	s.srv.tally(func(c *Counters) { c.Logins++ })
+	s.srv.rec.tally(func(c *Counters) { c.Logins++ })
 	s.say("PASS")
 }
 
-func (s *session) cmdRein(string) {
+func cmdRein(s *session, _ string) {
 	s.dropData()
-	s.reinit()
+	s.state = newState()
 	s.say("REIN")
 }
 
-func (s *session) cmdQuit(string) {
+func cmdQuit(s *session, _ string) {
 	s.say("QUIT")
 	s.quit = true
 }
 
-func (s *session) cmdFeat(string) {
+func cmdFeat(s *session, _ string) {
 	if s.p.Features == nil {
 		s.say("unknown", "{verb}", "FEAT")
 		return
@@ -159,7 +159,7 @@ func (s *session) cmdFeat(string) {
 		case s.tlsConf == nil && slices.Contains([]string{"AUTH", "PBSZ", "PROT", "CCC"}, verb):
 			continue
 		case f == "MLST":
-			f = "MLST " + s.factsOffered()
+			f = "MLST " + factsOffered(s.facts)
 		}
 		lines = append(lines, " "+f)
 	}
@@ -167,11 +167,11 @@ func (s *session) cmdFeat(string) {
 }
 
 // factsOffered lists the facts of machine listings; a star marks those in use.
-func (s *session) factsOffered() string {
+func factsOffered(use []string) string {
 	var b strings.Builder
 	for _, fact := range defaultFacts {
 		b.WriteString(fact)
-		if slices.Contains(s.facts, fact) {
+		if slices.Contains(use, fact) {
 			b.WriteByte('*')
 		}
 		b.WriteByte(';')
@@ -179,7 +179,7 @@ func (s *session) factsOffered() string {
 	return b.String()
 }
 
-func (s *session) cmdOpts(arg string) {
+func cmdOpts(s *session, arg string) {
 	name, value, _ := strings.Cut(arg, " ")
 	switch {
 	case strings.EqualFold(name, "UTF8"):
@@ -198,7 +198,7 @@ func (s *session) cmdOpts(arg string) {
 	}
 }
 
-func (s *session) cmdType(arg string) {
+func cmdType(s *session, arg string) {
 	switch strings.ToUpper(arg) {
 	case "A", "A N":
 		s.ascii = true
@@ -211,7 +211,7 @@ func (s *session) cmdType(arg string) {
 	s.say("TYPE")
 }
 
-func (s *session) cmdAbor(string) {
+func cmdAbor(s *session, _ string) {
 	if s.xfer == nil {
 		s.say("ABOR")
 		return
@@ -221,7 +221,7 @@ func (s *session) cmdAbor(string) {
 	s.say("ABOR.done")
 }
 
-func (s *session) cmdAuth(arg string) {
+func cmdAuth(s *session, arg string) {
 	switch {
 	case s.tlsConf == nil || s.conn != s.wire:
 		s.say("AUTH.none")
@@ -235,10 +235,10 @@ func (s *session) cmdAuth(arg string) {
 		s.quit = true
 		return
 	}
-	s.reinit()
+	s.state = newState()
 }
 
-func (s *session) cmdPbsz(string) {
+func cmdPbsz(s *session, _ string) {
 	if s.conn == s.wire {
 		s.say("PBSZ.early")
 		return
@@ -247,7 +247,7 @@ func (s *session) cmdPbsz(string) {
 	s.say("PBSZ")
 }
 
-func (s *session) cmdProt(arg string) {
+func cmdProt(s *session, arg string) {
 	level := strings.ToUpper(arg)
 	switch {
 	case !s.pbsz:

@@ -27,58 +27,66 @@ type opened struct {
 	err  error
 }
 
+// dataSide is what a control connection has of data connections.
+type dataSide struct {
+	c    *control
+	data *pending // for the next transfer
+	lost *pending // forgotten: see LoseBehind
+	xfer *transfer
+}
+
 // listenData opens a passive port and returns its address.
-func (s *session) listenData() (netip.AddrPort, error) {
-	s.replaceData()
-	ln, err := s.srv.listen(s.ctx, s.local.Addr())
+func (d *dataSide) listenData() (netip.AddrPort, error) {
+	d.replaceData()
+	ln, err := d.c.srv.listen(d.c.ctx, d.c.local.Addr())
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
 	l := listener{ln}
-	if !s.srv.track(l) {
+	if !d.c.srv.track(l) {
 		l.kill()
 		return netip.AddrPort{}, errEnded
 	}
-	s.srv.tally(func(c *Counters) { c.Listening++ })
+	d.c.srv.rec.tally(func(c *Counters) { c.Listening++ })
 	p := &pending{passive: true, started: true, cancel: l.kill, result: make(chan opened, 1)}
-	ok := s.srv.start(func() {
+	ok := d.c.srv.start(func() {
 		conn, err := ln.Accept()
-		s.srv.untrack(l)
+		d.c.srv.untrack(l)
 		l.kill()
-		p.result <- s.opened(conn, err, true)
+		p.result <- d.c.opened(conn, err, true)
 	})
 	if !ok {
-		s.srv.untrack(l)
+		d.c.srv.untrack(l)
 		l.kill()
 		return netip.AddrPort{}, errEnded
 	}
-	s.data = p
+	d.data = p
 	return addrPort(ln.Addr()), nil
 }
 
 // dialLater remembers where an active data connection goes.
-func (s *session) dialLater(remote netip.AddrPort) {
-	s.replaceData()
-	s.data = &pending{remote: remote, cancel: func() {}, result: make(chan opened, 1)}
+func (d *dataSide) dialLater(remote netip.AddrPort) {
+	d.replaceData()
+	d.data = &pending{remote: remote, cancel: func() {}, result: make(chan opened, 1)}
 }
 
 // start begins to connect; a passive one has begun already.
-func (p *pending) start(s *session) {
+func (p *pending) start(c *control) {
 	if p.started {
 		return
 	}
 	p.started = true
-	ctx, cancel := context.WithCancel(s.ctx)
+	ctx, cancel := context.WithCancel(c.ctx)
 	p.cancel = cancel
-	ok := s.srv.start(func() {
+	ok := c.srv.start(func() {
 		defer cancel()
-		if s.p.ForeignPORT == Ignore && p.remote.Addr() != s.remote.Addr() {
+		if c.p.Data.ForeignPORT == Ignore && p.remote.Addr() != c.remote.Addr() {
 			<-ctx.Done()
 			p.result <- opened{err: ctx.Err()}
 			return
 		}
-		conn, err := s.srv.dial(ctx, netip.AddrPortFrom(s.local.Addr(), s.srv.ActivePort), p.remote)
-		p.result <- s.opened(conn, err, false)
+		conn, err := c.srv.dial(ctx, netip.AddrPortFrom(c.local.Addr(), c.srv.Network.ActivePort), p.remote)
+		p.result <- c.opened(conn, err, false)
 	})
 	if !ok {
 		cancel()
@@ -86,12 +94,26 @@ func (p *pending) start(s *session) {
 	}
 }
 
+// connectNow establishes the active connection ahead of the transfer.
+func (d *dataSide) connectNow() bool {
+	p := d.data
+	p.start(d.c)
+	w, err := p.wait(d.c.ctx, orDefault(d.c.srv.Limits.ConnectTimeout, defaultConnectTimeout))
+	if err != nil {
+		d.c.srv.rec.tally(func(c *Counters) { c.DataFailed++ })
+		d.data = nil
+		return false
+	}
+	p.result <- opened{wire: w}
+	return true
+}
+
 // opened takes over an established data connection.
-func (s *session) opened(conn net.Conn, err error, passive bool) opened {
+func (c *control) opened(conn net.Conn, err error, passive bool) opened {
 	if err != nil {
 		return opened{err: err}
 	}
-	w, ok := s.srv.addData(conn, s.id, passive)
+	w, ok := c.srv.addData(conn, c.id, passive)
 	if !ok {
 		return opened{err: errEnded}
 	}
@@ -152,30 +174,30 @@ func (p *pending) drop() {
 
 // dropData ends the transfer that runs, without a reply, and closes what was
 // opened for the next.
-func (s *session) dropData() {
-	if s.xfer != nil {
-		s.xfer.abort(true)
-		<-s.xfer.done
-		s.xfer = nil
+func (d *dataSide) dropData() {
+	if d.xfer != nil {
+		d.xfer.abort(true)
+		<-d.xfer.done
+		d.xfer = nil
 	}
-	s.dropPending()
+	d.dropPending()
 }
 
 // replaceData makes room for another data connection.
-func (s *session) replaceData() {
-	if s.p.During == Beside {
-		s.dropPending()
+func (d *dataSide) replaceData() {
+	if d.c.p.Control.During == Beside {
+		d.dropPending()
 		return
 	}
-	s.dropData()
+	d.dropData()
 }
 
 // dropPending closes what was opened for the next transfer.
-func (s *session) dropPending() {
-	for _, p := range []*pending{s.data, s.lost} {
+func (d *dataSide) dropPending() {
+	for _, p := range []*pending{d.data, d.lost} {
 		if p != nil {
 			p.drop()
 		}
 	}
-	s.data, s.lost = nil, nil
+	d.data, d.lost = nil, nil
 }

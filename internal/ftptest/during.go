@@ -55,8 +55,8 @@ type kept struct {
 func (s *session) interject(cmd input) {
 	s.chain = s.chain && cmd.shared
 	verb, _ := cutCommand(cmd.line)
-	switch way := s.p.During; {
-	case s.p.KeepShared && s.chain:
+	switch way := s.p.Control.During; {
+	case s.p.Control.KeepShared && s.chain:
 		s.pending = append(s.pending, kept{line: cmd.line})
 	case way == RefuseAfter:
 		s.pending = append(s.pending, kept{cmd.line, true})
@@ -91,8 +91,8 @@ func (s *session) endTransfer() {
 		s.pending = s.pending[1:]
 		if !next.refuse {
 			s.handle(next.line)
-			if s.p.LoseBehind && s.data != nil {
-				s.data.start(s)
+			if s.p.Control.LoseBehind && s.data != nil {
+				s.data.start(&s.control)
 				s.lost, s.data = s.data, nil
 			}
 			continue

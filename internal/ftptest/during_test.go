@@ -26,7 +26,7 @@ func behind(t *testing.T, s *Server, boxes []memnet.Box, play func(t *testing.T,
 		ln, err := host.Listen(t.Context(), "tcp", ":21")
 		check(t, err)
 		s.Tree = sampleTree(t)
-		s.Listen, s.Dial = host.Listen, host.DialFrom
+		s.Network.Listen, s.Network.Dial = host.Listen, host.DialFrom
 		s.Start(ln)
 		play(t, n.Host("client", pipeClient.Addr()))
 	})
@@ -63,7 +63,7 @@ func connectQuiet(t *testing.T, s *Server) *client {
 
 func with(d During) Personality {
 	p := Plain().Saying("during", "500 Unknown command.")
-	p.During = d
+	p.Control.During = d
 	return p
 }
 
@@ -92,7 +92,7 @@ func TestSharedAndLater(t *testing.T) {
 	} {
 		for form, want := range map[string]string{"shared": row.shared, "later": row.later} {
 			t.Run(row.name+" "+form, func(t *testing.T) {
-				behind(t, &Server{Personality: row.p, Rate: 4}, nil, func(t *testing.T, host *memnet.Host) {
+				behind(t, &Server{Personality: row.p, Limits: Limits{Rate: 4}}, nil, func(t *testing.T, host *memnet.Host) {
 					c := memnetClient(t, host)
 					c.reply()
 					c.login()
@@ -154,7 +154,7 @@ func TestPortAskedForDuringTransfer(t *testing.T) {
 // A chain is what came in one read with the transfer's command: of two commands in
 // one later segment, none is kept.
 func TestKeptIsOnlyWhatWasShared(t *testing.T) {
-	behind(t, &Server{Personality: PureFTPd(), Rate: 4}, nil, func(t *testing.T, host *memnet.Host) {
+	behind(t, &Server{Personality: PureFTPd(), Limits: Limits{Rate: 4}}, nil, func(t *testing.T, host *memnet.Host) {
 		c := memnetClient(t, host)
 		c.reply()
 		c.login()
@@ -195,8 +195,8 @@ func TestGateOpens(t *testing.T) {
 
 func TestDoubleClose(t *testing.T) {
 	p := Plain()
-	p.DoubleClose = true
-	behind(t, &Server{Personality: p, Rate: 4}, nil, func(t *testing.T, host *memnet.Host) {
+	p.Data.DoubleClose = true
+	behind(t, &Server{Personality: p, Limits: Limits{Rate: 4}}, nil, func(t *testing.T, host *memnet.Host) {
 		c := memnetClient(t, host)
 		c.reply()
 		c.login()

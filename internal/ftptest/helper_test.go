@@ -237,7 +237,7 @@ var (
 func servePipe(t *testing.T, s *Server) *pipeNet {
 	t.Helper()
 	n := newPipeNet()
-	s.Listen, s.Dial = n.Listen, n.Dial
+	s.Network.Listen, s.Network.Dial = n.Listen, n.Dial
 	ln, err := n.Listen(t.Context(), "tcp", pipeServer.String())
 	check(t, err)
 	s.Start(ln)

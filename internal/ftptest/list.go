@@ -17,36 +17,43 @@ var defaultFacts = []string{"type", "size", "modify", "UNIX.mode", "UNIX.owner",
 // recent is the age up to which ls shows the time of day instead of the year.
 const recent = 182 * 24 * time.Hour
 
-// listArg tells the options of ls from the name in the argument of LIST.
-func (s *session) listArg(arg string) (options, name string) {
-	for s.p.ListOptions && strings.HasPrefix(arg, "-") {
+// argument tells the options of ls from the name in the argument of LIST.
+func (h *ListingHabits) argument(arg string) (options, name string) {
+	for h.Options && strings.HasPrefix(arg, "-") {
 		word, rest, _ := strings.Cut(arg, " ")
 		options += word[1:]
 		arg = strings.TrimLeft(rest, " ")
 	}
-	if s.p.NoListArg {
+	if h.NoArg {
 		arg = ""
 	}
 	return options, arg
 }
 
-// entries lists what name means: a directory, a file, or a pattern.
-func (s *session) entries(name string, all bool) ([]Info, error) {
-	tree, full := s.srv.Tree, s.path(name)
-	info, err := tree.Stat(full)
-	if link, lerr := tree.Lstat(full); err != nil && lerr == nil {
+// lister makes the listings of a tree.
+type lister struct {
+	*ListingHabits
+	tree  *Tree
+	facts []string // of MLSD and MLST
+}
+
+// entries lists what name means: a directory, a file, or a pattern. Full is its
+// rooted path.
+func (l *lister) entries(name, full string, all bool) ([]Info, error) {
+	info, err := l.tree.Stat(full)
+	if link, lerr := l.tree.Lstat(full); err != nil && lerr == nil {
 		info, err = link, nil
 	}
 	switch {
 	case err == nil && info.IsDir():
-		return s.visible(full, all)
+		return l.visible(full, all)
 	case err == nil:
 		info.name = name
 		return []Info{info}, nil
-	case !s.p.Glob || !strings.ContainsAny(name, "*?["):
+	case !l.Glob || !strings.ContainsAny(name, "*?["):
 		return nil, err
 	}
-	list, err := s.visible(path.Dir(full), all)
+	list, err := l.visible(path.Dir(full), all)
 	if err != nil {
 		return nil, err
 	}
@@ -57,14 +64,14 @@ func (s *session) entries(name string, all bool) ([]Info, error) {
 }
 
 // visible lists a directory; all adds the names with a leading dot.
-func (s *session) visible(dir string, all bool) ([]Info, error) {
-	list, err := s.listable(dir)
+func (l *lister) visible(dir string, all bool) ([]Info, error) {
+	list, err := l.listable(dir)
 	if err != nil {
 		return nil, err
 	}
-	if all || s.p.ShowHidden {
-		if all && s.p.DotDirs {
-			list = slices.Concat(s.dots(dir), list)
+	if all || l.ShowHidden {
+		if all && l.DotDirs {
+			list = slices.Concat(l.dots(dir), list)
 		}
 		return list, nil
 	}
@@ -72,17 +79,17 @@ func (s *session) visible(dir string, all bool) ([]Info, error) {
 }
 
 // listable returns what listings of a directory show.
-func (s *session) listable(dir string) ([]Info, error) {
-	info, err := s.srv.Tree.Stat(dir)
-	if err == nil && s.p.Modes && info.Mode().Perm()&0o400 == 0 {
+func (l *lister) listable(dir string) ([]Info, error) {
+	info, err := l.tree.Stat(dir)
+	if err == nil && l.Modes && info.Mode().Perm()&0o400 == 0 {
 		return nil, fs.ErrPermission
 	}
-	list, err := s.srv.Tree.ReadDir(dir)
+	list, err := l.tree.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(list, func(i Info) bool {
-		return slices.ContainsFunc(s.p.Hide, func(pattern string) bool {
+		return slices.ContainsFunc(l.Hide, func(pattern string) bool {
 			ok, err := path.Match(pattern, i.name)
 			return err == nil && ok
 		})
@@ -90,10 +97,10 @@ func (s *session) listable(dir string) ([]Info, error) {
 }
 
 // dots describes a directory and the one above it under their dotted names.
-func (s *session) dots(dir string) []Info {
+func (l *lister) dots(dir string) []Info {
 	var list []Info
 	for i, at := range []string{dir, path.Dir(dir)} {
-		if info, err := s.srv.Tree.Stat(at); err == nil {
+		if info, err := l.tree.Stat(at); err == nil {
 			info.name = ".."[:i+1]
 			list = append(list, info)
 		}
@@ -102,13 +109,13 @@ func (s *session) dots(dir string) []Info {
 }
 
 // line formats one entry of LIST.
-func (s *session) line(i Info) string {
-	if s.p.DOSDate != "" {
+func (l *lister) line(i Info) string {
+	if l.DOSDate != "" {
 		size := fmt.Sprintf("%20d", i.size)
 		if i.IsDir() {
 			size = fmt.Sprintf("%-20s", "      <DIR>")
 		}
-		return i.mod.UTC().Format(s.p.DOSDate) + " " + size + " " + i.name
+		return i.mod.UTC().Format(l.DOSDate) + " " + size + " " + i.name
 	}
 	name, links := i.name, 1
 	if i.Type() == fs.ModeSymlink {
@@ -137,22 +144,22 @@ func unixMode(mode fs.FileMode) string {
 }
 
 // cut applies the server's bound on listings.
-func (s *session) cut(list []Info) (short []Info, truncated bool) {
-	if n := s.srv.MaxListing; n > 0 && len(list) > n {
+func (l *Limits) cut(list []Info) (short []Info, truncated bool) {
+	if n := l.MaxListing; n > 0 && len(list) > n {
 		return list[:n], true
 	}
 	return list, false
 }
 
 // sendList sends a listing over a data connection.
-func (s *session) sendList(verb, arg string, list []Info, format func(Info) string) {
-	list, truncated := s.cut(list)
+func sendList(s *session, verb, arg string, list []Info, format func(Info) string) {
+	list, truncated := s.srv.Limits.cut(list)
 	var lines []string
 	for _, i := range list {
 		lines = append(lines, format(i))
 	}
 	if s.srv.EditList != nil {
-		_, name := s.listArg(arg)
+		_, name := s.p.Listing.argument(arg)
 		lines = s.srv.EditList(s.path(name), lines)
 	}
 	var b strings.Builder
@@ -160,42 +167,42 @@ func (s *session) sendList(verb, arg string, list []Info, format func(Info) stri
 		b.WriteString(line + "\r\n")
 	}
 	body := b.String()
-	if s.srv.Personality.OpenEnd {
+	if s.p.Listing.OpenEnd {
 		body = strings.TrimSuffix(body, "\r\n")
 	}
-	t := s.moving(verb, arg, int64(len(body)))
+	t := moving(s, verb, arg, int64(len(body)))
 	t.vars = append(t.vars, "{n}", strconv.Itoa(len(list)))
 	t.list, t.truncated, t.send = true, truncated, strings.NewReader(body)
 	t.unreadable, s.unreadable = s.unreadable, false
-	s.startTransfer(t)
+	t.start(s)
 }
 
 // listed finds the entries for an argument, or refuses; missing names may be empty.
-func (s *session) listed(verb, arg string) ([]Info, bool) {
-	options, name := s.listArg(arg)
-	list, err := s.entries(name, strings.ContainsAny(options, "aA"))
+func listed(s *session, verb, arg string) ([]Info, bool) {
+	options, name := s.p.Listing.argument(arg)
+	list, err := s.lister().entries(name, s.path(name), strings.ContainsAny(options, "aA"))
 	s.unreadable = errors.Is(err, fs.ErrPermission) && s.p.has("list.unreadable")
-	if err != nil && !s.p.EmptyMissing && !s.unreadable {
+	if err != nil && !s.p.Listing.EmptyMissing && !s.unreadable {
 		s.fail(verb, name, err)
 		return nil, false
 	}
 	return list, true
 }
 
-func (s *session) cmdList(arg string) {
-	if list, ok := s.listed("LIST", arg); ok {
-		s.sendList("LIST", arg, list, s.line)
+func cmdList(s *session, arg string) {
+	if list, ok := listed(s, "LIST", arg); ok {
+		sendList(s, "LIST", arg, list, s.lister().line)
 	}
 }
 
-func (s *session) cmdNlst(arg string) {
-	if list, ok := s.listed("NLST", arg); ok {
-		s.sendList("NLST", arg, list, Info.Name)
+func cmdNlst(s *session, arg string) {
+	if list, ok := listed(s, "NLST", arg); ok {
+		sendList(s, "NLST", arg, list, Info.Name)
 	}
 }
 
-// facts formats the facts of one entry that the client asked for.
-func (s *session) factsOf(i Info, kind string) string {
+// factsOf formats the facts of one entry that the client asked for.
+func (l *lister) factsOf(i Info, kind string) string {
 	values := map[string]string{
 		"type": kind, "modify": i.mod.UTC().Format(timestamp),
 		"UNIX.mode": fmt.Sprintf("0%o", i.mode.Perm()), "UNIX.owner": i.Owner, "UNIX.group": i.Group,
@@ -205,7 +212,7 @@ func (s *session) factsOf(i Info, kind string) string {
 		values["size"] = strconv.FormatInt(i.size, 10)
 	}
 	var b strings.Builder
-	for _, fact := range s.facts {
+	for _, fact := range l.facts {
 		if v, ok := values[fact]; ok {
 			b.WriteString(fact + "=" + v + ";")
 		}
@@ -214,15 +221,15 @@ func (s *session) factsOf(i Info, kind string) string {
 }
 
 // machine formats one entry of dir for MLSD.
-func (s *session) machine(dir string, i Info) string {
+func (l *lister) machine(dir string, i Info) string {
 	kind := "file"
 	switch {
-	case i.Type() == fs.ModeSymlink && s.p.LinkType != "":
-		kind = strings.ReplaceAll(s.p.LinkType, "{target}", i.Target)
+	case i.Type() == fs.ModeSymlink && l.LinkType != "":
+		kind = strings.ReplaceAll(l.LinkType, "{target}", i.Target)
 	case i.Type() == fs.ModeSymlink:
-		if to, err := s.srv.Tree.Stat(path.Join(dir, i.name)); err == nil {
+		if to, err := l.tree.Stat(path.Join(dir, i.name)); err == nil {
 			to.name = i.name
-			return s.machine(dir, to)
+			return l.machine(dir, to)
 		}
 	case i.name == ".":
 		kind = "cdir"
@@ -231,52 +238,54 @@ func (s *session) machine(dir string, i Info) string {
 	case i.IsDir():
 		kind = "dir"
 	}
-	return s.factsOf(i, kind) + " " + i.name
+	return l.factsOf(i, kind) + " " + i.name
 }
 
-func (s *session) cmdMlsd(arg string) {
+func cmdMlsd(s *session, arg string) {
 	dir := s.path(arg)
-	list, err := s.listable(dir)
+	l := s.lister()
+	list, err := l.listable(dir)
 	if err != nil {
 		s.fail("MLSD", arg, err)
 		return
 	}
-	if s.p.MachineDots {
-		list = slices.Concat(s.dots(dir), list)
+	if l.MachineDots {
+		list = slices.Concat(l.dots(dir), list)
 	}
-	s.sendList("MLSD", arg, list, func(i Info) string { return s.machine(dir, i) })
+	sendList(s, "MLSD", arg, list, func(i Info) string { return l.machine(dir, i) })
 }
 
-func (s *session) cmdMlst(arg string) {
+func cmdMlst(s *session, arg string) {
 	full := s.path(arg)
 	info, err := s.srv.Tree.Lstat(full)
 	if err != nil {
 		s.fail("MLST", arg, err)
 		return
 	}
-	line := s.machine(path.Dir(full), info)
+	line := s.lister().machine(path.Dir(full), info)
 	facts := strings.TrimSuffix(line, " "+info.name)
 	head := s.p.text("MLST.head", "{arg}", arg)
 	s.reply(head + "\n " + facts + " " + full + "\n" + s.p.text("MLST.tail"))
 }
 
 // cmdStat answers with the state of the session, or lists on the control connection.
-func (s *session) cmdStat(arg string) {
+func cmdStat(s *session, arg string) {
 	if arg == "" {
 		s.say("STAT")
 		return
 	}
-	options, name := s.listArg(arg)
-	list, err := s.entries(name, s.p.DotDirs || strings.ContainsAny(options, "aA"))
-	if err != nil && !s.p.EmptyMissing {
+	options, name := s.p.Listing.argument(arg)
+	l := s.lister()
+	list, err := l.entries(name, s.path(name), l.DotDirs || strings.ContainsAny(options, "aA"))
+	if err != nil && !l.EmptyMissing {
 		s.fail("STAT", name, err)
 		return
 	}
-	list, _ = s.cut(list)
+	list, _ = s.srv.Limits.cut(list)
 	vars := []string{"{arg}", arg, "{path}", s.path(name)}
 	var body []string
 	for _, i := range list {
-		body = append(body, s.p.StatIndent+s.line(i))
+		body = append(body, l.StatIndent+l.line(i))
 	}
 	if s.srv.EditStat != nil {
 		body = s.srv.EditStat(s.path(name), body)

@@ -31,7 +31,7 @@ func overMemnet(t *testing.T, s *Server, play func(t *testing.T, client *memnet.
 		ln, err := host.Listen(t.Context(), "tcp", ":21")
 		check(t, err)
 		s.Tree = sampleTree(t)
-		s.Listen, s.Dial = host.Listen, host.DialFrom
+		s.Network.Listen, s.Network.Dial = host.Listen, host.DialFrom
 		s.Start(ln)
 		play(t, client)
 	})

@@ -89,7 +89,7 @@ func TestListings(t *testing.T) {
 				}
 				return
 			}
-			if row.p.DOSDate != "" {
+			if row.p.Listing.DOSDate != "" {
 				info, err := tree.Lstat("link")
 				check(t, err)
 				row.want = strings.Replace(row.want, linkLine, info.ModTime().UTC().Format("01-02-06  03:04PM")+"                    9 link\r\n", 1)
@@ -146,7 +146,7 @@ func TestStatListing(t *testing.T) {
 }
 
 func TestTruncatedListing(t *testing.T) {
-	c := connect(t, serve(t, &Server{Tree: sampleTree(t), Personality: PureFTPd(), MaxListing: 1}))
+	c := connect(t, serve(t, &Server{Tree: sampleTree(t), Personality: PureFTPd(), Limits: Limits{MaxListing: 1}}))
 	if data, _, last := c.retr("NLST dir"); data != "a.csv\r\n" || last != "226 Output truncated to 1 matches" {
 		t.Errorf("got %q, %q", data, last)
 	}
@@ -164,7 +164,7 @@ func TestForeignPassivePeer(t *testing.T) {
 }
 
 func TestAdvertise(t *testing.T) {
-	s := &Server{Advertise: netip.MustParseAddr("192.0.2.99"), PassivePorts: [2]uint16{2000, 2000}}
+	s := &Server{Network: Network{Advertise: netip.MustParseAddr("192.0.2.99"), PassivePorts: [2]uint16{2000, 2000}}}
 	inBubble(t, s, func(t *testing.T, n *pipeNet) {
 		c := n.dial(t, pipeClient)
 		c.reply()
@@ -207,8 +207,8 @@ func TestCommandsDuringTransfer(t *testing.T) {
 		{Pyftpdlib(), []string{"229"}, false},
 	} {
 		t.Run(row.p.Name, func(t *testing.T) {
-			s := &Server{Personality: row.p, Rate: 1}
-			s.Personality.AwaitClose = false
+			s := &Server{Personality: row.p, Limits: Limits{Rate: 1}}
+			s.Personality.Data.AwaitClose = false
 			inBubble(t, s, func(t *testing.T, n *pipeNet) {
 				c := n.dial(t, pipeClient)
 				c.reply()
@@ -235,7 +235,7 @@ func TestCommandsDuringTransfer(t *testing.T) {
 }
 
 func TestAbor(t *testing.T) {
-	s := &Server{Personality: PureFTPd(), Rate: 1}
+	s := &Server{Personality: PureFTPd(), Limits: Limits{Rate: 1}}
 	inBubble(t, s, func(t *testing.T, n *pipeNet) {
 		c := n.dial(t, pipeClient)
 		c.reply()
@@ -253,7 +253,7 @@ func TestAbor(t *testing.T) {
 func TestRestPersists(t *testing.T) {
 	for _, persists := range []bool{false, true} {
 		p := Plain()
-		p.RestPersists = persists
+		p.Files.RestPersists = persists
 		c := connect(t, serve(t, &Server{Tree: sampleTree(t), Personality: p}))
 		c.do("TYPE I")
 		c.want("REST 10", "350 Restarting at 10.")
@@ -267,7 +267,7 @@ func TestRestPersists(t *testing.T) {
 
 func TestPRET(t *testing.T) {
 	p := Plain()
-	p.RequirePRET = true
+	p.Data.RequirePRET = true
 	c := connect(t, serve(t, &Server{Personality: p}))
 	c.want("EPSV", "500 You need PRET to use a passive data connection.")
 	c.want("PRET LIST", "200 OK, planning for that.")

@@ -154,32 +154,32 @@ func (s *Server) Counters() Counters {
 }
 
 // tally changes the counters.
-func (s *Server) tally(f func(*Counters)) {
-	s.rec.mu.Lock()
-	defer s.rec.mu.Unlock()
-	f(&s.rec.counters)
+func (r *recorder) tally(f func(*Counters)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f(&r.counters)
 }
 
 // nextConn returns the index of a new control connection.
-func (s *Server) nextConn() int {
-	s.rec.mu.Lock()
-	defer s.rec.mu.Unlock()
-	s.rec.counters.Connections++
-	return s.rec.counters.Connections
+func (r *recorder) nextConn() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counters.Connections++
+	return r.counters.Connections
 }
 
 // occurred counts a command and returns how often it came on all connections.
-func (s *Server) occurred(verb string) int {
-	s.rec.mu.Lock()
-	defer s.rec.mu.Unlock()
+func (r *recorder) occurred(verb string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if verb == Greeting {
-		return s.rec.counters.Connections
+		return r.counters.Connections
 	}
-	if s.rec.counters.Commands == nil {
-		s.rec.counters.Commands = make(map[string]int)
+	if r.counters.Commands == nil {
+		r.counters.Commands = make(map[string]int)
 	}
-	s.rec.commands++
-	return countVerb(s.rec.counters.Commands, verb)
+	r.commands++
+	return countVerb(r.counters.Commands, verb)
 }
 
 // countVerb counts an occurrence of verb. When there are too many verbs, new ones
@@ -193,33 +193,33 @@ func countVerb(counts map[string]int, verb string) int {
 }
 
 // lines returns how many commands came on all connections.
-func (s *Server) lines() int {
-	s.rec.mu.Lock()
-	defer s.rec.mu.Unlock()
-	return s.rec.commands
+func (r *recorder) lines() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.commands
 }
 
 // dialog opens the record of a control connection.
-func (s *Server) dialog(id int, remote netip.AddrPort, w *wire) *dialog {
-	s.rec.mu.Lock()
-	defer s.rec.mu.Unlock()
+func (r *recorder) dialog(id int, remote netip.AddrPort, w *wire) *dialog {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	d := &dialog{Dialogue: Dialogue{Conn: id, Remote: remote}, wire: w}
-	s.rec.dialogs = append(s.rec.dialogs, d)
+	r.dialogs = append(r.dialogs, d)
 	return d
 }
 
 // record adds a line to a dialogue.
-func (s *Server) record(d *dialog, dir Direction, text string) {
-	s.rec.mu.Lock()
-	defer s.rec.mu.Unlock()
+func (r *recorder) record(d *dialog, dir Direction, text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if len(d.Lines) < maxRecorded {
 		d.Lines = append(d.Lines, Line{dir, text})
 	}
 }
 
 // finished marks the end of a dialogue.
-func (s *Server) finished(d *dialog) {
-	s.rec.mu.Lock()
-	defer s.rec.mu.Unlock()
+func (r *recorder) finished(d *dialog) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	d.Ended = true
 }

@@ -33,10 +33,10 @@ type Step struct {
 	Endless string        // Endless is sent as it is, again and again, until the connection ends.
 	As      string        // As is a command line that is carried out in place of the one received.
 
-	// These concern commands that use a data connection.
+	// These concern commands that use a data connection, Final those on a file, too.
 	Preliminary string // Preliminary replaces the 150.
 	After150    string // After150 is the closing reply, given instead of moving data.
-	Final       string // Final replaces the closing reply, whatever it would be.
+	Final       string // Final replaces the closing reply, or that to a command on a file that has succeeded.
 	Early       bool   // Early gives the closing reply before the data is moved.
 
 	Then Ending // Then ends the control connection after the answer.
@@ -74,17 +74,23 @@ func (st *Step) matches(verb string, conn, nth, total int) bool {
 // noStep stands for the absence of a step.
 var noStep = new(Step)
 
+// script follows a Server's Script on one control connection.
+type script struct {
+	seen  map[string]int // commands by verb
+	lines int            // commands
+}
+
 // step counts an occurrence of verb and returns the step for it.
-func (s *session) step(verb, arg string) *Step {
+func (s *script) step(c *control, verb, arg string) *Step {
 	own := countVerb(s.seen, verb)
-	total := s.srv.occurred(verb)
-	for i := range s.srv.Script {
-		st := &s.srv.Script[i]
+	total := c.srv.rec.occurred(verb)
+	for i := range c.srv.Script {
+		st := &c.srv.Script[i]
 		nth, all := own, total
 		if st.On == Any {
-			nth, all = s.lines, s.srv.lines()
+			nth, all = s.lines, c.srv.rec.lines()
 		}
-		if strings.HasSuffix(arg, st.Arg) && st.matches(verb, s.id, nth, all) {
+		if strings.HasSuffix(arg, st.Arg) && st.matches(verb, c.id, nth, all) {
 			return st
 		}
 	}

@@ -189,7 +189,7 @@ func TestNobodyConnects(t *testing.T) {
 		{"connect", "PORT 198,51,100,7,200,0", "425 Failed to establish connection.", VSFTPD()},
 		{"ignored", "PORT 203,0,113,9,200,0", "150 Here comes the listing.", func() Personality {
 			p := Ancient()
-			p.ForeignPORT = Ignore
+			p.Data.ForeignPORT = Ignore
 			return p
 		}()},
 		{"eager", "PORT 198,51,100,7,200,0", "", Pyftpdlib()},
@@ -223,7 +223,7 @@ func TestNobodyConnects(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	s := &Server{MaxPerAddr: 1, MaxConns: 2, IdleTimeout: 5 * time.Minute}
+	s := &Server{Limits: Limits{MaxPerAddr: 1, MaxConns: 2, IdleTimeout: 5 * time.Minute}}
 	other := netip.MustParseAddrPort("198.51.100.8:50000")
 	third := netip.MustParseAddrPort("198.51.100.9:50000")
 	inBubble(t, s, func(t *testing.T, n *pipeNet) {
@@ -248,7 +248,7 @@ func TestLimits(t *testing.T) {
 }
 
 func TestSilentConnectionCounts(t *testing.T) {
-	s := &Server{MaxPerAddr: 1, Script: []Step{{On: "PORT", Then: Silence}}}
+	s := &Server{Limits: Limits{MaxPerAddr: 1}, Script: []Step{{On: "PORT", Then: Silence}}}
 	inBubble(t, s, func(t *testing.T, n *pipeNet) {
 		c := n.dial(t, pipeClient)
 		c.reply()
@@ -263,7 +263,7 @@ func TestSilentConnectionCounts(t *testing.T) {
 }
 
 func TestRate(t *testing.T) {
-	s := &Server{Rate: 4}
+	s := &Server{Limits: Limits{Rate: 4}}
 	inBubble(t, s, func(t *testing.T, n *pipeNet) {
 		c := n.dial(t, pipeClient)
 		c.reply()

@@ -175,7 +175,7 @@ func TestActive(t *testing.T) {
 func itoa(n uint16) string { return strconv.Itoa(int(n)) }
 
 func TestUploadLimits(t *testing.T) {
-	s := &Server{MaxFileSize: 10}
+	s := &Server{Limits: Limits{MaxFileSize: 10}}
 	c := connect(t, serve(t, s))
 	c.do("TYPE I")
 	conn := c.epsv()

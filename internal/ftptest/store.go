@@ -12,9 +12,9 @@ func hiddenName(name string) string { return path.Join(path.Dir(name), ".in."+pa
 
 // storeName returns where an upload is written to, and what is to be done with
 // that at its end; no name where somebody else is at it.
-func (s *session) storeName(arg string, offset int64) (string, func(whole bool)) {
-	name := s.path(strings.NewReplacer(s.p.StoreAs...).Replace(arg))
-	if offset != 0 || !s.p.HideStores && s.p.WriteBehind == 0 {
+func storeName(s *session, arg string, offset int64) (string, func(whole bool)) {
+	name := s.path(strings.NewReplacer(s.p.Files.StoreAs...).Replace(arg))
+	if offset != 0 || !s.p.Files.HideStores && s.p.Files.WriteBehind == 0 {
 		return name, nil
 	}
 	tree, hidden := s.srv.Tree, hiddenName(name)
@@ -29,12 +29,12 @@ func (s *session) storeName(arg string, offset int64) (string, func(whole bool))
 			_ = tree.Remove(hidden)
 			return
 		}
-		if s.p.WriteBehind == 0 {
+		if s.p.Files.WriteBehind == 0 {
 			_ = tree.Rename(hidden, name)
 			return
 		}
 		s.srv.start(func() {
-			s.pause(s.srv.ctx, s.p.WriteBehind)
+			s.pause(s.srv.life.ctx, s.p.Files.WriteBehind)
 			_ = tree.Rename(hidden, name)
 		})
 	}
@@ -42,10 +42,10 @@ func (s *session) storeName(arg string, offset int64) (string, func(whole bool))
 
 // openStore opens a file for an upload. An offset beyond its end is what the
 // personality makes of it.
-func (s *session) openStore(name string, offset int64) (*treeWriter, error) {
-	tree := s.srv.Tree
-	if !s.p.Holes && !s.p.RestartClamp || offset <= 0 {
-		return tree.openWrite(name, offset, s.srv.Discard)
+func (s *Server) openStore(name string, offset int64) (*treeWriter, error) {
+	tree := s.Tree
+	if !s.Personality.Files.Holes && !s.Personality.Files.RestartClamp || offset <= 0 {
+		return tree.openWrite(name, offset, s.Discard)
 	}
 	info, err := tree.Stat(name)
 	size := info.Size()
@@ -55,16 +55,16 @@ func (s *session) openStore(name string, offset int64) (*treeWriter, error) {
 	case info.IsDir():
 		return nil, fs.ErrExist
 	case offset <= size:
-		return tree.openWrite(name, offset, s.srv.Discard)
+		return tree.openWrite(name, offset, s.Discard)
 	}
-	if s.p.RestartClamp {
+	if s.Personality.Files.RestartClamp {
 		offset = -1
-	} else if w, err := tree.openWrite(name, -1, s.srv.Discard); err != nil {
+	} else if w, err := tree.openWrite(name, -1, s.Discard); err != nil {
 		return nil, err
 	} else if _, err := w.Write(make([]byte, offset-size)); err != nil {
 		return nil, err
 	}
-	return tree.openWrite(name, offset, s.srv.Discard)
+	return tree.openWrite(name, offset, s.Discard)
 }
 
 // FritzBox returns the personality of a home router with a disk: LIST ignores its
@@ -74,7 +74,7 @@ func FritzBox() Personality {
 	p.Name = "Fritz!Box"
 	p.Replies["greeting"], p.Replies["list.end"] = "220 FRITZ!Box7590 FTP server ready.", "226 Transfer complete."
 	p.Features = []string{"MDTM", "REST STREAM", "SIZE", "UTF8"}
-	p.NoListArg, p.EmptyMissing, p.Linger = true, false, false
+	p.Listing.NoArg, p.Listing.EmptyMissing, p.Data.Linger = true, false, false
 	return p
 }
 
@@ -92,14 +92,14 @@ func DropBox() Personality {
 func BlindBox() Personality {
 	p := VSFTPD()
 	p.Name = "no listings"
-	p.Hide = []string{"*"}
+	p.Listing.Hide = []string{"*"}
 	return p
 }
 
 // HiddenStores returns the personality of ProFTPD with HiddenStores on.
 func HiddenStores() Personality {
 	p := ProFTPD()
-	p.Name, p.HideStores = "HiddenStores", true
+	p.Name, p.Files.HideStores = "HiddenStores", true
 	return p
 }
 
@@ -107,6 +107,34 @@ func HiddenStores() Personality {
 // under its name some time after it was taken.
 func WriteBehind(d time.Duration) Personality {
 	p := Plain()
-	p.Name, p.WriteBehind = "write-behind", d
+	p.Name, p.Files.WriteBehind = "write-behind", d
 	return p
+}
+
+// Synology returns a personality like that of a NAS: neither MLSD nor MLST, and names
+// with a dot are listed.
+func Synology() Personality {
+	p := Plain()
+	p.Name = "Synology"
+	p.Features = []string{"AUTH TLS", "PBSZ", "PROT", "SIZE", "MDTM", "MFMT", "REST STREAM", "UTF8"}
+	p.Missing = []string{"MLSD", "MLST", "CLNT", "HOST", "LANG", "HASH", "XCRC", "XMD5", "XSHA256", "PRET", "CCC"}
+	p.Control.During, p.Data.Begin, p.Listing.ShowHidden, p.Control.Telnet = Queue, ReplyFirst, true, false
+	return p.Saying("greeting", "220 NAS FTP server ready.", "USER", "331 Password required for {user}.", "PASS", "230 User {user} logged in.",
+		"failed", "550 {arg}: {why}.", "CWD", "250 CWD command successful.", "MKD", "257 MKD command successful.", "begin", "150 Opening {type} mode data connection for '{arg}' ({size} bytes).")
+}
+
+// ZOS returns a personality like that of z/OS in its HFS: a banner before the 220,
+// 125 and 250 for each transfer, and PWD in words.
+func ZOS() Personality {
+	p := Ancient()
+	p.Name = "z/OS"
+	p.Missing = []string{"EPRT", "MLSD", "MLST", "MFMT", "CCC", "CLNT", "HOST", "LANG", "HASH", "XCRC", "XMD5", "XSHA256", "PRET"}
+	p.Features = []string{"SIZE", "MDTM", "REST STREAM", "UTF8"}
+	p.Data.ForeignPORT, p.Data.LowPORT, p.Files.RestPersists, p.Listing.Glob = RefusePORT, false, false, false
+	return p.Saying("greeting", "220-FTPD1 IBM FTP CS V2R4 at SYS1.EXAMPLE.COM, 03:30:00 on 2026-11-29.\n220 Connection will close if idle for more than 5 minutes.",
+		"USER", "331 Send password please.", "PASS", "230 {user} is logged on.  Working directory is \"/\".", "SYST", "215 MVS is the operating system of this server. FTP Server is running on z/OS.",
+		"PWD", `257 "{cwd}" is the HFS working directory.`, "CWD", "250 HFS directory {cwd} is the current working directory", "unknown", "500 unknown command {verb}",
+		"MKD", `257 "{path}" created.`, "begin", "125 Sending data set {arg}", "begin.open", "125 Sending data set {arg}", "STOR.begin", "125 Storing data set {arg}",
+		"list.begin", "125 List started OK", "list.begin.open", "125 List started OK", "list.end", "250 List completed successfully.",
+		"end", "250 Transfer completed successfully.", "failed", "550 {arg} does not exist.", "DELE", "250 {arg} deleted.", "TYPE", "200 Representation type is Image")
 }

@@ -29,7 +29,7 @@ var errNoReuse = errors.New("ftptest: TLS session not resumed")
 
 // transfer moves data in a goroutine of its own and gives both of its replies.
 type transfer struct {
-	s    *session
+	c    *control
 	step *Step
 	verb string
 	vars []string  // of its replies
@@ -55,9 +55,9 @@ type transfer struct {
 	last    bool // the closing reply is on its way
 }
 
-// startTransfer begins a transfer over the pending data connection. It refuses
+// start begins a transfer over the pending data connection. It refuses
 // where there is none.
-func (s *session) startTransfer(t *transfer) {
+func (t *transfer) start(s *session) {
 	if s.xfer != nil {
 		s.say("during")
 		return
@@ -73,14 +73,14 @@ func (s *session) startTransfer(t *transfer) {
 	}
 	s.data = nil
 	t.vars = append(t.vars, s.vars()...)
-	t.s, t.step, t.tls, t.done = s, s.cur, s.private, make(chan struct{})
+	t.c, t.step, t.tls, t.done = &s.control, s.cur, s.private, make(chan struct{})
 	t.ctx, t.cancel = context.WithCancel(s.ctx)
-	if s.p.During == BeforeBegin {
+	if s.p.Control.During == BeforeBegin {
 		s.answerShared()
 	}
-	p.start(s)
+	p.start(t.c)
 	s.xfer, s.chain = t, true
-	if s.behind && s.p.During != Queue {
+	if s.behind && s.p.Control.During != Queue {
 		t.gate = newGate()
 	}
 	g := t.gate
@@ -116,9 +116,9 @@ func (t *transfer) say(key string, override string) {
 	switch {
 	case quiet:
 	case override != "":
-		t.s.reply(override)
+		t.c.reply(override)
 	default:
-		t.s.reply(t.s.p.text(key, t.vars...))
+		t.c.reply(t.c.p.text(key, t.vars...))
 	}
 }
 
@@ -141,10 +141,10 @@ func (t *transfer) closing() bool {
 // key returns the key of a reply that a listing, or this command, may have for
 // itself.
 func (t *transfer) key(key string) string {
-	if list := "list." + key; t.list && t.s.p.has(list) {
+	if list := "list." + key; t.list && t.c.p.has(list) {
 		return list
 	}
-	if own := t.verb + "." + key; t.s.p.has(own) {
+	if own := t.verb + "." + key; t.c.p.has(own) {
 		return own
 	}
 	return key
@@ -160,7 +160,7 @@ func (t *transfer) run(p *pending, g *gate) {
 		return
 	}
 	defer func() {
-		if !t.s.p.KeepUpload || t.recv == nil {
+		if !t.c.p.Data.KeepUpload || t.recv == nil {
 			_ = wire.Close()
 		}
 	}()
@@ -182,8 +182,8 @@ func (t *transfer) run(p *pending, g *gate) {
 			err = t.awaitEnd(conn, wire)
 		}
 		switch {
-		case t.s.p.KeepUpload && t.recv != nil:
-		case t.s.p.NoNotify:
+		case t.c.p.Data.KeepUpload && t.recv != nil:
+		case t.c.p.TLS.NoNotify:
 			_ = wire.Close()
 		default:
 			closeConn(conn, wire)
@@ -198,7 +198,7 @@ func (t *transfer) run(p *pending, g *gate) {
 // limit applies SendMost.
 func (t *transfer) limit(index int) {
 	for _, i := range []int{index, 0} {
-		if most, ok := t.s.srv.SendMost[i]; ok && t.send != nil {
+		if most, ok := t.c.srv.Limits.SendMost[i]; ok && t.send != nil {
 			t.send = io.LimitReader(t.send, most)
 			return
 		}
@@ -229,17 +229,17 @@ func (t *transfer) conclude(w *wire, err error) {
 	switch {
 	case err == nil:
 		t.finish(t.ending())
-	case t.s.ctx.Err() != nil: // the session is over
+	case t.c.ctx.Err() != nil: // the session is over
 		_ = w.Close()
 	case errors.Is(err, errNoReuse):
 		_ = w.Close()
 		t.finish("tls.reuse")
-		if t.s.p.ReuseCloses {
-			t.s.end(Cut)
+		if t.c.p.TLS.ReuseCloses {
+			t.c.end(Cut)
 		}
 	case errors.Is(err, errNoAck):
 		t.finish("noack")
-		t.s.end(Cut)
+		t.c.end(Cut)
 	case errors.Is(err, errQuota):
 		t.finish("quota")
 	case t.isAborted():
@@ -247,7 +247,7 @@ func (t *transfer) conclude(w *wire, err error) {
 	default:
 		_ = w.Close()
 		t.finish("broken")
-		if t.s.p.DoubleClose {
+		if t.c.p.Data.DoubleClose {
 			t.say("broken.after", "")
 		}
 	}
@@ -263,9 +263,9 @@ func (t *transfer) isAborted() bool {
 // connection.
 func (t *transfer) beginEarly(p *pending) {
 	switch {
-	case t.s.p.Begin == ReplyEither && p.ready():
+	case t.c.p.Data.Begin == ReplyEither && p.ready():
 		t.begin("begin.open")
-	case t.s.p.Begin != DataFirst:
+	case t.c.p.Data.Begin != DataFirst:
 		t.begin("begin")
 	}
 }
@@ -273,25 +273,24 @@ func (t *transfer) beginEarly(p *pending) {
 // open establishes the data connection and gives the preliminary reply if that
 // has waited for it. It has given a closing reply if it fails.
 func (t *transfer) open(p *pending) (*wire, bool) {
-	s := t.s
-	timeout := orDefault(s.srv.ConnectTimeout, defaultConnectTimeout)
+	timeout := orDefault(t.c.srv.Limits.ConnectTimeout, defaultConnectTimeout)
 	if p.passive {
-		timeout = orDefault(s.srv.AcceptTimeout, defaultAcceptTimeout)
+		timeout = orDefault(t.c.srv.Limits.AcceptTimeout, defaultAcceptTimeout)
 	}
 	w, err := p.wait(t.ctx, timeout)
 	if err != nil {
-		s.srv.tally(func(c *Counters) { c.DataFailed++ })
+		t.c.srv.rec.tally(func(n *Counters) { n.DataFailed++ })
 		t.finish("noconn")
 		return nil, false
 	}
-	if p.passive && s.p.CheckPeer && addrPort(w.RemoteAddr()).Addr() != s.remote.Addr() {
-		s.srv.tally(func(c *Counters) { c.DataFailed++ })
+	if p.passive && t.c.p.Data.CheckPeer && addrPort(w.RemoteAddr()).Addr() != t.c.remote.Addr() {
+		t.c.srv.rec.tally(func(n *Counters) { n.DataFailed++ })
 		_ = w.Close()
 		t.finish("badpeer")
 		return nil, false
 	}
 	t.adopt(w)
-	if s.p.Begin == DataFirst {
+	if t.c.p.Data.Begin == DataFirst {
 		t.begin("begin")
 	}
 	return w, true
@@ -314,14 +313,14 @@ func (t *transfer) adopt(w *wire) {
 
 // secure does the TLS handshake if the client asked for one.
 func (t *transfer) secure(w *wire) (net.Conn, error) {
-	if !t.tls || t.s.p.LazyTLS && t.nothing() {
+	if !t.tls || t.c.p.TLS.Lazy && t.nothing() {
 		return w, nil
 	}
-	conn := tls.Server(w, t.s.tlsConf)
+	conn := tls.Server(w, t.c.tlsConf)
 	if err := conn.HandshakeContext(t.ctx); err != nil {
 		return nil, err
 	}
-	if t.s.srv.RequireReuse && !conn.ConnectionState().DidResume {
+	if t.c.srv.RequireReuse && !conn.ConnectionState().DidResume {
 		closeConn(conn, w)
 		return nil, errNoReuse
 	}
@@ -344,11 +343,11 @@ func (t *transfer) move(conn net.Conn) error {
 	if t.recv != nil {
 		dst, src = t.recv, conn
 	}
-	if t.list && t.s.p.LineRecords {
+	if t.list && t.c.p.TLS.LineRecords {
 		src = lineReader{bufio.NewReaderSize(src, chunk)}
 	}
 	size := int64(chunk)
-	if rate := t.s.srv.Rate; rate > 0 {
+	if rate := t.c.srv.Limits.Rate; rate > 0 {
 		size = max(1, min(size, rate/10))
 	}
 	buf := make([]byte, size)
@@ -358,8 +357,8 @@ func (t *transfer) move(conn net.Conn) error {
 			if _, err := dst.Write(buf[:n]); err != nil {
 				return err
 			}
-			if rate := t.s.srv.Rate; rate > 0 {
-				t.s.pause(t.ctx, time.Duration(n)*time.Second/time.Duration(rate))
+			if rate := t.c.srv.Limits.Rate; rate > 0 {
+				t.c.pause(t.ctx, time.Duration(n)*time.Second/time.Duration(rate))
 			}
 		}
 		if err != nil {
@@ -381,7 +380,7 @@ func (t *transfer) ended(err error) error {
 	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
-	if t.s.srv.RequireCloseNotify && t.wire.atEOF() {
+	if t.c.srv.RequireCloseNotify && t.wire.atEOF() {
 		return io.ErrUnexpectedEOF
 	}
 	return nil
@@ -390,15 +389,15 @@ func (t *transfer) ended(err error) error {
 // awaitEnd ends the server's side of the data connection and waits for as much
 // of the client's as the server wants to see ahead of the closing reply.
 func (t *transfer) awaitEnd(conn net.Conn, w *wire) error {
-	awaitClose := t.s.p.AwaitClose && t.recv == nil
-	if !t.s.p.Linger && !awaitClose {
+	awaitClose := t.c.p.Data.AwaitClose && t.recv == nil
+	if !t.c.p.Data.Linger && !awaitClose {
 		return nil
 	}
-	if c, ok := conn.(*tls.Conn); ok && !t.s.p.NoNotify {
+	if c, ok := conn.(*tls.Conn); ok && !t.c.p.TLS.NoNotify {
 		_ = c.CloseWrite()
 	}
 	_ = w.CloseWrite()
-	if t.s.p.Linger {
+	if t.c.p.Data.Linger {
 		return t.awaitAck(w)
 	}
 	timer := time.AfterFunc(awaitTimeout, func() { _ = w.Close() })

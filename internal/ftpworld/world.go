@@ -4,6 +4,7 @@
 package ftpworld
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -50,6 +51,9 @@ type Setup struct {
 	Name   netip.Addr   // what the server's name resolves to; zero means its own
 	FTP    func(*ftptest.Server)
 	Real   bool // in real time, for tests without synctest
+	// Latency is one way; zero means that of every test network.
+	Latency time.Duration
+	Lossy   memnet.Lossy
 }
 
 // World is a Setup that runs.
@@ -65,11 +69,11 @@ type World struct {
 // New starts the network and the server. The caller ends them by Close.
 func New(t testing.TB, s Setup) *World {
 	t.Helper()
-	lat := Latency
+	lat := cmp.Or(s.Latency, Latency)
 	if s.Real {
 		lat = 0
 	}
-	w := &World{Net: memnet.New(memnet.Config{Latency: lat})}
+	w := &World{Net: memnet.New(memnet.Config{Latency: lat, Lossy: s.Lossy})}
 	w.Near = w.Net.Site(s.Near...)
 	w.Client = w.Near.Host("client", s.clientAddr())
 	w.Far = w.Net.Site(s.Far...)
@@ -81,7 +85,7 @@ func New(t testing.TB, s Setup) *World {
 	if s.Name.IsValid() {
 		w.Net.Name(serverName, s.Name)
 	}
-	w.Server = &ftptest.Server{Tree: newTree(t), Listen: host.Listen, Dial: host.DialFrom, ActivePort: 20, Personality: ftptest.VSFTPD()}
+	w.Server = &ftptest.Server{Tree: newTree(t), Network: ftptest.Network{Listen: host.Listen, Dial: host.DialFrom, ActivePort: 20}, Personality: ftptest.VSFTPD()}
 	if s.FTP != nil {
 		s.FTP(w.Server)
 	}

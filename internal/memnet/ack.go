@@ -26,7 +26,7 @@ func (c *Conn) awaitAck(ctx context.Context) error {
 	defer c.net.Unlock()
 	for {
 		switch {
-		case c.acked:
+		case c.out.acked:
 			return nil
 		case c.closed:
 			return net.ErrClosed
@@ -43,19 +43,17 @@ func (c *Conn) awaitAck(ctx context.Context) error {
 func (c *Conn) Buffered() int {
 	c.net.Lock()
 	defer c.net.Unlock()
-	return c.unread
+	return c.in.unread
 }
 
 // acknowledgeEnd sends the acknowledgement of a FIN that one end has received.
 func (f *flow) acknowledgeEnd(from End) {
-	for _, h := range f.hops {
-		if h.dead || h.hole[from] {
-			return
-		}
+	if f.mute(from) {
+		return
 	}
 	peer := f.ends[from.other()]
 	f.net.after(f.latency, func() {
-		peer.acked = peer.shut || peer.closed
+		peer.out.acked = peer.out.shut || peer.closed
 		peer.changed.Broadcast()
 	})
 }

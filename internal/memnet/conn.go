@@ -28,26 +28,37 @@ type Conn struct {
 	local, remote netip.AddrPort
 
 	changed sync.Cond // something a blocked call waits for
-	writing bool      // a Write is under way; Writes do not mix
+	in      inbound
+	out     outbound
 
-	queue    []segment // received, not yet read
-	off      int       // bytes of queue[0] already read
-	unread   int
-	unacked  int           // bytes sent that the peer has not read
-	eof      bool          // the peer's FIN has arrived
-	shut     bool          // our FIN has left
-	acked    bool          // the peer's host has acknowledged it
 	closed   bool          // Close has been called
 	abortive bool          // SetLinger(0)
 	absorber bool          // the invisible end of an absorbed connection
 	fault    syscall.Errno // what ended the connection
 	reported bool          // a call has returned it
 
-	readBy, writeBy deadline
-	unanswered      *event // gives up when nothing is acknowledged
-	keepAlive       net.KeepAliveConfig
-	probing         *event
-	active          time.Duration // when a segment last left or came
+	unanswered *event // gives up when nothing is acknowledged
+	keepAlive  net.KeepAliveConfig
+	probing    *event
+	active     time.Duration // when a segment last left or came
+}
+
+// inbound is what one end receives.
+type inbound struct {
+	by     deadline  // of Read
+	queue  []segment // received, not yet read
+	off    int       // bytes of queue[0] already read
+	unread int
+	eof    bool // the peer's FIN has arrived
+}
+
+// outbound is what one end sends.
+type outbound struct {
+	by      deadline // of Write
+	writing bool     // a Write is under way; Writes do not mix
+	unacked int      // bytes sent that the peer has not read
+	shut    bool     // our FIN has left
+	acked   bool     // the peer's host has acknowledged it
 }
 
 func newConn(h *Host, f *flow, end End, local, remote netip.AddrPort) *Conn {
@@ -80,13 +91,13 @@ func (c *Conn) read(p []byte) (int, error) {
 		switch {
 		case c.closed:
 			return 0, net.ErrClosed
-		case c.readBy.passed:
+		case c.in.by.passed:
 			return 0, os.ErrDeadlineExceeded
 		case len(p) == 0:
 			return 0, nil
-		case len(c.queue) > 0:
+		case len(c.in.queue) > 0:
 			return c.take(p), nil
-		case c.eof:
+		case c.in.eof:
 			return 0, io.EOF
 		case c.fault != 0:
 			return 0, c.report(io.EOF)
@@ -107,21 +118,21 @@ func (c *Conn) report(afterwards error) error {
 
 // take copies received data to p and gives back the peer's window.
 func (c *Conn) take(p []byte) (n int) {
-	for len(c.queue) > 0 && n < len(p) {
-		s := &c.queue[0]
-		k := copy(p[n:], s.data[c.off:])
+	for len(c.in.queue) > 0 && n < len(p) {
+		s := &c.in.queue[0]
+		k := copy(p[n:], s.data[c.in.off:])
 		n += k
-		c.off += k
-		c.unread -= k
-		if c.off == len(s.data) {
+		c.in.off += k
+		c.in.unread -= k
+		if c.in.off == len(s.data) {
 			c.peer().acknowledge(s.credit)
 			*s = segment{}
-			c.queue = c.queue[1:]
-			c.off = 0
+			c.in.queue = c.in.queue[1:]
+			c.in.off = 0
 		}
 	}
-	if len(c.queue) == 0 {
-		c.queue = nil
+	if len(c.in.queue) == 0 {
+		c.in.queue = nil
 	}
 	c.flow.acknowledgeData()
 	return n
@@ -130,7 +141,7 @@ func (c *Conn) take(p []byte) (n int) {
 func (c *Conn) peer() *Conn { return c.flow.ends[c.end.other()] }
 
 func (c *Conn) acknowledge(n int) {
-	c.unacked -= n
+	c.out.unacked -= n
 	c.changed.Broadcast()
 }
 
@@ -147,20 +158,20 @@ func (c *Conn) Write(p []byte) (int, error) {
 func (c *Conn) write(p []byte) (n int, err error) {
 	c.net.Lock()
 	defer c.net.Unlock()
-	if err := c.waitToWrite(func() bool { return !c.writing }); err != nil {
+	if err := c.waitToWrite(func() bool { return !c.out.writing }); err != nil {
 		return 0, err
 	}
-	c.writing = true
+	c.out.writing = true
 	defer func() {
-		c.writing = false
+		c.out.writing = false
 		c.changed.Broadcast()
 	}()
 	for n < len(p) {
-		if err := c.waitToWrite(func() bool { return c.unacked < window }); err != nil {
+		if err := c.waitToWrite(func() bool { return c.out.unacked < window }); err != nil {
 			return n, err
 		}
-		size := min(len(p)-n, window-c.unacked, maxSegment)
-		c.unacked += size
+		size := min(len(p)-n, window-c.out.unacked, maxSegment)
+		c.out.unacked += size
 		c.emit(&segment{kind: data, data: append([]byte(nil), p[n:n+size]...), credit: size})
 		n += size
 	}
@@ -173,9 +184,9 @@ func (c *Conn) waitToWrite(ready func() bool) error {
 		switch {
 		case c.closed:
 			return net.ErrClosed
-		case c.writeBy.passed:
+		case c.out.by.passed:
 			return os.ErrDeadlineExceeded
-		case c.shut, c.fault == syscall.ECONNRESET && c.eof:
+		case c.out.shut, c.fault == syscall.ECONNRESET && c.in.eof:
 			return syscall.EPIPE
 		case c.fault != 0:
 			return c.report(syscall.EPIPE)
@@ -199,7 +210,7 @@ func (c *Conn) receive(s *segment) {
 	case s.kind == rst:
 		c.fail(syscall.ECONNRESET)
 	case s.kind == fin && (c.absorber || c.fault == 0):
-		c.eof = true
+		c.in.eof = true
 		c.flow.acknowledgeEnd(c.end)
 		c.changed.Broadcast()
 	case c.absorber || s.kind == probe:
@@ -208,8 +219,8 @@ func (c *Conn) receive(s *segment) {
 	case len(s.data) == 0:
 		c.peer().acknowledge(s.credit)
 	default:
-		c.queue = append(c.queue, *s)
-		c.unread += len(s.data)
+		c.in.queue = append(c.in.queue, *s)
+		c.in.unread += len(s.data)
 		c.changed.Broadcast()
 	}
 }
@@ -244,21 +255,21 @@ func (c *Conn) Close() error {
 	}
 	c.discard()
 	switch {
-	case c.fault != 0 || c.shut && c.eof:
-	case c.abortive || c.unread > 0:
+	case c.fault != 0 || c.out.shut && c.in.eof:
+	case c.abortive || c.in.unread > 0:
 		c.reset()
-	case !c.shut:
+	case !c.out.shut:
 		c.emit(&segment{kind: fin})
 	}
-	c.queue = nil
+	c.in.queue = nil
 	return nil
 }
 
 // discard frees what the connection holds on its host; nothing is sent.
 func (c *Conn) discard() {
 	c.closed = true
-	c.readBy.clear(c.net)
-	c.writeBy.clear(c.net)
+	c.in.by.clear(c.net)
+	c.out.by.clear(c.net)
 	c.stopTimers()
 	c.host.release(c.local, c.remote)
 	delete(c.net.conns, c)
@@ -274,8 +285,8 @@ func (c *Conn) CloseWrite() error {
 		return opError("close", c.LocalAddr(), c.RemoteAddr(), net.ErrClosed)
 	case c.fault != 0:
 		return opError("close", c.LocalAddr(), c.RemoteAddr(), syscall.ENOTCONN)
-	case !c.shut:
-		c.shut = true
+	case !c.out.shut:
+		c.out.shut = true
 		c.emit(&segment{kind: fin})
 		c.changed.Broadcast()
 	}

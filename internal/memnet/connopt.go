@@ -12,13 +12,13 @@ const (
 )
 
 // SetDeadline sets the deadlines of Read and Write.
-func (c *Conn) SetDeadline(t time.Time) error { return c.setDeadlines(t, &c.readBy, &c.writeBy) }
+func (c *Conn) SetDeadline(t time.Time) error { return c.setDeadlines(t, &c.in.by, &c.out.by) }
 
 // SetReadDeadline sets the deadline of Read.
-func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.readBy) }
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.in.by) }
 
 // SetWriteDeadline sets the deadline of Write.
-func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, &c.writeBy) }
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, &c.out.by) }
 
 func (c *Conn) setDeadlines(t time.Time, which ...*deadline) error {
 	return c.set(func() {

@@ -24,6 +24,7 @@ type attempt struct {
 	over          bool
 	result        chan dialResult
 	boxes         map[device]*sighting
+	dice          *dice
 }
 
 type dialResult struct {
@@ -85,6 +86,9 @@ func (a *attempt) start(local netip.AddrPort) (err error) {
 		return err
 	}
 	n.attempts[a] = struct{}{}
+	if !a.host.owns(a.remote.Addr()) {
+		a.dice = n.dice()
+	}
 	a.sendSYN()
 	return nil
 }
@@ -128,6 +132,9 @@ func (a *attempt) sendSYN() {
 	}
 	a.retry = n.after(synTimeouts[a.sent], a.sendSYN)
 	a.sent++
+	if a.dice.losesSYN() {
+		return
+	}
 	p := &syn{dial: a, src: a.local, dst: a.remote}
 	if a.host.owns(p.dst.Addr()) {
 		a.arrive(p, a.host, 0)
@@ -198,7 +205,7 @@ func (a *attempt) arrive(p *syn, to *Host, latency time.Duration) {
 		return // a full backlog, or a connection that still exists: the SYN is ignored
 	}
 	a.reached = true
-	f := &flow{net: n, latency: latency, hops: p.hops}
+	f := &flow{net: n, latency: latency, hops: p.hops, dice: a.dice}
 	n.after(latency, func() {
 		if a.over {
 			l.forsake(p.dst, p.src)
@@ -206,7 +213,7 @@ func (a *attempt) arrive(p *syn, to *Host, latency time.Duration) {
 		}
 		server := newConn(to, f, Server, p.dst, p.src)
 		a.established(f)
-		n.after(latency, func() { l.push(server) })
+		f.accept = n.after(latency+a.dice.lateAck(), func() { l.push(server) })
 	})
 }
 

@@ -35,7 +35,7 @@
 // connection stays in TIME_WAIT.
 // An address that nobody has answers nothing.
 //
-// There is no randomness: events fire by time and, at one instant, in the order in
+// There is no randomness but that of Lossy, which is the same each time: events fire by time and, at one instant, in the order in
 // which they were scheduled.
 //
 // # FTP helper

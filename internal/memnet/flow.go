@@ -45,6 +45,8 @@ type flow struct {
 	latency time.Duration
 	ends    [2]*Conn
 	hops    []*hop
+	dice    *dice
+	accept  *event // gives the connection to the server's program
 }
 
 // send puts s on the wire: it crosses the boxes at the sender's side now, the
@@ -54,8 +56,14 @@ func (f *flow) send(from End, s *segment) {
 		return
 	}
 	follow := s.takeAfter()
-	f.net.after(f.latency, func() {
+	f.arrive(from, func() {
+		if from == Client && s.kind != rst {
+			f.net.hasten(f.accept) // it acknowledges the end of the handshake
+		}
 		if f.cross(from, from == Client, s) {
+			if s.kind == probe && f.mute(from.other()) {
+				f.lost(from, s)
+			}
 			f.ends[from.other()].receive(s)
 		}
 		s.takeAfter()()
@@ -70,6 +78,12 @@ func (s *segment) takeAfter() func() {
 		return func() {}
 	}
 	return f
+}
+
+// mute reports whether nothing passes any more that an end sends, such as its answers
+// to probes.
+func (f *flow) mute(end End) bool {
+	return slices.ContainsFunc(f.hops, func(h *hop) bool { return h.dead || h.hole[end] })
 }
 
 // cross takes s over the boxes of one side, in the order in which it meets

@@ -1,6 +1,7 @@
 package memnet_test
 
 import (
+	"io"
 	"net"
 	"net/netip"
 	"syscall"
@@ -304,6 +305,21 @@ func TestKeepAliveFindsADeadPath(t *testing.T) {
 		start := time.Now()
 		_, err := c.Read(make([]byte, 1))
 		if took := time.Since(start); !isError(err, syscall.ETIMEDOUT) || took != 35*time.Second {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
+}
+
+// TestKeepAliveUnanswered has the probes pass and their answers be lost.
+func TestKeepAliveUnanswered(t *testing.T) {
+	between(t, []memnet.Box{memnet.Cut{From: memnet.Server, After: 3, Do: memnet.Swallow}}, nil, func(t *testing.T, w *world) {
+		c, s := w.connect(w.client, "server:21", w.listen(w.server, ":21"))
+		c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 20 * time.Second, Interval: 5 * time.Second, Count: 3})
+		s.Write([]byte("123"))
+		io.ReadFull(c, make([]byte, 3))
+		start := time.Now()
+		_, err := c.Read(make([]byte, 1))
+		if took := time.Since(start).Round(time.Second); !isError(err, syscall.ETIMEDOUT) || took != 35*time.Second {
 			t.Errorf("%v after %v", err, took)
 		}
 	})

@@ -11,6 +11,8 @@ type Config struct {
 	// Latency is the time a segment takes from one host to another, one way.
 	// A round trip takes twice as long. A host reaches itself at once.
 	Latency time.Duration
+	// Lossy loses packets; its zero value loses none.
+	Lossy Lossy
 }
 
 // A Network is an in-process internet: sites joined by a public segment that
@@ -19,6 +21,8 @@ type Config struct {
 type Network struct {
 	clock
 	latency   time.Duration
+	lossy     Lossy
+	dialled   uint64 // connections that may lose packets
 	public    *Site
 	routes    map[netip.Addr]*Site // where the public segment sends an address
 	names     map[string][]netip.Addr
@@ -33,6 +37,7 @@ type Network struct {
 func New(config Config) *Network {
 	n := &Network{
 		latency:   config.Latency,
+		lossy:     config.Lossy,
 		routes:    make(map[netip.Addr]*Site),
 		names:     make(map[string][]netip.Addr),
 		conns:     make(map[*Conn]struct{}),
