@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -70,8 +71,9 @@ type Conn struct {
 
 	past tls.ConnectionState // of the TLS that CCC has ended
 
-	patience *time.Timer // of Next; nil before its first use
-	text     []byte      // of send, the last one with its memory
+	patience *time.Timer        // of Next; nil before its first use
+	spare    []chan proto.Reply // of calls that are done, for the next ones
+	text     []byte             // of send, the last one with its memory
 
 	mu      sync.Mutex
 	pending []*Call
@@ -79,6 +81,7 @@ type Conn struct {
 	secrets []string // of the last command that had any
 	err     error
 	rtt     time.Duration
+	lag     time.Duration
 	heard   time.Time // when the last reply came
 	mixed   bool      // a reply overtook that to an earlier command
 	unasked bool      // a port came that nobody had asked for
@@ -116,7 +119,7 @@ func (c *Call) take(r proto.Reply) error {
 func (c *Conn) startReader(nc net.Conn) {
 	c.parked = make(chan struct{})
 	c.readers.Go(func() {
-		br := bufio.NewReaderSize(nc, maxLine)
+		br := bufio.NewReaderSize(nc, readSize)
 		var lines shelf
 		for {
 			r, err := readReply(br, &lines)
@@ -174,6 +177,14 @@ func (c *Conn) RTT() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.rtt
+}
+
+// Lag returns by how much the slowest reply came late, of those for which a server
+// has nothing to do.
+func (c *Conn) Lag() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lag
 }
 
 // Idle returns how long ago the last reply came.
@@ -235,6 +246,22 @@ func (c *Conn) Next(ctx context.Context, call *Call, limit time.Duration) (proto
 	case <-c.patience.C:
 		return proto.Reply{}, fmt.Errorf("%w within %v", proto.ErrSilent, limit.Round(time.Millisecond))
 	}
+}
+
+// maxSpare bounds the channels that are kept for other calls.
+const maxSpare = 4
+
+// Done says that the call is over: its last reply was taken, and no other is waited
+// for. Most of its memory is the next one's then.
+func (c *Call) Done() {
+	conn := c.conn
+	conn.mu.Lock()
+	defer conn.mu.Unlock()
+	if c.replies == nil || len(c.replies) > 0 || len(conn.spare) == maxSpare || slices.Contains(conn.pending, c) {
+		return
+	}
+	conn.spare = append(conn.spare, c.replies)
+	c.replies = nil
 }
 
 // Lost is closed when the connection that the call was sent on has ended.

@@ -425,3 +425,47 @@ func TestResetIsOne(t *testing.T) {
 		}
 	})
 }
+
+// TestLag: what a server has to work for does not count, and of commands that travel
+// together only the time between the replies does.
+func TestLag(t *testing.T) {
+	withConn(t, `
+		S: 220 ready
+		C: NOOP
+		wait: 100ms
+		S: 200 ok
+		C: TYPE I
+		wait: 150ms
+		S: 200 ok
+		C: PASS secret
+		C: OPTS UTF8 ON
+		wait: 5s
+		S: 230 in
+		wait: 30ms
+		S: 200 ok
+		C: PWD
+		wait: 350ms
+		S: 257 "/"`, func(t *testing.T, c *Conn, greeting *Call) {
+		final(t, c, greeting)
+		for _, tt := range []struct {
+			lines []string
+			want  time.Duration
+		}{
+			{[]string{"NOOP"}, 100 * time.Millisecond}, // no round trip was measured before
+			{[]string{"TYPE I"}, 100 * time.Millisecond},
+			{[]string{"PASS secret", "OPTS UTF8 ON"}, 100 * time.Millisecond},
+			{[]string{"PWD"}, 250 * time.Millisecond},
+		} {
+			var calls []*Call
+			for _, line := range tt.lines {
+				calls = append(calls, send(t, c, line))
+			}
+			for _, call := range calls {
+				final(t, c, call)
+			}
+			if got := c.Lag(); got != tt.want {
+				t.Errorf("after %v: %v, want %v", tt.lines, got, tt.want)
+			}
+		}
+	})
+}

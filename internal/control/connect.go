@@ -8,9 +8,8 @@ import (
 	"net"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/retry"
 	"github.com/ftpnat/ftpnat/internal/trace"
 )
 
@@ -209,28 +208,17 @@ func (s *Session) ready(ctx context.Context, line string) error {
 	if s.conn != nil {
 		s.drop(ctx, s.conn.Err())
 	}
-	if s.cfg.RetryFor <= 0 {
-		return s.revive(ctx)
-	}
-	pace := backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(250*time.Millisecond),
-		backoff.WithMaxInterval(5*time.Second),
-		backoff.WithMaxElapsedTime(s.cfg.RetryFor))
-	var why error // the last failure that is not the context's
-	err := backoff.Retry(func() error {
+	err := retry.Do(ctx, s.cfg.RetryFor, func() error {
 		err := s.revive(ctx)
-		if ctx.Err() == nil {
-			why = err
+		if err != nil && transient(err) {
+			return retry.Again(err)
 		}
-		if err != nil && !transient(err) {
-			return backoff.Permanent(err)
-		}
+		return retry.Permanent(err)
+	})
+	if err == nil || ctx.Err() != nil {
 		return err
-	}, backoff.WithContext(pace, ctx))
-	if err != nil && ctx.Err() != nil && why != nil {
-		err = why
 	}
-	return proto.ContextError(ctx, err)
+	return &proto.NotOpenError{What: "the control connection could not be opened again", Err: err}
 }
 
 // transient reports whether a new connection may do better.

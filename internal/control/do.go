@@ -115,6 +115,9 @@ func (s *Session) once(ctx context.Context, line string) (_ proto.Reply, err err
 		if err == nil && belated(call.Verb, r) {
 			r, err = s.past(ctx, call, r)
 		}
+		if err == nil {
+			call.Done()
+		}
 	}
 	if err != nil {
 		s.Drop(ctx, err)
@@ -162,11 +165,10 @@ func (s *Session) SendAll(ctx context.Context, h Hearer, lines ...string) ([]*Ca
 		return nil, &proto.LostError{Err: net.ErrClosed}
 	}
 	s.sawStray(ctx, conn)
-	calls := make([]*Call, len(lines))
-	for i, line := range lines {
+	for _, line := range lines {
 		s.sawCommand(ctx, line)
-		calls[i] = conn.newCall(line)
 	}
+	calls := conn.newCalls(lines)
 	calls[len(calls)-1].hearer = h
 	err := conn.send(ctx, calls...)
 	if err != nil && conn.Err() != nil && !s.Flying() {

@@ -125,7 +125,7 @@ func TestHooksSeeNoSecret(t *testing.T) {
 			do("NOOP", 200)
 			<-s.conn.Done()
 			_, err := s.Do(ctx, "NOOP")
-			if errText(err) != "PASS ****: 530 not ****" {
+			if errText(err) != "the control connection could not be opened again: PASS ****: 530 not ****" {
 				t.Errorf("Do = %v", err)
 			}
 			text := strings.Join(seen, "\n")

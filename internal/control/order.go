@@ -15,6 +15,7 @@ import (
 func (c *Conn) deliver(r proto.Reply, buffered int) (stop bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before := c.heard
 	c.heard = time.Now()
 	i := c.owner(r)
 	if i < 0 {
@@ -31,6 +32,9 @@ func (c *Conn) deliver(r proto.Reply, buffered int) (stop bool, err error) {
 	c.mixed = c.mixed || i > 0
 	for _, earlier := range c.pending[:i] {
 		earlier.passed = earlier.passed || r.Code >= 400
+	}
+	if light(call.Verb) {
+		c.lag = max(c.lag, c.late(call, before))
 	}
 	if !r.Preliminary() || call.ending && call.got > 0 {
 		c.pending = slices.Delete(c.pending, i, i+1)
@@ -51,6 +55,24 @@ func (c *Conn) deliver(r proto.Reply, buffered int) (stop bool, err error) {
 		return true, nil
 	}
 	return false, nil
+}
+
+// late returns how long the reply to a call came late that has come just now, and the
+// one before it at that time: by more than a round trip, or after the one before.
+func (c *Conn) late(call *Call, before time.Time) time.Duration {
+	if !call.sent.Before(before) {
+		return c.heard.Sub(call.sent) - c.rtt
+	}
+	return c.heard.Sub(before)
+}
+
+// light reports whether a server has nothing to do for a command.
+func light(verb string) bool {
+	switch verb {
+	case "USER", "TYPE", "OPTS", "NOOP", "CWD", "PWD", "EPSV", "PASV", "PBSZ", "PROT":
+		return true
+	}
+	return false
 }
 
 // owner returns which pending command a reply is for; -1 for none.
@@ -141,6 +163,9 @@ func (c *Conn) Again(call *Call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.rtt = call.rtt // that reply was on its way before the command
+	if call.replies == nil {
+		call.replies = make(chan proto.Reply, maxReplies)
+	}
 	for len(c.stray) > 0 {
 		// What came meanwhile found nobody to belong to.
 		r := c.stray[0]

@@ -99,3 +99,49 @@ func TestBelated(t *testing.T) {
 		})
 	}
 }
+
+// TestDone has a call leave its channel to the next one only when nothing may come
+// on it any more, and take another if one is expected after all.
+func TestDone(t *testing.T) {
+	script := "S: 220 ready\nC: RETR a\nS: 150 here it comes\nC: NOOP\nS: 226 sent\nS: 200 in step\nC: NOOP\nS: 200 late"
+	withConn(t, script, func(t *testing.T, c *Conn, greeting *Call) {
+		final(t, c, greeting)
+		send := func(line string) *Call {
+			call, err := c.Send(t.Context(), line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			return call
+		}
+		retr := send("RETR a")
+		<-retr.Replies()
+		retr.Done() // its last reply is not there
+		noop := send("NOOP")
+		noop.Done() // its reply was not taken
+		if len(c.spare) != 0 || noop.replies == retr.replies {
+			t.Fatal("a channel was given away that is in use")
+		}
+		if r := final(t, c, retr); r.Code != 226 {
+			t.Errorf("%v", r)
+		}
+		if r := final(t, c, noop); r.Code != 200 {
+			t.Errorf("%v", r)
+		}
+		was := retr.replies
+		retr.Done()
+		retr.Done()
+		again := send("NOOP")
+		if again.replies != was || len(c.spare) != 0 {
+			t.Error("the channel was not used again")
+		}
+		c.Again(retr)
+		if retr.replies == nil || retr.replies == was {
+			t.Error("a call that waits again has no channel of its own")
+		}
+		c.Forget(retr)
+		if r := final(t, c, again); r.Code != 200 {
+			t.Errorf("%v", r)
+		}
+	})
+}

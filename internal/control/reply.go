@@ -15,6 +15,7 @@ import (
 // hostile one can take small.
 const (
 	maxLine   = 16 << 10 // bytes in one line
+	readSize  = 4 << 10  // bytes in the buffer of a connection, which may be idle for long
 	maxReply  = 4 << 20  // bytes in one reply
 	maxLines  = 50_000   // lines in one reply
 	maxBlanks = 16       // empty lines before a reply
@@ -49,6 +50,9 @@ func clip(s string) string {
 // valid until the next read.
 func readLine(br *bufio.Reader) ([]byte, error) {
 	line, err := br.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		line, err = longLine(br, line)
+	}
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return nil, &ProtocolError{fmt.Sprintf("a line of more than %d bytes", maxLine), string(line)}
@@ -60,6 +64,24 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 		return nil, err
 	}
 	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r")), nil
+}
+
+// longLine returns a line that is longer than the buffer, and begins with what is in
+// that; of one beyond maxLine only as much.
+func longLine(br *bufio.Reader, begun []byte) (line []byte, err error) {
+	line, err = bytes.Clone(begun), bufio.ErrBufferFull
+	for len(line) < maxLine {
+		var more []byte
+		more, err = br.ReadSlice('\n')
+		line = append(line, more...)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			break
+		}
+	}
+	if len(line) > maxLine {
+		return line[:maxLine], bufio.ErrBufferFull
+	}
+	return line, err
 }
 
 // code returns the reply code that a line begins with and the byte after it
@@ -93,15 +115,31 @@ func text(line []byte) string {
 
 // shelf has room for the lines of replies of one line, which are most: many
 // replies share the memory of one.
-type shelf []string
+type shelf struct {
+	room   []string
+	recent [11]string // texts that came last, by code: servers say the same of each file
+}
+
+// text is text of the line of a code, which has most likely come before.
+func (s *shelf) text(code int, line []byte) string {
+	if len(line) <= 4 {
+		return ""
+	}
+	line = bytes.TrimRight(line[4:], "\r")
+	last := &s.recent[code%len(s.recent)]
+	if *last != string(line) {
+		*last = string(line)
+	}
+	return *last
+}
 
 // put returns a line as the lines of a reply.
 func (s *shelf) put(line string) []string {
-	if len(*s) == 0 {
-		*s = make([]string, 16)
+	if len(s.room) == 0 {
+		s.room = make([]string, 16)
 	}
-	lines := (*s)[:1:1]
-	*s = (*s)[1:]
+	lines := s.room[:1:1]
+	s.room = s.room[1:]
 	lines[0] = line
 	return lines
 }
@@ -116,7 +154,7 @@ func readReply(br *bufio.Reader, s *shelf) (proto.Reply, error) {
 	if !ok {
 		return proto.Reply{}, &ProtocolError{"a line without a reply code", string(first)}
 	}
-	r := proto.Reply{Code: n, Lines: s.put(text(first))}
+	r := proto.Reply{Code: n, Lines: s.put(s.text(n, first))}
 	if sep != '-' {
 		return r, nil
 	}

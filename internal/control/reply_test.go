@@ -13,7 +13,7 @@ import (
 
 // readAll reads replies until there are no more.
 func readAll(text string) (replies []proto.Reply, err error) {
-	br := bufio.NewReaderSize(strings.NewReader(text), maxLine)
+	br := bufio.NewReaderSize(strings.NewReader(text), readSize)
 	for {
 		r, err := readReply(br, new(shelf))
 		if err != nil {
@@ -220,7 +220,7 @@ func BenchmarkReadReply(b *testing.B) {
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			src := strings.NewReader(bm.text)
-			br := bufio.NewReaderSize(src, maxLine)
+			br := bufio.NewReaderSize(src, readSize)
 			b.ReportAllocs()
 			b.SetBytes(int64(len(bm.text)))
 			for b.Loop() {

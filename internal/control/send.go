@@ -28,7 +28,50 @@ func (c *Conn) sendLast(ctx context.Context, line string) (*Call, error) {
 
 // newCall returns the call of a command that is to be sent.
 func (c *Conn) newCall(line string) *Call {
-	return &Call{Verb: Verb(line), line: line, conn: c, replies: make(chan proto.Reply, maxReplies), secrets: proto.Secrets(line)}
+	call := c.makeCall(line)
+	return &call
+}
+
+func (c *Conn) makeCall(line string) Call {
+	return Call{Verb: Verb(line), line: line, conn: c, replies: c.channel(), secrets: proto.Secrets(line)}
+}
+
+// fleet has room for the calls of a transfer.
+type fleet struct {
+	calls [3]Call
+	each  [3]*Call
+}
+
+// newCalls returns the calls of commands that are to be sent in one go.
+func (c *Conn) newCalls(lines []string) []*Call {
+	if len(lines) == 1 {
+		return []*Call{c.newCall(lines[0])}
+	}
+	if f := new(fleet); len(lines) <= len(f.each) {
+		for i, line := range lines {
+			f.calls[i] = c.makeCall(line)
+			f.each[i] = &f.calls[i]
+		}
+		return f.each[:len(lines)]
+	}
+	calls := make([]*Call, len(lines))
+	for i, line := range lines {
+		calls[i] = c.newCall(line)
+	}
+	return calls
+}
+
+// channel returns an empty channel for the replies to a call.
+func (c *Conn) channel() chan proto.Reply {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := len(c.spare)
+	if n == 0 {
+		return make(chan proto.Reply, maxReplies)
+	}
+	replies := c.spare[n-1]
+	c.spare = c.spare[:n-1]
+	return replies
 }
 
 // send writes the commands of the calls in one go: most likely they share a TCP

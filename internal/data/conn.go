@@ -3,11 +3,13 @@
 package data
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -55,7 +57,13 @@ const headSize = 16 << 10
 var heads = sync.Pool{New: func() any { return new([headSize]byte) }}
 
 // New returns the data connection over a socket. The socket is closed with it.
-func New(nc net.Conn, dir Direction) *Conn { return &Conn{dir: dir, raw: nc, nc: nc} }
+func New(nc net.Conn, dir Direction) *Conn { return new(Conn).Init(nc, dir) }
+
+// Init is New in memory that is there, of a Conn that was never used.
+func (c *Conn) Init(nc net.Conn, dir Direction) *Conn {
+	c.dir, c.raw, c.nc = dir, nc, nc
+	return c
+}
 
 // OnClose has f called by Close.
 func (c *Conn) OnClose(f func()) { c.onClose = f }
@@ -66,6 +74,25 @@ func (c *Conn) Count() int64 { return c.n }
 
 // Buffered returns how many bytes Peek has read and Read has not returned yet.
 func (c *Conn) Buffered() int { return len(c.head) }
+
+// TakeBuffered returns what Peek has read and Read has not returned yet, as if it had.
+func (c *Conn) TakeBuffered() []byte {
+	rest := bytes.Clone(c.head)
+	c.forgetHead(len(rest))
+	return rest
+}
+
+// Discard forgets what TakeBuffered would return.
+func (c *Conn) Discard() { c.forgetHead(len(c.head)) }
+
+// forgetHead notes that n bytes of the head were handed on.
+func (c *Conn) forgetHead(n int) {
+	c.n += int64(n)
+	if c.head = c.head[n:]; len(c.head) == 0 && c.block != nil {
+		heads.Put(c.block)
+		c.head, c.block = nil, nil
+	}
+}
 
 // Ended reports whether the server has sent all that it will send.
 func (c *Conn) Ended() bool { return c.eof }
@@ -89,21 +116,24 @@ func (c *Conn) Peek() <-chan Peeked {
 	c.block = heads.Get().(*[headSize]byte)
 	peeked := make(chan Peeked, 1)
 	c.ReadWithin(Stall)
-	go func() {
-		n, err := c.nc.Read(c.block[:])
-		c.head = c.block[:n]
-		switch {
-		case n == 0:
-			heads.Put(c.block)
-			c.head, c.block = nil, nil
-		case err == io.EOF || CutShort(err):
-			c.eof = true
-		case err != nil:
-			c.err = err
-		}
-		peeked <- Peeked{n, err}
-	}()
+	go func() { peeked <- c.peek() }()
 	return peeked
+}
+
+// peek reads the first bytes.
+func (c *Conn) peek() Peeked {
+	n, err := c.nc.Read(c.block[:])
+	c.head = c.block[:n]
+	switch {
+	case n == 0:
+		heads.Put(c.block)
+		c.head, c.block = nil, nil
+	case err == io.EOF || CutShort(err):
+		c.eof = true
+	case err != nil:
+		c.err = err
+	}
+	return Peeked{n, err}
 }
 
 // ReadWithin sets a new limit for the reads of Peek and CloseWrite that are in
@@ -159,11 +189,7 @@ func (c *Conn) stalled(err error) error {
 func (c *Conn) Read(p []byte) (int, error) {
 	if len(c.head) > 0 {
 		n := copy(p, c.head)
-		if c.head = c.head[n:]; len(c.head) == 0 {
-			heads.Put(c.block)
-			c.head, c.block = nil, nil
-		}
-		c.n += int64(n)
+		c.forgetHead(n)
 		return n, nil
 	}
 	switch {
@@ -212,6 +238,34 @@ func (c *Conn) Write(p []byte) (int, error) {
 		}
 	}
 	return written, nil
+}
+
+// soon is how long a transfer may wait before a context is watched for it: to watch
+// one costs memory for each, and few wait at all on a short way.
+const soon = 2 * time.Millisecond
+
+// WriteSoon is Write that ends with a timeout if the system does not take all of it
+// soon, if that can be told without harm: Write goes on behind the n bytes then.
+func (c *Conn) WriteSoon(p []byte) (n int, err error) {
+	if _, socket := c.nc.(*net.TCPConn); !socket || c.closed {
+		return 0, os.ErrDeadlineExceeded
+	}
+	c.windFor(soon)
+	n, err = c.nc.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// PeekSoon is Peek without a goroutine, and reports whether it has ended soon: else
+// Peek goes on.
+func (c *Conn) PeekSoon() (got Peeked, ended bool) {
+	if _, socket := c.nc.(*net.TCPConn); !socket {
+		return Peeked{}, false
+	}
+	c.block = heads.Get().(*[headSize]byte)
+	c.ReadWithin(soon)
+	got = c.peek()
+	return got, !proto.IsTimeout(got.Err)
 }
 
 // Guard aborts reads and writes when ctx ends, an upload with a reset: what the

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -196,4 +197,93 @@ func TestEmpty(t *testing.T) {
 			t.Errorf("%d, %v", n, err)
 		}
 	})
+}
+
+// TestPeekSoon waits for a moment without a goroutine, on a socket: what ended the
+// connection is told once, and must not be lost.
+func TestPeekSoon(t *testing.T) {
+	for name, tt := range map[string]struct {
+		do    func(server net.Conn)
+		want  func(Peeked) bool
+		ended bool
+	}{
+		"bytes":              {func(server net.Conn) { server.Write([]byte("hello")) }, func(got Peeked) bool { return got.N == 5 && got.Err == nil }, true},
+		"nothing":            {func(net.Conn) {}, func(got Peeked) bool { return got.N == 0 }, false},
+		"the server closes":  {func(server net.Conn) { server.Close() }, func(got Peeked) bool { return got.N == 0 && got.Err == io.EOF }, true},
+		"the server resets":  {func(server net.Conn) { cutOff(server); server.Close() }, func(got Peeked) bool { return got.N == 0 && isReset(got.Err) }, true},
+		"it was closed here": {nil, func(got Peeked) bool { return errors.Is(got.Err, net.ErrClosed) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			nc, server := sockets(t)
+			c := New(nc, Download)
+			defer c.Close()
+			if tt.do == nil {
+				nc.Close()
+			} else {
+				tt.do(server)
+			}
+			got, ended := c.PeekSoon()
+			if tt.ended {
+				if !ended { // the moment was over before it began
+					got = <-c.Peek()
+				}
+				if !tt.want(got) {
+					t.Errorf("%+v, ended %v", got, ended)
+				}
+				return
+			}
+			if ended || !tt.want(got) || c.Buffered() != 0 {
+				t.Errorf("%+v, ended %v", got, ended)
+			}
+			server.Write([]byte("late"))
+			if got := <-c.Peek(); got.N != 4 {
+				t.Errorf("later: %+v", got)
+			}
+		})
+	}
+}
+
+// TestWriteSoon has the other end not read: what was written before the moment was
+// over counts, and Write goes on behind it.
+func TestWriteSoon(t *testing.T) {
+	nc, server := sockets(t)
+	c := New(nc, Upload)
+	defer c.Close()
+	body := make([]byte, 32<<20)
+	for i := range body {
+		body[i] = byte(i * 7 >> 3)
+	}
+	n, err := c.WriteSoon(body)
+	if !proto.IsTimeout(err) || n == len(body) || c.Count() != int64(n) {
+		t.Fatalf("%d bytes, %d counted, %v", n, c.Count(), err)
+	}
+	done := make(chan []byte)
+	go func() {
+		all, _ := io.ReadAll(server)
+		done <- all
+	}()
+	if _, err := c.Write(body[n:]); err != nil || c.Count() != int64(len(body)) {
+		t.Errorf("%d counted, %v", c.Count(), err)
+	}
+	c.Close()
+	if got := <-done; !bytes.Equal(got, body) {
+		t.Errorf("%d other bytes", len(got))
+	}
+}
+
+// sockets returns both ends of a connection of the system.
+func sockets(t *testing.T) (ours, theirs net.Conn) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if ours, err = net.Dial("tcp", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if theirs, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { theirs.Close() })
+	return ours, theirs
 }

@@ -35,6 +35,11 @@ const (
 	pieceFor  = 250 * time.Millisecond
 )
 
+// handMost is how many bytes of a download go through memory before the kernel is
+// asked: most files have no more than came with the first read, and a pipe for them
+// costs more than their bytes.
+const handMost = headSize
+
 // errByHand says that the kernel does not move the bytes itself: there is no
 // such call on the system, or not for this kind of file.
 var errByHand = errors.New("the kernel does not copy between these")
@@ -97,7 +102,7 @@ func (kernelFile) Read([]byte) (int, error)   { return 0, errByHand }
 func (c *Conn) CopyTo(w io.Writer, buf []byte) (n int64, err, werr error) {
 	file, isFile := w.(*os.File)
 	tcp, plain := c.nc.(*net.TCPConn)
-	if isFile && plain && !c.byHand && len(c.head) == 0 && !c.eof && c.err == nil && !c.closed {
+	if isFile && plain && !c.byHand && c.n >= handMost && !c.eof && c.err == nil && !c.closed {
 		n, err, werr = c.splice(file, tcp)
 		if werr == nil || !errors.Is(werr, errByHand) {
 			return n, err, werr

@@ -60,10 +60,13 @@ func (l *lineEnds) trim(line string, num, entries int) string {
 // aside recognises lines that are no entries and no headings of a form: a total
 // in a language that is not known here, and the name of the directory.
 func (p *Parser) aside(line string, afterBlank bool) (reason string) {
+	if !p.fixed && dosAside(line) && (p.format == FormatDOS || p.format == FormatAuto && p.entries == 0 && line[1] != ' ') {
+		return noEntry
+	}
 	if p.fixed || p.format != FormatAuto && p.format != FormatUnix {
 		return ""
 	}
-	if _, total := totalOf(line); total && p.entries == 0 {
+	if _, total := totalOf(line); total && p.entries == 0 || sum(line) {
 		return noEntry
 	}
 	if line[len(line)-1] != ':' || symbolic(line) {
@@ -77,6 +80,49 @@ func (p *Parser) aside(line string, afterBlank bool) (reason string) {
 		return "the listing goes on with another directory"
 	}
 	return ""
+}
+
+// sum recognises what Emacs and careful servers make of a total.
+func sum(line string) bool {
+	var f fields
+	f.split(strings.ToLower(line))
+	if f.n < 3 || f.n > 8 || f.at(0) != "total" && f.at(0) != "total:" {
+		return false
+	}
+	for i := 1; i < f.n; i++ {
+		switch word := strings.Trim(f.at(i), ".,"); word {
+		case "of", "used", "in", "directory", "available", "and", "file", "files", "file(s)", "bytes", "byte(s)", "directories":
+		default:
+			if _, ok := groupedSize(word); !ok && !rounded(word) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// dosAside recognises what dir says around its entries in whatever language: the
+// drive, its number, its path, and below the entries how many they are. All of it
+// is indented, as no entry is.
+func dosAside(line string) bool {
+	var f fields
+	f.split(line)
+	if f.n < 2 || line[0] != ' ' {
+		return false
+	}
+	if isNumber(f.at(0)) {
+		return f.pos[0][0] > 8 && strings.HasSuffix(strings.TrimRight(f.at(1), ","), ")") && leadingDigits(f.at(1)) == 0 // 3 Datei(en)
+	}
+	for i := 1; i < f.n; i++ {
+		word := f.at(i)
+		if len(word) >= 2 && isLetter(word[0]) && word[1] == ':' && (len(word) == 2 || word[2] == '\\') {
+			return true
+		}
+		if i == f.n-1 && len(word) == 9 && word[4] == '-' && strings.Trim(word, "-0123456789ABCDEF") == "" {
+			return true // 1234-ABCD
+		}
+	}
+	return false
 }
 
 // reply recognises the lines of a reply to STAT on the data connection, and
@@ -115,8 +161,11 @@ func (p *Parser) heading(line string) bool {
 		}
 	}
 	f, ok := headingOf(line)
-	if ok && p.entries > 0 && (f == FormatVxWorks || f == FormatOS9) {
+	switch {
+	case ok && p.entries > 0 && (f == FormatVxWorks || f == FormatOS9):
 		return false // another directory may follow
+	case ok && f == FormatVMS && p.format == FormatAuto && strings.HasSuffix(strings.Fields(line)[0], "otal"):
+		return true // a sum, which others have above their entries
 	}
 	if ok && (p.format == FormatAuto || f == p.format || zOS(f) && zOS(p.format)) {
 		p.format = f

@@ -93,6 +93,5 @@ func readList(tb testing.TB, text string) *List {
 		}
 		l.Add(e)
 	}
-	p.SettleList(&l)
 	return &l
 }

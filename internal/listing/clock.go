@@ -153,9 +153,9 @@ func (c *clock) setTimeOfDay(part [3]int, n int, fraction string, half byte) boo
 
 func halfOfDay(word string) (byte, bool) {
 	switch word {
-	case "AM", "am", "A", "a", "Am":
+	case "AM", "am", "A", "a", "Am", "a.m.", "A.M.", "a.\u00a0m.":
 		return 'a', true
-	case "PM", "pm", "P", "p", "Pm":
+	case "PM", "pm", "P", "p", "Pm", "p.m.", "P.M.", "p.\u00a0m.":
 		return 'p', true
 	}
 	return 0, false

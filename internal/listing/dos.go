@@ -1,6 +1,9 @@
 package listing
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // dos parses a line of "dir". IIS lists so unless it is set to the style of
 // Unix, and so do small servers for Windows, which take the day's and the
@@ -14,18 +17,29 @@ import "strings"
 // one comes that cannot be that.
 func dos(e *Entry, line string, cal *calendar) (reason string) {
 	var f fields
-	f.splitN(strings.TrimLeft(line, " "), 6)
+	f.splitN(strings.TrimLeft(line, " "), 8)
 	if f.n < 3 || !isDigit(f.at(0)[0]) {
 		return notMine
 	}
 	*e = Entry{Size: -1}
-	last, clock := 1, f.at(1)
-	if half := f.at(2); len(half) == 2 {
+	date, clock, last := f.at(0), f.at(1), 1
+	if day, t, iso := strings.Cut(date, "T"); iso {
+		if at, err := time.Parse(time.RFC3339, date); err == nil {
+			e.ModTime, e.Precision, e.Absolute = at, PrecisionSecond, true
+			return e.dosTail(&f, 1)
+		}
+		date, last = day, 0
+		clock, _, _ = strings.Cut(t, ".")
+	} else if half := f.at(2); len(half) > 1 && !isDigit(half[0]) && half[0] != '<' {
+		next := 2
+		if f.at(3) == "m." {
+			half, next = half+"m.", 3 // Spanish
+		}
 		if _, ok := halfOfDay(half); ok {
-			last, clock = 2, clock+half
+			last, clock = next, clock+half
 		}
 	}
-	if !cal.setNumbers(e, f.at(0), clock, dosOrders(f.at(0))) {
+	if !cal.setNumbers(e, date, clock, dosOrders(date)) {
 		return notMine
 	}
 	if strings.HasPrefix(f.at(1), "<") {
@@ -48,7 +62,12 @@ func (e *Entry) dosTail(f *fields, i int) (reason string) {
 	if word == "" {
 		return "neither a size nor <DIR>"
 	}
-	if size, ok := groupedSize(word); ok || isNumber(word) || word[0] == '-' && isNumber(word[1:]) {
+	if size, last, ok := spacedSize(f, i); ok {
+		e.Type, e.Size = TypeFile, size
+		e.Name = strings.TrimPrefix(f.after(last), " ")
+		return ""
+	}
+	if size, ok := groupedSize(word); ok || rounded(word) || isNumber(word) || word[0] == '-' && isNumber(word[1:]) {
 		e.Type, e.Size = TypeFile, size
 		e.Name = strings.TrimPrefix(f.after(i), " ")
 		return ""
@@ -63,16 +82,36 @@ func (e *Entry) dosTail(f *fields, i int) (reason string) {
 			e.Name, e.Target = e.Name[:at], e.Name[at+2:len(e.Name)-1]
 		}
 	default:
-		return "neither a size nor <DIR>"
+		if word[0] != '<' || word[len(word)-1] != '>' {
+			return "neither a size nor <DIR>"
+		}
+		// A tag of another language: its name is right, whatever it is.
 	}
 	return ""
 }
 
-// groupedSize reads a number that may have a comma, a point or an apostrophe
-// between groups of three digits.
+// spacedSize reads a size with blanks between groups of three digits, whose first
+// is the word with index i. The column of sizes ends where the names begin: in
+// that of IIS and in that of dir.
+func spacedSize(f *fields, i int) (size int64, last int, ok bool) {
+	for last = i + 1; last < f.n && len(f.at(last)) == 3 && isNumber(f.at(last)) && f.pos[last][0]-f.pos[last-1][1] == 1; last++ {
+		end := f.pos[last][1]
+		if (end == 38 || end == 35) && f.rest(last) != "" {
+			size, ok = groupedSize(strings.ReplaceAll(f.line[f.pos[i][0]:end], " ", "'"))
+			return size, last, ok
+		}
+	}
+	return -1, i, false
+}
+
+// groupedSize reads a number that may have a comma, a point, an apostrophe or a
+// blank that is none between groups of three digits.
 func groupedSize(word string) (int64, bool) {
 	if n, ok := parseSize(word); ok {
 		return n, ok
+	}
+	for _, blank := range [...]string{"\u202f", "\u00a0", "\xa0", "\xff"} { // the last on code pages of DOS
+		word = strings.ReplaceAll(word, blank, "'")
 	}
 	sep := strings.IndexAny(word, ",.'")
 	if sep < 1 || sep > 3 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -38,13 +39,12 @@ func FuzzParser(f *testing.F) {
 			case err == nil:
 				checkEntry(t, e)
 				entries = append(entries, e)
-				l.Add(e)
 			}
 		}
 		p.Settle(entries)
-		p.SettleList(&l)
 		for i, e := range entries {
 			checkEntry(t, e)
+			l.Add(e)
 			if kept := l.At(i); kept.Name != e.Name || !kept.ModTime.Equal(e.ModTime) || kept.Size != e.Size || kept.Type != e.Type || kept.Target != e.Target {
 				t.Errorf("%+v is kept as %+v", e, kept)
 			}
@@ -63,9 +63,11 @@ func checkEntry(t *testing.T, e Entry) {
 	}
 }
 
+var startsWithZone = regexp.MustCompile(`^[+-]\d{4}[ \t]`)
+
 // FuzzName checks that every name a server may list comes back byte for byte.
 func FuzzName(f *testing.F) {
-	for _, name := range []string{"a", " a ", "a  b", "Jan 29 03:26 x", "a -> b", "2024", "10:00", "; ", "=", "\xff\xfe", "\t", "-> ", "<DIR>", "total 5"} {
+	for _, name := range []string{"a", " a ", "a  b", "Jan 29 03:26 x", "a -> b", "2024", "10:00", "; ", "=", "\xff\xfe", "\t", "-> ", "<DIR>", "total 5", "+0000 0"} {
 		f.Add(name, int64(4096))
 	}
 	f.Fuzz(func(t *testing.T, name string, size int64) {
@@ -80,6 +82,9 @@ func FuzzName(f *testing.F) {
 			"02-29-24  09:00AM %20d %s",
 			"+r,s%d,\t%s",
 		} {
+			if strings.HasSuffix(layout, "-29 09:00 %s") && startsWithZone.MatchString(name) {
+				continue // which some write behind minutes, too: see TestKinds
+			}
 			line := fmt.Sprintf(layout, size, name)
 			e, ok, err := NewParser(Options{Now: march2}).Line(line)
 			if !ok || e.Name != name || e.Size != size || e.Type != TypeFile {

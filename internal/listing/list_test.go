@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -41,10 +40,10 @@ func TestList(t *testing.T) {
 		}
 		same(t, &l, want)
 		p.Settle(want)
-		p.SettleList(&l)
-		same(t, &l, want)
-		slices.SortStableFunc(want, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
-		l.Sort()
+		l = List{}
+		for _, e := range want {
+			l.Add(e)
+		}
 		same(t, &l, want)
 	}
 }
@@ -63,32 +62,6 @@ func same(t *testing.T, l *List, want []Entry) {
 		if e != w {
 			t.Errorf("%+v\nwant %+v", e, w)
 		}
-	}
-}
-
-// TestListSort sorts more entries than a block has, keeps the order of the
-// same names, and takes more.
-func TestListSort(t *testing.T) {
-	var l List
-	const n = 3*blockLen + 9
-	for i := range n {
-		l.Add(Entry{Name: fmt.Sprintf("%05d", (n-i)/2), Size: int64(i), Owner: "o", Target: strings.Repeat("t", i%3)})
-	}
-	for range 2 {
-		l.Sort()
-		for i := range l.Len() - 1 {
-			a, b := l.At(i), l.At(i+1)
-			if a.Name > b.Name || a.Name == b.Name && a.Size > b.Size || a.Target != strings.Repeat("t", int(a.Size)%3) {
-				t.Fatalf("%+v before %+v", a, b)
-			}
-		}
-		if i, found := l.Search("00700"); !found || l.Name(i) != "00700" || l.At(i-1).Name == "00700" {
-			t.Errorf("found at %d, %v", i, found)
-		}
-		if _, found := l.Search("x"); found {
-			t.Error("found x")
-		}
-		l.Add(Entry{Name: "00000", Size: n})
 	}
 }
 

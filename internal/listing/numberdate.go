@@ -102,6 +102,10 @@ func (u unixColumns) yearFirst(i int) (d unixDate, ok bool) {
 	}
 	d.setYear(year)
 	d.last++
+	if english(word) != 0 && timelike(u.at(d.last+1)) && u.rest(d.last+1) != "" { // of no ls
+		d.last++
+		d.unknown = !d.timeOfDay(u.at(d.last)) || d.unknown
+	}
 	return d, true
 }
 
@@ -267,8 +271,8 @@ func (u unixColumns) numericTime(d *unixDate) {
 	known := d.precision != PrecisionNone
 	d.unknown = !d.timeOfDay(u.at(d.last))
 	d.late.at(d.clock)
-	if d.precision >= PrecisionSecond {
-		if loc, ok := u.zone(u.at(d.last + 1)); ok {
+	if next := u.at(d.last + 1); d.precision >= PrecisionSecond || len(next) == 5 && u.rest(d.last+1) != "" {
+		if loc, ok := u.zone(isoZone(next)); ok {
 			d.loc = loc
 			d.last++
 		}
@@ -278,14 +282,21 @@ func (u unixColumns) numericTime(d *unixDate) {
 	}
 }
 
+// isoZone returns a zone as ls has it.
+func isoZone(word string) string {
+	switch {
+	case word == "Z":
+		return "UTC"
+	case len(word) == len("+01:00") && word[3] == ':':
+		return word[:3] + word[4:]
+	}
+	return word
+}
+
 // isoTime reads 10:33:01, 10:33:01Z and 10:33:01+0100.
 func (u unixColumns) isoTime(d *unixDate, clock string) (ok bool) {
 	if at := strings.IndexAny(clock, "Z+-"); at > 0 {
-		zone := strings.Replace(clock[at:], ":", "", 1)
-		if zone == "Z" {
-			zone = "UTC"
-		}
-		if d.loc, ok = u.zone(zone); !ok {
+		if d.loc, ok = u.zone(isoZone(clock[at:])); !ok {
 			return false
 		}
 		clock = clock[:at]

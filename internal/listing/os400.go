@@ -72,13 +72,21 @@ var objectTypes = map[string]Type{
 // as far as they are there. Only a stream file's size is what a transfer brings.
 func (e *Entry) setObject(f *fields, at int, cal *calendar) {
 	for i := 1; i < at; i++ {
-		if size, ok := parseSize(f.at(i)); ok && (f.at(at) == "*STMF" || f.at(at) == "*DSTMF") {
+		if size, ok := parseSize(f.at(i)); ok && i == 1 && (f.at(at) == "*STMF" || f.at(at) == "*DSTMF") {
 			e.Size = size
 		}
-		if i+1 < at && cal.setNumbers(e, f.at(i), f.at(i+1), objectOrders(f.at(i))) {
+		if i+1 < at && cal.setNumbers(e, f.at(i), objectTime(f.at(i+1)), objectOrders(f.at(i))) {
 			return
 		}
 	}
+}
+
+// objectTime takes the job's separator out of a time.
+func objectTime(word string) string {
+	if len(word) == len("15:04:05") {
+		return strings.NewReplacer(".", ":", ",", ":").Replace(word)
+	}
+	return word
 }
 
 func objectOrders(date string) preference {

@@ -74,6 +74,7 @@ type Parser struct {
 	entries     int  // read so far
 	blankBefore bool // the line before was blank
 	foreign     bool // what follows is of another directory
+	self        bool // there was an entry of the directory itself
 }
 
 // NewParser returns a Parser for one listing.
@@ -83,6 +84,10 @@ func NewParser(o Options) *Parser {
 
 // Format returns the format of the listing, FormatAuto while it is unknown.
 func (p *Parser) Format() Format { return p.format }
+
+// Self reports whether the directory itself was listed so far, as "." or as MLSD's
+// cdir.
+func (p *Parser) Self() bool { return p.self }
 
 // Line parses the next line, given without its line end. It returns false for a
 // line that carries no entry by right: a heading or a total in one of the known
@@ -227,6 +232,7 @@ func zOS(f Format) bool {
 // finish applies what holds for every format.
 func (p *Parser) finish(e *Entry, line string) (reason string) {
 	if e.Type == TypeCurrent || e.Type == TypeParent {
+		p.self = p.self || e.Type == TypeCurrent
 		return noEntry
 	}
 	if e.Type == TypeDir && len(e.Name) > 1 {
@@ -236,6 +242,7 @@ func (p *Parser) finish(e *Entry, line string) (reason string) {
 		e.Name = p.dir.base(e.Name, p.unix.netware || p.format != FormatUnix)
 	}
 	if e.Name == "." || e.Name == ".." {
+		p.self = p.self || e.Name == "."
 		return noEntry
 	}
 	if e.Raw == "" {

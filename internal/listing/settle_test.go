@@ -45,10 +45,9 @@ func TestSettle(t *testing.T) {
 					t.Fatal(err)
 				}
 				entries = append(entries, e)
-				l.Add(e)
 			}
 			p.Settle(entries)
-			p.SettleList(&l)
+			l.Add(entries[0])
 			if got := day(entries[0]); got != tt.first || day(l.At(0)) != tt.first {
 				t.Errorf("settled: %q, in a list %q; want %q", got, day(l.At(0)), tt.first)
 			}

@@ -116,7 +116,7 @@ func (u unixColumns) find(t Type) (c columnsFound, ok bool) {
 	if c, ok = u.findAt(usual, t, true); ok {
 		return c, true
 	}
-	if c, ok = u.oddSize(usual); ok {
+	if c, ok = u.oddSize(usual, t); ok {
 		return c, true
 	}
 	for i := usual + 1; i < u.n; i++ {
@@ -129,7 +129,7 @@ func (u unixColumns) find(t Type) (c columnsFound, ok bool) {
 			return c, true
 		}
 	}
-	return u.oddSize(u.n)
+	return u.oddSize(u.n, t)
 }
 
 func (u unixColumns) findAt(i int, t Type, anyWord bool) (c columnsFound, ok bool) {
@@ -139,13 +139,15 @@ func (u unixColumns) findAt(i int, t Type, anyWord bool) (c columnsFound, ok boo
 	if c.size, ok = sizeField(u.fields, i-1, t); !ok {
 		return c, false
 	}
-	c.date, ok = u.dateAt(i, anyWord)
+	if c.date, ok = u.dateAt(i, anyWord); ok && i > 4 {
+		u.spacedSize(&c.size)
+	}
 	return c, ok
 }
 
 // oddSize finds a date of a known month behind a group with the size glued to
 // it, as where a column is full, and behind none, in the first n words.
-func (u unixColumns) oddSize(n int) (c columnsFound, ok bool) {
+func (u unixColumns) oddSize(n int, t Type) (c columnsFound, ok bool) {
 	for i := 1; i < min(n, u.n); i++ {
 		if c.date, ok = u.dateAt(i, false); !ok || !c.date.worded || c.date.unknown || leadingDigits(u.at(i)) > 2 {
 			continue
@@ -153,6 +155,9 @@ func (u unixColumns) oddSize(n int) (c columnsFound, ok bool) {
 		word := u.at(i - 1)
 		start := len(strings.TrimRight(word, "0123456789"))
 		c.size = unixSize{bytes: -1, first: i}
+		if t == TypeOther {
+			return c, true // the numbers of a device
+		}
 		if n, ok := parseSize(word[start:]); ok && i > 1 && start > 0 && isLetter(word[start-1]) {
 			u.pos[i-1][1] -= len(word) - start // the rest is the owner or the group
 			c.size.bytes = n
@@ -160,6 +165,27 @@ func (u unixColumns) oddSize(n int) (c columnsFound, ok bool) {
 		return c, true
 	}
 	return c, false
+}
+
+// spacedSize takes the numbers before a size for its thousands, where links, owner
+// and group are before them.
+func (u unixColumns) spacedSize(s *unixSize) {
+	const usual = 3 // behind links, owner and group
+	if len(u.at(s.first)) != 3 || !isNumber(u.at(s.first)) || !isNumber(u.at(0)) {
+		return
+	}
+	for i := usual; i < s.first; i++ {
+		if u.pos[i+1][0]-u.pos[i][1] != 1 {
+			return
+		}
+	}
+	text := u.line[u.pos[usual][0]:u.pos[s.first][1]]
+	switch n, ok := groupedSize(strings.ReplaceAll(text, " ", "'")); {
+	case ok && s.first-usual > 1:
+		*s = unixSize{n, usual}
+	case ok:
+		s.bytes = -1 // the first may as well be the group of an owner with a blank
+	}
 }
 
 // withoutDate reads a line whose columns end with the size, and the line of ls
@@ -281,8 +307,11 @@ func (e *Entry) setUnixSize(f *fields, c columnsFound) {
 // separate the columns, else left unknown.
 func (e *Entry) setOwners(f *fields, n int) {
 	first := 0
-	if n > 0 && isNumber(f.at(0)) {
-		first = 1
+	if mark := f.at(0); n > 1 && len(mark) == 4 && strings.Trim(mark, "-apsl") == "" {
+		first = 1 // extended attributes on z/OS
+	}
+	if n > first && isNumber(f.at(first)) {
+		first++
 	}
 	switch n - first {
 	case 0:
@@ -316,5 +345,5 @@ func cutTarget(text string, size int64) (name, target string) {
 		i++
 	}
 	name, target, _ = strings.Cut(text, arrow)
-	return name, target
+	return strings.TrimSuffix(name, " ->"), target
 }

@@ -69,8 +69,33 @@ func (u unixColumns) dateAt(i int, anyWord bool) (d unixDate, ok bool) {
 		d.last++
 		d.unknown = !d.timeOfDay(u.at(d.last)) || d.unknown
 	}
+	if ok && i > first {
+		u.behindTime(&d)
+	}
 	d.first = first
 	return d, ok
+}
+
+// behindTime reads what may follow a time in a date that begins with the day of the
+// week: a zone, as in mail, or a year.
+func (u unixColumns) behindTime(d *unixDate) {
+	if d.last+2 >= u.n && u.n < maxFields {
+		u.split(u.line) // no more words were needed so far
+	}
+	next := u.at(d.last + 1)
+	if u.rest(min(d.last+1, u.n-1)) == "" || d.precision < PrecisionMinute || d.loc != nil {
+		return
+	}
+	loc, known := u.zone(next)
+	switch {
+	case d.year == 0 && len(next) == 4 && isNumber(next):
+		year, _ := smallInt(next)
+		d.setYear(year)
+		d.last++
+	case d.year != 0 && (known || d.precision >= PrecisionSecond && zonelike(next)):
+		d.loc, d.unknown = loc, d.unknown || !known
+		d.last++
+	}
 }
 
 // weekday recognises the days with which some servers begin a date.
@@ -215,6 +240,18 @@ func (u unixColumns) dateEnd(d *unixDate, i int) bool {
 	}
 	d.last = i
 	d.unknown = !d.timeOfDay(word) || d.unknown
+	if d.precision >= PrecisionSecond && zonelike(u.at(i+1)) { // date(1)
+		if i+2 == u.n {
+			u.split(u.line) // no more words were needed so far
+		}
+		if year, ok := yearColumn(u.at(i + 2)); ok && len(u.at(i+2)) == 4 && u.rest(i+2) != "" {
+			d.setYear(year)
+			d.last = i + 2
+			loc, known := u.zone(u.at(i + 1))
+			d.loc, d.unknown = loc, d.unknown || !known
+			return true
+		}
+	}
 	if d.precision >= PrecisionSecond && i+1 < u.n && u.rest(i+1) != "" { // ls -T
 		if year, ok := yearColumn(u.at(i + 1)); ok && len(u.at(i+1)) == 4 {
 			d.setYear(year)
@@ -223,6 +260,11 @@ func (u unixColumns) dateEnd(d *unixDate, i int) bool {
 		}
 	}
 	return true
+}
+
+// zonelike recognises CET, UTC and CEST.
+func zonelike(word string) bool {
+	return (len(word) == 3 || len(word) == 4) && strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
 // setYear sets a year from 1601 on, where Windows begins to count, or that which

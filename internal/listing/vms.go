@@ -39,7 +39,14 @@ func (v *vmsForm) line(e *Entry, line string, cal *calendar, known bool) (reason
 		}
 		return notMine
 	}
+	if known {
+		f.joinVMSName()
+	}
 	if _, version, ok := strings.Cut(f.at(0), ";"); !ok || !isNumber(version) || !known && f.n > 1 && !vmsColumns(&f) {
+		if len(f.at(0)) > 1 && strings.Contains(f.at(0)[1:], ".") && vmsWhole(&f) {
+			e.setVMS(f.at(0), &f, 1, cal)
+			return ""
+		}
 		return notMine
 	}
 	if f.n == 1 {
@@ -48,6 +55,19 @@ func (v *vmsForm) line(e *Entry, line string, cal *calendar, known bool) (reason
 	}
 	e.setVMS(f.at(0), &f, 1, cal)
 	return ""
+}
+
+// joinVMSName makes one word of a name with blanks, which ends with its version.
+func (f *fields) joinVMSName() {
+	for i := 1; i < f.n && !strings.Contains(f.at(0), ";"); i++ {
+		_, version, ok := strings.Cut(f.at(i), ";")
+		if !ok || !isNumber(version) {
+			continue
+		}
+		f.pos[0][1] = f.pos[i][1]
+		f.n -= i
+		copy(f.pos[1:f.n], f.pos[1+i:])
+	}
 }
 
 // vmsColumns reports whether there is a date, an owner or a protection behind a
@@ -63,6 +83,20 @@ func vmsColumns(f *fields) bool {
 		}
 	}
 	return false
+}
+
+// vmsWhole reports whether all of the columns are there that tell VMS from others, for
+// a server that leaves versions out.
+func vmsWhole(f *fields) bool {
+	var dated, owned, protected bool
+	for i := 1; i < f.n; i++ {
+		word := f.at(i)
+		_, date := textualDate(f, i)
+		dated = dated || date
+		owned = owned || word[0] == '[' && word[len(word)-1] == ']'
+		protected = protected || word[0] == '(' && strings.Count(word, ",") == 3 && word[len(word)-1] == ')'
+	}
+	return dated && owned && protected
 }
 
 func ownerOnly(f *fields) bool {

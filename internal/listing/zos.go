@@ -34,7 +34,7 @@ func dataset(e *Entry, line string, known bool) (reason string) {
 	switch first := f.at(0); {
 	case first == "Pseudo" && f.at(1) == "Directory":
 		e.Type = TypeDir
-	case first == "Migrated", first == "ARCIVE", first == "Tape", strings.EqualFold(f.at(1), "Tape"), strings.Contains(line, "Not Direct Access"):
+	case first == "Migrated", first == "MIGRAT", first == "ARCIVE", first == "Tape", strings.EqualFold(f.at(1), "Tape"), strings.Contains(line, "Not Direct Access"):
 	case strings.HasPrefix(line, "Not Mounted"), strings.HasPrefix(line, "Error determining attributes"), strings.HasPrefix(line, "GDG base"):
 		e.Type = TypeOther
 	default:

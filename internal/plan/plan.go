@@ -146,6 +146,14 @@ type Timers struct {
 	Start  time.Duration // the first answer to the data command otherwise
 }
 
+// The parts of the brisk timers that are not round trips. Other sockets dial beside
+// the first meanwhile, so that two lost SYNs do not look like a blocked port; and of a
+// command two may be lost, which costs 200 ms and 400 ms beside the round trips.
+const (
+	briskDial  = 300 * time.Millisecond
+	briskReply = 700 * time.Millisecond
+)
+
 // The parts of the quick timers that are not round trips.
 const (
 	// A SYN that is lost is sent again after one second (RFC 6298, 2.1), so
@@ -159,8 +167,7 @@ const (
 	acceptSlack = 1500 * time.Millisecond
 )
 
-// Quick returns the timers of the quick pass over all steps, from the measured
-// round trip: a few of those and one retransmission each. None is above
+// Quick returns the timers of the quick pass, from the measured round trip: a few of those and one retransmission each. None is above
 // attempt.
 //
 // Start is patient in either pass. The data connection stands then, so that
@@ -176,17 +183,52 @@ func Quick(rtt, attempt time.Duration) Timers {
 	}
 }
 
+// Brisk returns the timers of the first pass over all steps, from those of the quick
+// one. Lag is how long answers have come late so far: the server or the way is slow
+// by that. Accept is that of the quick pass, as nobody but the server can send its SYN
+// again. Where an attempt is so short that it cuts the quick timers, one pass is enough.
+func Brisk(quick Timers, rtt, lag time.Duration) Timers {
+	if quick.Reply >= quick.Start {
+		return quick
+	}
+	slow := 4*min(rtt, quick.Start) + min(max(lag, 0), quick.Start)
+	brisk := quick
+	brisk.Dial = min(briskDial+slow, quick.Dial)
+	brisk.Reply = min(briskReply+slow, quick.Reply)
+	return brisk
+}
+
+// Again reports whether a step that met silence in the brisk pass, for that cause and
+// after that time, is one for the quick pass: it gets more time there, and has not had
+// that already.
+func Again(brisk, quick Timers, cause proto.Cause, elapsed time.Duration) bool {
+	switch cause {
+	case proto.DialTimeout:
+		return brisk.Dial < quick.Dial
+	case proto.ControlSilent:
+		return brisk.Reply < quick.Reply && elapsed < quick.Reply
+	}
+	return false
+}
+
+// Left returns what is left of an attempt for the patient pass after what those
+// before it took, but never less than half. A little of it is for control connections
+// that have to be replaced in between.
+func Left(attempt, spent time.Duration) time.Duration {
+	return max(attempt-attempt/32-spent, attempt/2)
+}
+
 // Patient returns the timers of the patient pass over the n steps that met
-// silence in the quick one. They share one attempt, so that a path on which
-// nothing works is known as such in bounded time however many modes there are,
-// and none gets less than it had.
+// silence in the quick one. They share one attempt, or what is left of it, so that
+// a path on which nothing works is known as such in bounded time however many modes
+// there are, and none gets less than it had.
 func Patient(quick Timers, n int, attempt time.Duration) Timers {
 	share := attempt / time.Duration(max(n, 1))
 	return Timers{
 		Dial:   max(quick.Dial, share),
 		Reply:  max(quick.Reply, share),
 		Accept: max(quick.Accept, share),
-		Start:  attempt,
+		Start:  quick.Start,
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
 var (
@@ -197,6 +199,65 @@ func TestQuick(t *testing.T) {
 				t.Errorf("Quick(%v, %v)\n got %v\nwant %v", tt.rtt, tt.attempt, got, tt.want)
 			}
 		})
+	}
+}
+
+func TestBrisk(t *testing.T) {
+	tests := []struct {
+		name              string
+		rtt, lag, attempt time.Duration
+		want              Timers
+	}{
+		{"no round trip known", 0, 0, 15 * sec, Timers{300 * ms, 700 * ms, 1500 * ms, 15 * sec}},
+		{"50 ms", 50 * ms, 0, 15 * sec, Timers{500 * ms, 900 * ms, 1700 * ms, 15 * sec}},
+		{"answers that come late", 50 * ms, 250 * ms, 15 * sec, Timers{750 * ms, 1150 * ms, 1700 * ms, 15 * sec}},
+		{"no more than the quick ones", 50 * ms, 5 * sec, 15 * sec, Timers{1300 * ms, 2200 * ms, 1700 * ms, 15 * sec}},
+		{"slower than any path", time.Hour, time.Hour, 15 * sec, Timers{15 * sec, 15 * sec, 15 * sec, 15 * sec}},
+		{"a clock gone wrong", 1 << 62, 1 << 62, 15 * sec, Timers{15 * sec, 15 * sec, 15 * sec, 15 * sec}},
+		{"time that runs backwards", 50 * ms, -sec, 15 * sec, Timers{500 * ms, 900 * ms, 1700 * ms, 15 * sec}},
+		{"little patience", 50 * ms, 0, sec, Timers{sec, sec, sec, sec}},
+		{"hardly any", 50 * ms, 0, 400 * ms, Timers{400 * ms, 400 * ms, 400 * ms, 400 * ms}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := Brisk(Quick(tt.rtt, tt.attempt), tt.rtt, tt.lag); got != tt.want {
+				t.Errorf("Brisk(%v, %v)\n got %v\nwant %v", tt.rtt, tt.lag, got, tt.want)
+			}
+		})
+	}
+}
+
+// TestAgain: the quick pass is for what may do better there.
+func TestAgain(t *testing.T) {
+	quick := Quick(50*ms, 15*sec)
+	brisk := Brisk(quick, 50*ms, 0)
+	for _, tt := range []struct {
+		cause   proto.Cause
+		elapsed time.Duration
+		brisk   Timers
+		want    bool
+	}{
+		{proto.DialTimeout, 600 * ms, brisk, true},
+		{proto.DialTimeout, 1400 * ms, quick, false},
+		{proto.ControlSilent, 900 * ms, brisk, true},
+		{proto.ControlSilent, 15 * sec, brisk, false}, // a data connection on which nothing came
+		{proto.ControlSilent, 2200 * ms, quick, false},
+		{proto.AcceptTimeout, 1700 * ms, brisk, false},
+		{proto.Refused, 50 * ms, brisk, false},
+	} {
+		if got := Again(tt.brisk, quick, tt.cause, tt.elapsed); got != tt.want {
+			t.Errorf("cause %d after %v: %v", tt.cause, tt.elapsed, got)
+		}
+	}
+}
+
+func TestLeft(t *testing.T) {
+	for spent, want := range map[time.Duration]time.Duration{
+		0: 15500 * ms, 6 * sec: 9500 * ms, 12 * sec: 8 * sec, time.Minute: 8 * sec,
+	} {
+		if got := Left(16*sec, spent); got != want {
+			t.Errorf("after %v: %v left, want %v", spent, got, want)
+		}
 	}
 }
 

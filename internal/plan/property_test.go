@@ -64,20 +64,22 @@ func checkPlan(t *testing.T, in Input, steps []Step) {
 
 // FuzzTimers checks what must hold of every limit.
 func FuzzTimers(f *testing.F) {
-	f.Add(int64(50*ms), int64(15*sec), 3)
-	f.Add(int64(time.Hour), int64(ms), 0)
-	f.Fuzz(func(t *testing.T, rtt, attempt int64, n int) {
+	f.Add(int64(50*ms), int64(ms), int64(15*sec), 3)
+	f.Add(int64(time.Hour), int64(-1), int64(ms), 0)
+	f.Fuzz(func(t *testing.T, rtt, lag, attempt int64, n int) {
 		if rtt < 0 || attempt < 1 {
 			t.Skip("time does not run backwards")
 		}
 		limit := time.Duration(attempt)
 		quick := Quick(time.Duration(rtt), limit)
-		patient := Patient(quick, n, limit)
-		for _, d := range [][2]time.Duration{
-			{quick.Dial, patient.Dial}, {quick.Reply, patient.Reply}, {quick.Accept, patient.Accept}, {quick.Start, patient.Start},
+		brisk := Brisk(quick, time.Duration(rtt), time.Duration(lag))
+		patient := Patient(quick, n, Left(limit, time.Duration(max(lag, 0))))
+		for _, d := range [][3]time.Duration{
+			{brisk.Dial, quick.Dial, patient.Dial}, {brisk.Reply, quick.Reply, patient.Reply}, {brisk.Accept, quick.Accept, patient.Accept},
+			{brisk.Start, quick.Start, limit},
 		} {
-			if q, p := d[0], d[1]; q <= 0 || q > limit || p < q || p > limit {
-				t.Errorf("quick %v, patient %v: not 0 < quick <= patient <= %v", q, p, limit)
+			if b, q, p := d[0], d[1], d[2]; b <= 0 || q < b || q > limit || p < q || p > limit {
+				t.Errorf("brisk %v, quick %v, patient %v: not 0 < brisk <= quick <= patient <= %v", b, q, p, limit)
 			}
 		}
 	})

@@ -15,7 +15,7 @@ func (p *Pool[C]) put(conn C) {
 		return
 	}
 	p.mu.Lock()
-	if p.closed || p.total > p.limit {
+	if p.closed || p.total > p.limit || p.surplus() {
 		p.mu.Unlock()
 		p.retire(conn)
 		return
@@ -52,11 +52,32 @@ func (p *Pool[C]) giveUp() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.total--
+	p.cfg.Shared.release()
 	if !p.closed {
 		p.serve()
 	} else if p.total == 0 {
-		close(p.drained)
+		p.drain()
 	}
+}
+
+// drain says that a closed pool has no connection any more.
+func (p *Pool[C]) drain() {
+	p.cfg.Shared.leave()
+	close(p.drained)
+}
+
+// shed closes the connection that was idle for the longest, if another pool wants its
+// place.
+func (p *Pool[C]) shed() {
+	p.mu.Lock()
+	if p.closed || len(p.idle) == 0 || !p.surplus() {
+		p.mu.Unlock()
+		return
+	}
+	old := p.idle[0].conn
+	p.idle = slices.Delete(p.idle, 0, 1)
+	p.mu.Unlock()
+	p.retire(old)
 }
 
 // reap closes connections that were idle for long.
@@ -101,7 +122,7 @@ func (p *Pool[C]) Close() {
 	p.lender.Stop()
 	p.reaper.Stop()
 	if p.total == 0 {
-		close(p.drained)
+		p.drain()
 	}
 	p.mu.Unlock()
 

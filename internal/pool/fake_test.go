@@ -30,6 +30,8 @@ func (c *fakeConn) Answers(context.Context) bool {
 
 func (c *fakeConn) RTT() time.Duration { return c.srv.rtt }
 
+func (c *fakeConn) Opening() time.Duration { return c.srv.login }
+
 func (c *fakeConn) Close() {
 	c.srv.mu.Lock()
 	defer c.srv.mu.Unlock()
@@ -38,6 +40,12 @@ func (c *fakeConn) Close() {
 	}
 	c.closed = true
 	c.srv.open--
+}
+
+func (c *fakeConn) isClosed() bool {
+	c.srv.mu.Lock()
+	defer c.srv.mu.Unlock()
+	return c.closed
 }
 
 var (
@@ -51,6 +59,9 @@ type fakeServer struct {
 	rtt  time.Duration
 	down bool
 
+	login time.Duration // see Conn.Opening
+	slow  time.Duration // that connect takes
+
 	mu     sync.Mutex
 	open   int
 	opened []*fakeConn
@@ -58,6 +69,7 @@ type fakeServer struct {
 }
 
 func (s *fakeServer) connect(ctx context.Context) (*fakeConn, error) {
+	time.Sleep(s.slow)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tries++

@@ -12,6 +12,7 @@ import (
 type Lease[C Conn] struct {
 	pool *Pool[C]
 	conn C
+	from time.Time // when it was given
 	end  time.Time // of the slice: a parked lease is due then, however short it was idle
 
 	// Of a parked lease, guarded by pool.mu.
@@ -23,25 +24,33 @@ type Lease[C Conn] struct {
 }
 
 func newLease[C Conn](p *Pool[C], conn C) *Lease[C] {
-	slice := max(sliceLength, 10*conn.RTT())
-	return &Lease[C]{pool: p, conn: conn, end: time.Now().Add(slice)}
+	slice, now := max(sliceLength, 10*conn.RTT()), time.Now()
+	return &Lease[C]{pool: p, conn: conn, from: now, end: now.Add(slice)}
 }
 
 // Conn returns the connection. It must not be used while the lease is parked.
 func (l *Lease[C]) Conn() C { return l.conn }
 
 // Release gives the connection back. The lease must not be used any more.
-func (l *Lease[C]) Release() { l.pool.put(l.conn) }
+func (l *Lease[C]) Release() {
+	l.pool.used(time.Since(l.from), l.conn.RTT())
+	l.pool.put(l.conn)
+}
 
 // Park allows others to take the connection. They call yield first, in their
 // own goroutine and with their own context, to end what runs on it. It returns
 // false only if that context has ended before it was done: the owner keeps the
 // connection then, and it may be called again, for another one. It must return
 // true once the pool is closed.
-func (l *Lease[C]) Park(yield func(context.Context) bool) {
+func (l *Lease[C]) Park(yield func(context.Context) bool) { l.park(yield, idleQuantum) }
+
+// Spare is Park for who does not need the connection soon: others need not wait.
+func (l *Lease[C]) Spare(yield func(context.Context) bool) { l.park(yield, 0) }
+
+func (l *Lease[C]) park(yield func(context.Context) bool, quantum time.Duration) {
 	p := l.pool
 	p.mu.Lock()
-	l.yield, l.due = yield, time.Now().Add(idleQuantum)
+	l.yield, l.due = yield, time.Now().Add(quantum)
 	if l.end.Before(l.due) {
 		l.due = l.end
 	}

@@ -40,6 +40,7 @@ func (p *Pool[C]) open(ctx context.Context) (conn C, err error) {
 		if conn, err = p.cfg.Open(ctx); err == nil {
 			p.mu.Lock()
 			p.proven = true
+			p.times.open, p.times.rtt = conn.Opening(), conn.RTT()
 			p.mu.Unlock()
 			return nil
 		}
@@ -60,6 +61,7 @@ func (p *Pool[C]) judge(err error) (again, full bool) {
 	defer p.mu.Unlock()
 	if p.total > 1 && p.cfg.Full != nil && p.cfg.Full(err) {
 		p.total--
+		p.cfg.Shared.release()
 		p.limit, p.lowered = p.total, time.Now()
 		return false, true
 	}

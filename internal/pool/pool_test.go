@@ -353,7 +353,7 @@ func TestClose(t *testing.T) {
 			t.Errorf("Acquire = %v", err)
 		}
 		<-ctx.Done()
-		if err := Ended(ctx, ctx.Err()); err != proto.ErrClosed || Ended(ctx, nil) != nil {
+		if err := proto.Ended(ctx, ctx.Err()); err != proto.ErrClosed || proto.Ended(ctx, nil) != nil {
 			t.Errorf("the context of Within has ended: %v", err)
 		}
 		synctest.Wait()

@@ -49,3 +49,16 @@ type Attempt struct {
 	Cause      Cause // OK if it worked
 	Err        error // nil if it worked
 }
+
+// Rounded keeps two digits or so of a duration: nobody reads the rest.
+func Rounded(d time.Duration) time.Duration {
+	switch {
+	case d >= 10*time.Second:
+		return d.Round(time.Second)
+	case d >= time.Second:
+		return d.Round(100 * time.Millisecond)
+	case d >= time.Millisecond:
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(time.Microsecond)
+}

@@ -103,6 +103,16 @@ func (e *NegotiateError) Temporary() bool {
 	return refused || e.Proven && (other || len(e.Attempts) == 0)
 }
 
+// Timeout reports whether every attempt met silence.
+func (e *NegotiateError) Timeout() bool {
+	for _, a := range e.Attempts {
+		if !a.Cause.Silent() {
+			return false
+		}
+	}
+	return len(e.Attempts) > 0
+}
+
 func (e *NegotiateError) Error() string {
 	if Public.Negotiate != nil {
 		return Public.Negotiate(e).Error()
@@ -205,7 +215,11 @@ func (e *UnmappedError) Unwrap() []error { return []error{e.Err, e.Mapper} }
 // Opaque keeps what an error says but is no *Error to errors.As: those are the
 // server's word on what the caller asked for, and a refused PORT is not.
 func Opaque(err error) error {
-	if ReplyOf(err).Code != 0 {
+	var closed *NotOpenError
+	switch {
+	case errors.As(err, &closed):
+		return &NotOpenError{closed.What, Opaque(closed.Err)}
+	case ReplyOf(err).Code != 0:
 		return errors.New(err.Error())
 	}
 	return err
@@ -219,4 +233,13 @@ func AddrOf(a net.Addr) netip.AddrPort {
 	}
 	ap := ta.AddrPort()
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
+// Ended returns ErrClosed if ctx has ended by Close and err is not
+// nil, and err otherwise.
+func Ended(ctx context.Context, err error) error {
+	if err != nil && context.Cause(ctx) == ErrClosed {
+		return ErrClosed
+	}
+	return err
 }

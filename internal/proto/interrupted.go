@@ -24,11 +24,15 @@ func (e *Interrupted) Unwrap() []error { return []error{e.End, e.Last} }
 // ContextError returns the context's error if the context is why err happened, or
 // why there is no other try. What err tells besides is kept: see [Interrupted].
 func ContextError(ctx context.Context, err error) error {
+	if err == nil || err == io.EOF {
+		return err // without the cost of what follows
+	}
 	end := ctx.Err()
+	if end == nil || errors.Is(err, io.EOF) && !errors.Is(err, ErrLost) {
+		return err
+	}
 	var both *Interrupted
 	switch {
-	case err == nil || end == nil || errors.Is(err, io.EOF):
-		return err
 	case errors.As(err, &both):
 		return both
 	case errors.Is(err, end) || cutByUs(err):

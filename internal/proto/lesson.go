@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -15,6 +16,19 @@ const (
 	No
 	Yes
 )
+
+// String returns unknown, no or yes.
+func (f Finding) String() string {
+	switch f {
+	case Unknown:
+		return "unknown"
+	case No:
+		return "no"
+	case Yes:
+		return "yes"
+	}
+	return fmt.Sprintf("Finding(%d)", uint8(f))
+}
 
 // Found returns Yes or No.
 func Found(yes bool) Finding {

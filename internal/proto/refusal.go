@@ -54,6 +54,8 @@ func (e *Error) Login() bool {
 // is not.
 func (e *Error) Temporary() bool {
 	switch {
+	case e.bare().Broken():
+		return true
 	case e.Reply.Code/100 != 4:
 		return false
 	case e.Login():
@@ -73,11 +75,27 @@ func (e *Error) bare() Reply {
 	if name == "" || e.Login() {
 		return e.Reply
 	}
-	text := without(e.Reply.lower(), strings.ToLower(name))
-	if i := strings.LastIndexByte(name, '/'); i >= 0 && i+1 < len(name) {
-		text = without(text, strings.ToLower(name[i+1:]))
+	text := e.Reply.lower()
+	name = strings.ToLower(name)
+	if telling(name) {
+		text = without(text, name)
+	}
+	if i := strings.LastIndexByte(name, '/'); i >= 0 && i+1 < len(name) && telling(name[i+1:]) {
+		text = without(text, name[i+1:])
 	}
 	return Reply{Code: e.Reply.Code, Lines: []string{text}}
+}
+
+// telling reports whether a name, in small letters, has words that servers say of
+// names: only then would it be mistaken for what the server says. Others stay, because
+// they may be part of that: "such" is in "no such file".
+func telling(name string) bool {
+	for _, ws := range []words{missingWords, deniedWords, manyWords, laterWords, fullWords, neverWords, tlsWords, brokenWords} {
+		if ws.in(name) {
+			return true
+		}
+	}
+	return false
 }
 
 // Is reports what the reply says in the words of other packages: that the command
@@ -97,12 +115,42 @@ func (e *Error) As(target any) bool {
 	return Public.Reply != nil && errors.As(Public.Reply(e), target)
 }
 
+// A NotOpenError says that a control connection could not be opened, or brought to
+// the state that it is to have. A reply in it was given to no command of a caller's.
+type NotOpenError struct {
+	What string // what could not be opened
+	Err  error
+}
+
+func (e *NotOpenError) Error() string { return e.What + ": " + e.Err.Error() }
+
+// Unwrap returns why.
+func (e *NotOpenError) Unwrap() error { return e.Err }
+
+// IsNotOpen reports whether err is that of a control connection that could not be
+// opened.
+func IsNotOpen(err error) bool {
+	var closed *NotOpenError
+	return errors.As(err, &closed)
+}
+
+// NotOpen returns the reply that has kept a control connection from being opened;
+// zero if err is none of that.
+func NotOpen(err error) Reply {
+	var closed *NotOpenError
+	if errors.As(err, &closed) {
+		return ReplyOf(closed.Err)
+	}
+	return Reply{}
+}
+
 // refusalOf returns the refusal that err is about; nil if it is about none. One
-// that came before a context ended is not what that end is about.
+// that came before a context ended is not what that end is about, and one of a
+// connection is not about a command.
 func refusalOf(err error) *Error {
 	var refused *Error
 	var ended *Interrupted
-	if errors.As(err, &ended) || !errors.As(err, &refused) {
+	if errors.As(err, &ended) || IsNotOpen(err) || !errors.As(err, &refused) {
 		return nil
 	}
 	return refused
@@ -121,6 +169,10 @@ func RefusedAt(err error) bool { return refusalOf(err) != nil && !IsNegotiate(er
 
 // RefusedLogin reports whether err says that a user is not let in.
 func RefusedLogin(err error) bool {
+	var closed *NotOpenError
+	if errors.As(err, &closed) {
+		err = closed.Err
+	}
 	refused := refusalOf(err)
 	return refused != nil && refused.Login()
 }

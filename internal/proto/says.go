@@ -62,9 +62,14 @@ var (
 	noRestartWords = words{{"restart not permitted", "ProFTPD"}}
 	tlsWords       = words{{"tls", ""}, {"ssl", ""}, {"handshake", ""}, {"certificate", ""}, {"secur", ""}}
 	truncatedWords = words{{"truncated", "Pure-FTPd"}}
-	emptyWords     = words{{"no members found", "z/OS"}, {"no data sets found", "z/OS"}, {"no files found", "Windows CE"}}
-	reuseWords     = words{{"reuse", "vsftpd"}, {"resum", "FileZilla Server"}}
-	badIPWords     = words{{"bad ip", "vsftpd"}, {"security", "vsftpd"}}
+	emptyWords     = words{{"no members found", "z/OS"}, {"no data sets found", "z/OS"}, {"no files found", "Windows CE"}, {"no files in directory", "home-made servers"}, {"no files.", "home-made servers"}}
+	// brokenWords are of a data connection that broke, where the code says otherwise.
+	brokenWords = words{
+		{"econnreset", "ftp-srv"}, {"econnaborted", "ftp-srv"}, {"epipe", "ftp-srv"}, {"connection reset", "goftp"}, {"broken pipe", "goftp"},
+		{"error reading file", "goftp"}, // for whatever ends a download
+	}
+	reuseWords = words{{"reuse", "vsftpd"}, {"resum", "FileZilla Server"}}
+	badIPWords = words{{"bad ip", "vsftpd"}, {"security", "vsftpd"}}
 )
 
 func (r Reply) lower() string { return strings.ToLower(r.Text()) }
@@ -111,7 +116,7 @@ func (r Reply) Lasting() bool {
 	case r.Code == 421:
 		return r.shut(text)
 	}
-	return missingWords.in(text) || deniedWords.in(text) || neverWords.in(text)
+	return missingWords.in(text) || deniedWords.in(text) || neverWords.in(text) || emptyWords.in(text)
 }
 
 // shut reports whether a 421 says that the door is shut for good, or for who
@@ -217,6 +222,10 @@ func (r Reply) RefusesFile() bool {
 // AboutTLS reports whether a refusal is one of TLS, and not of the file.
 func (r Reply) AboutTLS() bool { return tlsWords.in(r.lower()) }
 
+// Broken reports whether a refusal says, in words and not by its code, that the data
+// connection broke.
+func (r Reply) Broken() bool { return r.Code/10 == 55 && brokenWords.in(r.lower()) }
+
 // WantsReuse reports whether a reply says that a TLS session has to be resumed.
 func (r Reply) WantsReuse() bool { return reuseWords.in(r.lower()) }
 
@@ -227,6 +236,6 @@ func (r Reply) BadIP() bool { return badIPWords.in(r.lower()) }
 // Truncated reports whether a closing reply says that a listing is not complete.
 func (r Reply) Truncated() bool { return truncatedWords.in(r.lower()) }
 
-// EmptyDir reports whether the refusal of a listing says that there is nothing
-// to be listed.
+// EmptyDir reports whether the refusal of a listing, or its closing reply, says that
+// there is nothing to be listed.
 func (r Reply) EmptyDir() bool { return emptyWords.in(r.lower()) }

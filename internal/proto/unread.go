@@ -3,6 +3,7 @@ package proto
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 )
 
@@ -67,6 +68,22 @@ func (e *ListingError) Error() string {
 		what = fmt.Sprintf("%d lines", n)
 	}
 	return fmt.Sprintf("%s of the listing of %s not understood: %s: %s", what, Quote(e.Dir), first, e.Why)
+}
+
+// Is reports whether target is [fs.ErrPermission] and the listing has nothing but the
+// word of ls that it may not open the directory.
+func (e *ListingError) Is(target error) bool { return target == fs.ErrPermission && e.Closed() }
+
+// Closed reports whether the one line says that the directory may not be opened, as
+// inetutils-ftpd sends the errors of ls.
+func (e *ListingError) Closed() bool {
+	if e.Count() != 1 {
+		return false
+	}
+	what, denied := strings.CutSuffix(strings.ToLower(strings.TrimSpace(e.Lines[0])), ": permission denied")
+	what = strings.TrimPrefix(strings.TrimPrefix(what, "ls: "), "cannot open directory ")
+	what = strings.Trim(what, "'\"`\u2018\u2019")
+	return denied && (what == "." || what == "./" || what == strings.ToLower(e.Dir))
 }
 
 // As makes the public form of the error be found in its place.

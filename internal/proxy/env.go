@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+
+	"github.com/ftpnat/ftpnat/internal/address"
 )
 
 // FromEnvironment returns the proxy that the environment names for the
@@ -63,7 +65,7 @@ func parseProxy(value string) (*url.URL, error) {
 	}
 	u, err := url.Parse(value)
 	if err != nil {
-		return nil, Unreadable(err)
+		return nil, address.Unreadable(err)
 	}
 	if u.Hostname() == "" {
 		return nil, errors.New("it has no host")

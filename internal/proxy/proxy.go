@@ -3,7 +3,6 @@
 package proxy
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/base64"
@@ -11,15 +10,17 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	xproxy "golang.org/x/net/proxy"
 
+	"github.com/ftpnat/ftpnat/internal/address"
 	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
@@ -35,10 +36,10 @@ func Dialer(u *url.URL, forward DialFunc) (DialFunc, error) {
 	case "http":
 		ask = tunnel
 	default:
-		return nil, fmt.Errorf("ftpnat: the proxy %s has the scheme %q: socks5 and http are known", Shown(u), u.Scheme)
+		return nil, fmt.Errorf("ftpnat: the proxy %s has the scheme %q: socks5 and http are known", address.Shown(u), u.Scheme)
 	}
 	if u.Hostname() == "" {
-		return nil, fmt.Errorf("ftpnat: the proxy %s has no host", Shown(u))
+		return nil, fmt.Errorf("ftpnat: the proxy %s has no host", address.Shown(u))
 	}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		nc, err := ask(ctx, u, forward, addr)
@@ -144,29 +145,61 @@ func tunnel(ctx context.Context, u *url.URL, forward DialFunc, addr string) (net
 	return nc, nil
 }
 
+// handshake sends CONNECT and judges what comes back. It is all of HTTP that is
+// needed here, and net/http would be a third of a small program.
 func handshake(nc net.Conn, u *url.URL, addr string) error {
-	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: addr}, Host: addr, Header: make(http.Header)}
+	if strings.ContainsFunc(addr, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return errors.New("the address has blanks or control characters")
+	}
+	req := "CONNECT " + addr + " HTTP/1.1\r\nHost: " + addr + "\r\nUser-Agent: ftpnat\r\n"
 	if u.User != nil {
 		password, _ := u.User.Password()
-		req.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password)))
+		req += "Proxy-Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password)) + "\r\n"
 	}
-	if err := req.Write(nc); err != nil {
+	if _, err := io.WriteString(nc, req+"\r\n"); err != nil {
 		return err
 	}
 	header, err := readHeader(nc)
 	if err != nil {
 		return hungUp(err)
 	}
-	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(header)), req)
-	if err != nil {
-		return err
-	}
-	// The body, where there is one, goes with the connection.
-	if resp.StatusCode/100 != 2 {
-		return &Error{resp.Status, resp.StatusCode/100 == 5}
+	// The other lines matter to no one, and a body, where there is one, goes with
+	// the connection.
+	line, _, _ := strings.Cut(string(header), "\n")
+	said, code, ok := status(line)
+	switch {
+	case !ok:
+		return fmt.Errorf("malformed HTTP: the proxy's answer begins with %q", line[:min(len(line), maxShown)])
+	case code/100 != 2:
+		return &Error{said, code/100 == 5}
 	}
 	return nil
 }
+
+// maxShown bounds what is repeated of a proxy's words.
+const maxShown = 200
+
+// status reads a status line, and returns what follows the version as it may be
+// shown: RFC 9112, 4.
+func status(line string) (said string, code int, ok bool) {
+	version, said, _ := strings.Cut(strings.TrimRight(line, "\r"), " ")
+	major, minor, _ := strings.Cut(strings.TrimPrefix(version, "HTTP/"), ".")
+	said = strings.TrimLeft(said, " ")
+	number, _, _ := strings.Cut(said, " ")
+	code, err := strconv.Atoi(number)
+	if err != nil || len(number) != 3 || code < 100 || !digit(major) || !digit(minor) {
+		return "", 0, false
+	}
+	said = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, said[:min(len(said), maxShown)])
+	return said, code, true
+}
+
+func digit(s string) bool { return len(s) == 1 && s[0] >= '0' && s[0] <= '9' }
 
 // maxProxyHeader bounds what a proxy may answer to CONNECT.
 const maxProxyHeader = 64 << 10

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,19 +23,19 @@ func TestChange(t *testing.T) {
 					err  error
 					kind error
 				}{
-					{"Mkdir", w.Mkdir(w.ctx, "pub/new"), nil},
-					{"Mkdir of what is there", w.Mkdir(w.ctx, "pub/new"), fs.ErrExist},
-					{"Mkdir in what is not", w.Mkdir(w.ctx, "no/new"), fs.ErrNotExist},
-					{"Mkdir in a file", w.Mkdir(w.ctx, "top/new"), proto.ErrNotDir},
-					{"Rename", w.Rename(w.ctx, "pub/new", "pub/newer"), nil},
-					{"Rename of nothing", w.Rename(w.ctx, "pub/new", "pub/newest"), fs.ErrNotExist},
-					{"Rename into nothing", w.Rename(w.ctx, "top", "no/top"), fs.ErrNotExist},
-					{"Chmod", w.Chmod(w.ctx, "top", fs.ModeSetgid|0o750), nil},
-					{"Chmod of nothing", w.Chmod(w.ctx, "no", 0o750), fs.ErrNotExist},
-					{"Remove of a directory", w.Remove(w.ctx, "pub/newer", true), nil},
-					{"Remove of a file", w.Remove(w.ctx, "top", true), nil},
-					{"Remove of nothing", w.Remove(w.ctx, "top", true), fs.ErrNotExist},
-					{"Delete of nothing", w.Delete(w.ctx, "top"), nil},
+					{"Mkdir", remote.Mkdir(w.ctx, w.Session, "pub/new"), nil},
+					{"Mkdir of what is there", remote.Mkdir(w.ctx, w.Session, "pub/new"), fs.ErrExist},
+					{"Mkdir in what is not", remote.Mkdir(w.ctx, w.Session, "no/new"), fs.ErrNotExist},
+					{"Mkdir in a file", remote.Mkdir(w.ctx, w.Session, "top/new"), proto.ErrNotDir},
+					{"Rename", remote.Rename(w.ctx, w.Session, "pub/new", "pub/newer"), nil},
+					{"Rename of nothing", remote.Rename(w.ctx, w.Session, "pub/new", "pub/newest"), fs.ErrNotExist},
+					{"Rename into nothing", remote.Rename(w.ctx, w.Session, "top", "no/top"), fs.ErrNotExist},
+					{"Chmod", remote.Chmod(w.ctx, w.Session, "top", fs.ModeSetgid|0o750), nil},
+					{"Chmod of nothing", remote.Chmod(w.ctx, w.Session, "no", 0o750), fs.ErrNotExist},
+					{"Remove of a directory", remote.Remove(w.ctx, w.Session, "pub/newer", true), nil},
+					{"Remove of a file", remote.Remove(w.ctx, w.Session, "top", true), nil},
+					{"Remove of nothing", remote.Remove(w.ctx, w.Session, "top", true), fs.ErrNotExist},
+					{"Delete of nothing", remote.Delete(w.ctx, w.Session, "top"), nil},
 				} {
 					checkKind(t, c.what, c.err, c.kind)
 					if (c.err == nil) != (c.kind == nil) && c.what != "Delete of nothing" {
@@ -52,8 +53,8 @@ func TestRenameAny(t *testing.T) {
 		s.Script = []ftptest.Step{{On: "RNFR", Reply: "350 Ready."}, {On: "RNTO", Reply: "550 Error."}}
 	}
 	run(t, any, func(t *testing.T, w *world) {
-		checkKind(t, "of nothing", w.Rename(w.ctx, "no", "new"), fs.ErrNotExist)
-		checkKind(t, "over a file", w.Rename(w.ctx, "top", "pub/file"), fs.ErrExist)
+		checkKind(t, "of nothing", remote.Rename(w.ctx, w.Session, "no", "new"), fs.ErrNotExist)
+		checkKind(t, "over a file", remote.Rename(w.ctx, w.Session, "top", "pub/file"), fs.ErrExist)
 	})
 }
 
@@ -74,9 +75,9 @@ func TestRefusedChange(t *testing.T) {
 			}
 		}
 		run(t, script, func(t *testing.T, w *world) {
-			checkKind(t, "Chmod: "+c.reply, w.Chmod(w.ctx, "top", 0o700), c.chmod)
-			checkKind(t, "Rename: "+c.reply, w.Rename(w.ctx, "top", "new"), c.other)
-			if err := w.Remove(w.ctx, "top", true); proto.ReplyOf(err).Code == 0 {
+			checkKind(t, "Chmod: "+c.reply, remote.Chmod(w.ctx, w.Session, "top", 0o700), c.chmod)
+			checkKind(t, "Rename: "+c.reply, remote.Rename(w.ctx, w.Session, "top", "new"), c.other)
+			if err := remote.Remove(w.ctx, w.Session, "top", true); proto.ReplyOf(err).Code == 0 {
 				t.Errorf("Remove: %v", err)
 			}
 		})
@@ -107,7 +108,7 @@ func TestHash(t *testing.T) {
 		}
 		run(t, hashes, func(t *testing.T, w *world) {
 			what := fmt.Sprint(c.features, c.script)
-			d, ok, err := w.Hash(w.ctx, "top")
+			d, ok, err := remote.Hash(w.ctx, w.Session, "top")
 			if ok != (c.name != "") || err != nil || d.Name != c.name {
 				t.Errorf("%s: %v, %v, %v", what, d, ok, err)
 			}
@@ -129,7 +130,7 @@ func TestChangedByOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.commands()
-		if _, err := w.Stat(w.ctx, "pub/file", true); err != nil || len(w.commands()) > 0 {
+		if _, err := remote.Stat(w.ctx, w.Session, "pub/file", true); err != nil || len(w.commands()) > 0 {
 			t.Errorf("Stat did not use a listing of just now: %v", err)
 		}
 		for name, forget := range map[string]func(){
@@ -137,9 +138,63 @@ func TestChangedByOthers(t *testing.T) {
 			"age":      func() { time.Sleep(10 * remote.Fresh) },
 		} {
 			forget()
-			if _, err := w.Stat(w.ctx, "pub/file", true); err != nil || len(w.commands()) == 0 {
+			if _, err := remote.Stat(w.ctx, w.Session, "pub/file", true); err != nil || len(w.commands()) == 0 {
 				t.Errorf("Stat used a listing from before %s: %v", name, err)
 			}
 		}
 	})
+}
+
+// TestClear removes names in turn, and says of each what became of it, whether or not the
+// commands travel together. A name that cannot be said is one that is refused.
+func TestClear(t *testing.T) {
+	for _, p := range []ftptest.Personality{ftptest.VSFTPD(), ftptest.Plain(), oneByOne()} {
+		p.Features = []string{"SIZE", "MDTM"} // no UTF8: names are in the charset
+		many := func(s *ftptest.Server) {
+			s.Personality = p
+			for _, name := range []string{"A", "B", "C", "D/X", "E", "LONG"} {
+				_ = s.Tree.WriteFile(name, nil, 0o644)
+			}
+			_ = s.Tree.MkdirAll("F")
+		}
+		runWith(t, shouting{}, many, func(t *testing.T, w *world) {
+			list := []remote.Doomed{
+				{Name: "ü", File: true}, {Name: "a", File: true}, {Name: "ö", File: true}, {Name: "aü", File: true}, {Name: "b", File: true},
+				{Name: "d", Dir: true}, {Name: "e", File: true, Dir: true}, {Name: "f", File: true, Dir: true}, {Name: "d", File: true, Dir: true}, {Name: "c", File: true},
+			}
+			var got []string
+			err := remote.Clear(w.ctx, w.Session, list, func(refusal error) {
+				got = append(got, fmt.Sprint(list[len(got)].Name, ":", proto.ReplyOf(refusal).Code, refusal == nil))
+			})
+			want := []string{"ü:0 false", "a:0 true", "ö:550 false", "aü:0 false", "b:0 true", "d:550 false", "e:0 true", "f:0 true", "d:550 false", "c:0 true"}
+			if err != nil || !slices.Equal(got, want) {
+				t.Errorf("%s: %q, %v", p.Name, got, err)
+			}
+			for name, there := range map[string]bool{"A": false, "B": false, "C": false, "D/X": true, "E": false, "F": false, "LONG": true} {
+				if _, err := w.srv.Tree.Stat(name); (err == nil) != there {
+					t.Errorf("%s: %s: %v", p.Name, name, err)
+				}
+			}
+		})
+	}
+}
+
+// TestClearLost has the connection be lost in the middle, or the server take its leave:
+// nothing is said of the names that follow.
+func TestClearLost(t *testing.T) {
+	for _, step := range []ftptest.Step{{On: "DELE", Nth: 2, Then: ftptest.Reset}, {On: "DELE", Nth: 2, Reply: "421 Bye.", Then: ftptest.Cut}} {
+		run(t, func(s *ftptest.Server) { s.Script = []ftptest.Step{step} }, func(t *testing.T, w *world) {
+			list := []remote.Doomed{{Name: "top", File: true}, {Name: "pub/file", File: true}, {Name: "pub/deep/file", File: true}}
+			n := 0
+			err := remote.Clear(w.ctx, w.Session, list, func(refusal error) {
+				n++
+				if refusal != nil {
+					t.Error(refusal)
+				}
+			})
+			if err == nil || n != 1 {
+				t.Errorf("%+v: %v, after %d", step, err, n)
+			}
+		})
+	}
 }

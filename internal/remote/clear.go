@@ -22,12 +22,12 @@ const clearBytes = 4000
 // server is known to keep them. For each name in turn it calls done, with the
 // refusal or nil. If it returns an error, that is of the connection, and of the
 // names that follow it is not known whether they were removed.
-func (s *Session) Clear(ctx context.Context, list []Doomed, done func(refusal error)) error {
+func Clear(ctx context.Context, s *Session, list []Doomed, done func(refusal error)) error {
 	for len(list) > 0 {
 		var lines []string
 		n, size := 0, 0
 		for _, d := range list {
-			commands, err := s.clearing(d)
+			commands, err := clearing(s, d)
 			if err != nil && n == 0 {
 				done(err)
 				list = list[1:]
@@ -41,7 +41,7 @@ func (s *Session) Clear(ctx context.Context, list []Doomed, done func(refusal er
 			n++
 			lines = append(lines, commands...)
 		}
-		if err := s.clear(ctx, list[:n], lines, done); err != nil {
+		if err := clearSome(ctx, s, list[:n], lines, done); err != nil {
 			return err
 		}
 		list = list[n:]
@@ -50,25 +50,19 @@ func (s *Session) Clear(ctx context.Context, list []Doomed, done func(refusal er
 }
 
 // clearing returns the commands that remove a name.
-func (s *Session) clearing(d Doomed) (lines []string, err error) {
-	for _, c := range []struct {
-		verb string
-		use  bool
-	}{{"DELE", d.File}, {"RMD", d.Dir}} {
-		if !c.use {
-			continue
-		}
-		line, err := s.Line(c.verb, d.Name)
-		if err != nil {
-			return nil, err
-		}
-		lines = append(lines, line)
+func clearing(s *Session, d Doomed) ([]string, error) {
+	var verbs []string
+	if d.File {
+		verbs = append(verbs, "DELE")
 	}
-	return lines, nil
+	if d.Dir {
+		verbs = append(verbs, "RMD")
+	}
+	return s.lines(d.Name, verbs...)
 }
 
-// clear sends the commands for some names, all at once if there is more than one.
-func (s *Session) clear(ctx context.Context, list []Doomed, lines []string, done func(refusal error)) error {
+// clearSome sends the commands for some names, all at once if there is more than one.
+func clearSome(ctx context.Context, s *Session, list []Doomed, lines []string, done func(refusal error)) error {
 	together := len(lines)
 	if !s.Pipelines() {
 		together = 1

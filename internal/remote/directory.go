@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -19,6 +20,9 @@ type directory struct {
 	name string // in the session's directory
 	raw  bool   // what the server sends is kept
 }
+
+// shown returns the name as messages have it.
+func (d directory) shown() string { return cmp.Or(d.name, ".") }
 
 // list lists by MLSD if the server has that, else by LIST. There is no listing if
 // a refusal says that there is nothing.
@@ -53,6 +57,10 @@ func (d directory) machine(ctx context.Context) (*listed, error) {
 	got, err := d.listing(ctx, line, listing.FormatMLSx)
 	if err != nil {
 		return nil, err
+	}
+	if len(got.entries) == 1 && got.entries[0].Type == listing.TypeFile && got.entries[0].Name == BaseName(d.name) && got.unread == nil {
+		// goftp lists a file by its name.
+		return d.machineInside(ctx)
 	}
 	if pattern && d.Server.Knows(MLSDGlobs) == proto.Unknown {
 		inside, err := d.machineInside(ctx)
@@ -98,7 +106,7 @@ func (d directory) otherwise(ctx context.Context, err error) (*listed, error) {
 	r := proto.ReplyOf(err)
 	missing := r.Unsupported() || r.Code == 501
 	if !missing {
-		err = d.Explain(ctx, OpList, d.name, err)
+		err = Explain(ctx, d.Session, OpList, d.name, err)
 		useful := d.Server.Knows(MLSDArg) != proto.Unknown && !strings.ContainsAny(d.name, "*?[")
 		if useful || errors.Is(err, fs.ErrNotExist) || errors.Is(err, proto.ErrNotDir) || !proto.RefusedAt(err) {
 			return nil, err
@@ -116,7 +124,7 @@ func (d directory) otherwise(ctx context.Context, err error) (*listed, error) {
 	}
 	plain, perr := d.plain(ctx)
 	switch {
-	case perr != nil && (missing || !proto.RefusedAt(perr)):
+	case perr != nil && (missing || !shut(perr)):
 		return nil, perr
 	case !missing && (perr != nil || plain == nil || plain.lines == 0):
 		return nil, err // a listing of nothing is no sign that the directory may be read
@@ -130,7 +138,7 @@ func (d directory) otherwise(ctx context.Context, err error) (*listed, error) {
 func (d directory) clearer(ctx context.Context, got *listed) (*listed, error) {
 	plain, err := d.plain(ctx)
 	switch {
-	case err != nil && got.unread != nil && proto.RefusedAt(err):
+	case err != nil && got.unread != nil && shut(err):
 		return got, nil
 	case err != nil:
 		return nil, err
@@ -174,6 +182,45 @@ func (l *listed) unclear() int {
 
 // plain lists by LIST.
 func (d directory) plain(ctx context.Context) (*listed, error) {
+	got, err := d.byLIST(ctx)
+	switch {
+	case err != nil || got == nil || !strings.HasPrefix(got.line, listLine(proto.Yes)):
+		return got, err
+	case got.self:
+		d.Server.Learn(ListsSelf, true)
+	case got.nothing() && !got.verdict.EmptyDir():
+		err = d.closed(ctx)
+	}
+	return got, err
+}
+
+// errClosed says of a directory that the server lists it as less than empty.
+var errClosed = errors.New("the server shows nothing in it, and not even the directory itself")
+
+// shut reports whether err says that a directory may not be listed.
+func shut(err error) bool { return proto.RefusedAt(err) || errors.Is(err, errClosed) }
+
+// closed returns an error if a directory of which nothing was listed may not be
+// listed: ProFTPD says no more than that it has, and shows "." in all others. What it
+// shows is found out once, by the root.
+func (d directory) closed(ctx context.Context) error {
+	if d.Server.Knows(ListsSelf) == proto.Unknown && d.Server.Knows(DashA) != proto.No {
+		root, err := d.listing(ctx, listLine(proto.Yes)+" /", listing.FormatAuto)
+		switch {
+		case err != nil && !proto.RefusedAt(err) && !errors.Is(err, proto.ErrTruncated):
+			return err
+		case err == nil && (root.self || !root.nothing()):
+			d.Server.Learn(ListsSelf, root.self)
+		}
+	}
+	if d.Server.Knows(ListsSelf) == proto.Yes {
+		return &proto.FSError{Kind: fs.ErrPermission, Err: errClosed}
+	}
+	return nil
+}
+
+// byLIST is plain, without the question whether what shows nothing is closed.
+func (d directory) byLIST(ctx context.Context) (*listed, error) {
 	if d.name == "" {
 		return d.here(ctx, false)
 	}
@@ -193,7 +240,7 @@ func (d directory) plain(ctx context.Context) (*listed, error) {
 		case err == nil:
 			empty = got.nothing()
 		case proto.ReplyOf(err).Unopened():
-			return nil, d.Explain(ctx, OpList, d.name, err)
+			return nil, Explain(ctx, d.Session, OpList, d.name, err)
 		case retry.Worth(err) && !proto.ReplyOf(err).Missing() || ctx.Err() != nil:
 			return nil, err
 		}
@@ -203,8 +250,8 @@ func (d directory) plain(ctx context.Context) (*listed, error) {
 		here, err = d.here(ctx, empty)
 		return err
 	})
-	if !entered && proto.RefusedAt(err) && !retry.Worth(err) {
-		return nil, d.Explain(ctx, OpList, d.name, err)
+	if proto.RefusedAt(err) && !retry.Worth(err) && !(entered && proto.ReplyOf(err).Unsupported()) {
+		return nil, Explain(ctx, d.Session, OpList, d.name, err)
 	}
 	if err == nil && named != nil {
 		d.compareNamed(ctx, named, here.list())
@@ -259,7 +306,10 @@ func (d directory) compareNamed(ctx context.Context, named, inside []listing.Ent
 // sameNames reports whether two listings have the same names, in any order.
 func sameNames(a, b []listing.Entry) bool {
 	byName := func(a, b listing.Entry) int { return strings.Compare(a.Name, b.Name) }
-	return slices.EqualFunc(slices.SortedFunc(slices.Values(a), byName), slices.SortedFunc(slices.Values(b), byName), sameName)
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.SortFunc(a, byName)
+	slices.SortFunc(b, byName)
+	return slices.EqualFunc(a, b, sameName)
 }
 
 // Doubtful reports whether a listing may be that of something else than the
@@ -299,6 +349,9 @@ func (d directory) here(ctx context.Context, looked bool) (*listed, error) {
 	case err != nil || got == nil:
 		return nil, err
 	case got.nothing():
+		if all != nil && all.nothing() {
+			got = all // it would have shown more
+		}
 	case all == nil || len(all.entries) > 0:
 		if all == nil || len(got.entries) > len(all.entries) {
 			d.Server.Learn(DashA, false)
@@ -329,8 +382,8 @@ func (d directory) none(ctx context.Context, line string) (*listed, error) {
 		return nil, err
 	case r.EmptyDir():
 		return nil, nil
-	case d.name == "" && !r.Unopened() || retry.Worth(err):
-		return nil, err
+	case d.name != "" || !r.Unopened():
+		return nil, err // to be explained from outside
 	}
-	return nil, d.Explain(ctx, OpList, d.name, err)
+	return nil, Explain(ctx, d.Session, OpList, d.name, err)
 }

@@ -26,11 +26,11 @@ const (
 // for a file system, as a [*proto.FSError]: RFC 959 has the one code 550 for all
 // that can be wrong with a file, so the server is asked about the name. If that
 // does not tell, or err is no refusal of the name, Explain returns err.
-func (s *Session) Explain(ctx context.Context, op Op, name string, err error) error {
+func Explain(ctx context.Context, s *Session, op Op, name string, err error) error {
 	if !op.explains(err) {
 		return err
 	}
-	return meaning(ctx, s.kindOf(ctx, op, name, err), err)
+	return meaning(ctx, kindOf(ctx, s, op, name, err), err)
 }
 
 // meaning returns a refusal with its kind, which is nil if it is not known.
@@ -64,21 +64,21 @@ func (op Op) explains(err error) bool {
 	case OpAccess:
 		return !proto.IsTemporary(err) && !r.Unsupported() && r.Code != 452
 	case OpRead:
-		return !errors.Is(err, proto.ErrNoRestart) && (r.Code/100 != 4 || r.Missing())
+		return !errors.Is(err, proto.ErrNoRestart) && (r.Code/100 != 4 || r.Missing()) && !r.Broken()
 	case OpWrite:
-		return r.Code == 550 || r.Code == 551 || r.Code == 553
+		return (r.Code == 550 || r.Code == 551 || r.Code == 553) && !proto.IsTemporary(err) || r.Code/100 == 4 && r.Missing()
 	}
 	return true
 }
 
 // kindOf returns the kind of error that a refusal stands for; nil if that is not
 // known.
-func (s *Session) kindOf(ctx context.Context, op Op, name string, err error) error {
+func kindOf(ctx context.Context, s *Session, op Op, name string, err error) error {
 	switch op {
 	case OpList:
-		return s.whyNotListed(ctx, name, err)
+		return whyNotListed(ctx, s, name, err)
 	case OpRead:
-		e, serr := s.Stat(ctx, name, false)
+		e, serr := Stat(ctx, s, name, false)
 		switch {
 		case serr == nil && e.Type == listing.TypeDir:
 			return proto.ErrIsDir
@@ -88,16 +88,16 @@ func (s *Session) kindOf(ctx context.Context, op Op, name string, err error) err
 			return fs.ErrNotExist
 		}
 	case OpMake:
-		return s.whyNotMade(ctx, name, err)
+		return whyNotMade(ctx, s, name, err)
 	case OpWrite:
-		return s.whyNotWritten(ctx, name, err)
+		return whyNotWritten(ctx, s, name, err)
 	case OpTimes:
-		if there, serr := s.Exists(ctx, name); serr == nil && !there {
+		if there, serr := Exists(ctx, s, name); serr == nil && !there {
 			return fs.ErrNotExist
 		}
 		return errors.ErrUnsupported
 	}
-	_, lerr := s.Lookup(ctx, name, false)
+	_, lerr := Lookup(ctx, s, name, false)
 	return kindFound(lerr, err)
 }
 
@@ -130,11 +130,11 @@ func kindFound(lerr, err error) error {
 }
 
 // whyNotListed is kindOf for a directory that could not be listed.
-func (s *Session) whyNotListed(ctx context.Context, dir string, err error) error {
+func whyNotListed(ctx context.Context, s *Session, dir string, err error) error {
 	if dir == "" {
 		return guess(err)
 	}
-	e, serr := s.Stat(ctx, dir, false)
+	e, serr := Stat(ctx, s, dir, false)
 	switch {
 	case errors.Is(serr, proto.ErrMissing):
 		return fs.ErrNotExist
@@ -147,15 +147,15 @@ func (s *Session) whyNotListed(ctx context.Context, dir string, err error) error
 }
 
 // whyNotMade is kindOf for a name under which something could not be made.
-func (s *Session) whyNotMade(ctx context.Context, name string, err error) error {
-	there, serr := s.Exists(ctx, name)
+func whyNotMade(ctx context.Context, s *Session, name string, err error) error {
+	there, serr := Exists(ctx, s, name)
 	switch {
 	case serr != nil:
 		return nil
 	case there:
 		return fs.ErrExist
 	}
-	if kind := s.whyNoParent(ctx, name); kind != nil {
+	if kind := whyNoParent(ctx, s, name); kind != nil {
 		return kind
 	}
 	if proto.ReplyOf(err).Code/100 == 4 {
@@ -166,15 +166,15 @@ func (s *Session) whyNotMade(ctx context.Context, name string, err error) error 
 
 // whyNotWritten is kindOf for a file that was refused although its directory may be
 // there.
-func (s *Session) whyNotWritten(ctx context.Context, name string, err error) error {
-	if kind := s.whyNoParent(ctx, name); kind != nil {
+func whyNotWritten(ctx context.Context, s *Session, name string, err error) error {
+	if kind := whyNoParent(ctx, s, name); kind != nil {
 		return kind
 	}
 	denied := proto.SaysDenied(err)
 	if parent, _ := Split(name); parent == "" && !denied {
 		return nil
 	}
-	e, serr := s.Lookup(ctx, name, false)
+	e, serr := Lookup(ctx, s, name, false)
 	switch {
 	case serr == nil && e.Type == listing.TypeDir:
 		return proto.ErrIsDir
@@ -186,12 +186,12 @@ func (s *Session) whyNotWritten(ctx context.Context, name string, err error) err
 
 // whyNoParent returns what is wrong with the directory that a name is in; nil if
 // nothing is known to be.
-func (s *Session) whyNoParent(ctx context.Context, name string) error {
+func whyNoParent(ctx context.Context, s *Session, name string) error {
 	parent, _ := Split(name)
 	if parent == "" {
 		return nil
 	}
-	e, err := s.Stat(ctx, parent, false)
+	e, err := Stat(ctx, s, parent, false)
 	switch {
 	case errors.Is(err, proto.ErrMissing):
 		return fs.ErrNotExist

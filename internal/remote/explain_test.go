@@ -58,6 +58,7 @@ var explained = []struct {
 	{remote.OpWrite, "no/new", 553, "Could not create file.", fs.ErrNotExist},
 	{remote.OpWrite, "top/new", 550, "What?", proto.ErrNotDir},
 	{remote.OpWrite, "pub/new", 553, "Could not create file.", fs.ErrPermission},
+	{remote.OpWrite, "no/new", 551, "What?", fs.ErrNotExist},
 	{remote.OpWrite, "no/new", 552, "Quota exceeded.", nil},
 	{remote.OpWrite, "no/new", 452, "Disk full.", nil},
 	{remote.OpWrite, "new", 553, "Could not create file.", nil},
@@ -96,7 +97,7 @@ func TestExplain(t *testing.T) {
 			run(t, func(s *ftptest.Server) { s.Personality = p }, func(t *testing.T, w *world) {
 				for _, c := range explained {
 					err := refusal("SITE TEST", c.code, c.text)
-					got := w.Explain(w.ctx, c.op, c.name, err)
+					got := remote.Explain(w.ctx, w.Session, c.op, c.name, err)
 					what := fmt.Sprintf("op %d on %q, %d %s", c.op, c.name, c.code, c.text)
 					checkKind(t, what, got, c.kind)
 					if c.kind == nil && got != err {
@@ -135,7 +136,7 @@ func TestExplainBlind(t *testing.T) {
 			{remote.OpWrite, "No such file.", nil},
 			{remote.OpTimes, "No such file.", errors.ErrUnsupported},
 		} {
-			err := w.Explain(w.ctx, c.op, "pub/file", refusal("SITE TEST", 550, c.text))
+			err := remote.Explain(w.ctx, w.Session, c.op, "pub/file", refusal("SITE TEST", 550, c.text))
 			checkKind(t, fmt.Sprintf("op %d, %s", c.op, c.text), err, c.kind)
 		}
 	})
@@ -155,12 +156,12 @@ func TestExplainNothing(t *testing.T) {
 			{remote.OpRead, &proto.NegotiateError{Err: refusal("RETR no", 550, "No.")}},
 			{remote.OpWrite, refusal("STOR no/no", 552, "Full.")},
 		} {
-			if got := w.Explain(w.ctx, c.op, "no/no", c.err); got != c.err {
+			if got := remote.Explain(w.ctx, w.Session, c.op, "no/no", c.err); got != c.err {
 				t.Errorf("op %d: %v, want %v", c.op, got, c.err)
 			}
 		}
 		refused := refusal("STOR new", 553, "No.")
-		if got := w.Explain(w.ctx, remote.OpWrite, "new", refused); got != refused {
+		if got := remote.Explain(w.ctx, w.Session, remote.OpWrite, "new", refused); got != refused {
 			t.Errorf("in the root: %v", got)
 		}
 		if remote.Explainable("new", refused) || !remote.Explainable("pub/new", refused) {
@@ -178,7 +179,7 @@ func TestExplainEnded(t *testing.T) {
 		ctx, cancel := context.WithCancel(w.ctx)
 		cancel()
 		for op := remote.OpAccess; op <= remote.OpTimes; op++ {
-			if err := w.Explain(ctx, op, "pub/no", refusal("SITE TEST", 550, "What?")); !errors.Is(err, context.Canceled) {
+			if err := remote.Explain(ctx, w.Session, op, "pub/no", refusal("SITE TEST", 550, "What?")); !errors.Is(err, context.Canceled) {
 				t.Errorf("op %d: %v", op, err)
 			}
 		}
@@ -188,11 +189,11 @@ func TestExplainEnded(t *testing.T) {
 // TestExplainedOnce looks a name up once to say why it was refused.
 func TestExplainedOnce(t *testing.T) {
 	run(t, nil, func(t *testing.T, w *world) {
-		err := w.Remove(w.ctx, "no", true)
+		err := remote.Remove(w.ctx, w.Session, "no", true)
 		if sent, want := w.commands(), []string{"DELE no", "MLST no"}; !slices.Equal(sent, want) || !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("Remove: %v, sent %q, want %q", err, sent, want)
 		}
-		err = w.Rename(w.ctx, "no", "yes")
+		err = remote.Rename(w.ctx, w.Session, "no", "yes")
 		if sent, want := w.commands(), []string{"RNFR no", "MLST no"}; !slices.Equal(sent, want) || !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("Rename: %v, sent %q, want %q", err, sent, want)
 		}

@@ -9,15 +9,11 @@ import (
 	"github.com/ftpnat/ftpnat/internal/transfer"
 )
 
-// Read opens a file for reading from an offset on, in bytes. If the server cannot
-// start there the error is errors.ErrUnsupported and proto.ErrNoRestart.
-func (s *Session) Read(ctx context.Context, name string, off int64) (*transfer.Transfer, error) {
-	return s.ReadKnown(ctx, name, off, -1)
-}
-
-// ReadKnown is Read of a file whose size is believed to be known, in bytes: the
-// end of the transfer costs no question if that many come.
-func (s *Session) ReadKnown(ctx context.Context, name string, off, size int64) (*transfer.Transfer, error) {
+// Read opens a file for reading from an offset on, in bytes. The size is that which
+// is believed to be known, in bytes, or negative: the end of the transfer costs no
+// question if that many come. If the server cannot start there the error is
+// errors.ErrUnsupported and proto.ErrNoRestart.
+func Read(ctx context.Context, s *Session, name string, off, size int64) (*transfer.Transfer, error) {
 	line, err := s.Line("RETR", name)
 	if err != nil {
 		return nil, err
@@ -32,11 +28,12 @@ func (s *Session) ReadKnown(ctx context.Context, name string, off, size int64) (
 	}
 	switch {
 	case err == nil:
+		s.Server.read(name)
 		return t, nil
 	case errors.Is(err, proto.ErrNoRestart) && !proto.IsNegotiate(err):
 		return nil, &proto.FSError{Kind: errors.ErrUnsupported, Err: fmt.Errorf("the server cannot start at byte %d of a file: %w", off, err)}
 	}
-	return nil, s.Explain(ctx, OpRead, name, err)
+	return nil, Explain(ctx, s, OpRead, name, err)
 }
 
 // Put says how a file is written.
@@ -45,18 +42,19 @@ type Put struct {
 	Offset int64  // where to begin in what is there, in bytes
 	Whole  bool   // Body is all there is to be written
 	Body   []byte // beginning of what is written
-	// Afresh returns another name, under which a session that was given up does no
-	// harm when it reads the command at last. Nil if there is none but the one.
-	Afresh func() string
+	// Afresh is called when the file is to be begun again while a session that was
+	// given up may yet read the command. It returns the command for that, with another
+	// name, under which that does no harm, or the same. It may be nil.
+	Afresh func() (line string, err error)
 	// Before is set to what the server tells of the name before it is written, if a
 	// whole file is sent and the question costs no round trip. It may be nil.
 	Before *Mark
 }
 
 // Write opens a file for writing. A refusal is not explained, because that may
-// take another connection: see [Explainable]. [Session.SizeBehind] has the
+// take another connection: see [Explainable]. [SizeBehind] has the
 // size when the transfer has ended.
-func (s *Session) Write(ctx context.Context, name string, put Put) (*transfer.Transfer, error) {
+func Write(ctx context.Context, s *Session, name string, put Put) (*transfer.Transfer, error) {
 	verb := "STOR"
 	if put.Append {
 		verb = "APPE"
@@ -65,20 +63,16 @@ func (s *Session) Write(ctx context.Context, name string, put Put) (*transfer.Tr
 	if err != nil {
 		return nil, err
 	}
-	req := transfer.Request{Line: line, Offset: put.Offset, Whole: put.Whole, Body: put.Body, Resumes: put.Whole}
+	req := transfer.Request{Line: line, Offset: put.Offset, Whole: put.Whole, Body: put.Body, Afresh: put.Afresh, Resumes: put.Whole}
 	if s.HasSIZE() {
 		req.Check = transfer.SIZE
 	}
-	if put.Afresh != nil {
-		req.Afresh = func() (string, error) { return s.Line(verb, put.Afresh()) }
-	}
-	var told proto.Reply
 	if _, listed := s.Feature("SIZE"); listed && put.Before != nil {
-		req.First, req.Told = req.Question(), &told
+		req.First, req.Told = req.Question(), new(proto.Reply)
 	}
 	t, err := s.Transfer().Open(ctx, req)
-	if told.Code != 0 {
-		*put.Before = markOf(told)
+	if req.Told != nil && req.Told.Code != 0 {
+		*put.Before = sizeMark(*req.Told)
 	}
 	return t, err
 }
@@ -86,16 +80,16 @@ func (s *Session) Write(ctx context.Context, name string, put Put) (*transfer.Tr
 // SizeBehind returns the size of a file that was just written by t, which has
 // ended; -1 if the server does not tell. The question has travelled with a whole
 // upload if the server takes that. If t is nil it is asked now.
-func (s *Session) SizeBehind(ctx context.Context, name string, t *transfer.Transfer) (int64, error) {
+func SizeBehind(ctx context.Context, s *Session, name string, t *transfer.Transfer) (int64, error) {
 	if t == nil {
-		return s.ForTransfer().Size(ctx, name)
+		return Size(ctx, s.ForTransfer(), name)
 	}
 	n, err := t.Size(ctx)
-	if n >= 0 && s.Server.Knows(SIZE) != proto.Yes {
+	if n >= 0 {
 		s.Server.Learn(SIZE, true)
 	}
 	if _, listed := s.Feature("SIZE"); err == nil && n < 0 && !listed {
-		return s.Size(ctx, name) // learns whether there is a SIZE at all
+		return Size(ctx, s, name) // learns whether there is a SIZE at all
 	}
 	return n, err
 }

@@ -19,7 +19,7 @@ import (
 func TestRead(t *testing.T) {
 	run(t, nil, func(t *testing.T, w *world) {
 		for _, off := range []int64{0, 3, 0} {
-			tr, err := w.Read(w.ctx, "top", off)
+			tr, err := remote.Read(w.ctx, w.Session, "top", off, -1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -50,7 +50,7 @@ func TestReadRefused(t *testing.T) {
 		{"top", 3, []ftptest.Step{{On: "RETR", Reply: "451 Restart not permitted, try again"}}, errors.ErrUnsupported},
 	} {
 		run(t, func(s *ftptest.Server) { s.Script = c.script }, func(t *testing.T, w *world) {
-			_, err := w.Read(w.ctx, c.name, c.off)
+			_, err := remote.Read(w.ctx, w.Session, c.name, c.off, -1)
 			what := fmt.Sprintf("%s from %d, %v", c.name, c.off, c.script)
 			checkKind(t, what, err, c.kind)
 			if proto.ReplyOf(err).Code == 0 || errors.Is(err, proto.ErrNoRestart) != (c.off > 0) {
@@ -76,7 +76,7 @@ func TestWrite(t *testing.T) {
 			{remote.Put{Whole: true}, "", "", "STOR new"},
 		} {
 			w.commands()
-			tr, err := w.Write(w.ctx, "new", c.put)
+			tr, err := remote.Write(w.ctx, w.Session, "new", c.put)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,14 +89,14 @@ func TestWrite(t *testing.T) {
 			if got, _ := w.srv.Tree.ReadFile("new"); string(got) != c.want {
 				t.Errorf("%+v: %q, want %q", c.put, got, c.want)
 			}
-			if n, err := w.SizeBehind(w.ctx, "new", tr); n != int64(len(c.want)) || err != nil {
+			if n, err := remote.SizeBehind(w.ctx, w.Session, "new", tr); n != int64(len(c.want)) || err != nil {
 				t.Errorf("%+v: size %d, %v", c.put, n, err)
 			}
 			if sent := w.commands(); !slices.Contains(sent, c.verb) {
 				t.Errorf("%+v: sent %q", c.put, sent)
 			}
 		}
-		if n, err := w.SizeBehind(w.ctx, "new", nil); n != 0 || err != nil {
+		if n, err := remote.SizeBehind(w.ctx, w.Session, "new", nil); n != 0 || err != nil {
 			t.Errorf("without a transfer: %d, %v", n, err)
 		}
 	})
@@ -107,14 +107,14 @@ func TestNoSIZE(t *testing.T) {
 	run(t, func(s *ftptest.Server) { s.Personality = ftptest.Ancient() }, func(t *testing.T, w *world) {
 		for i := range 3 {
 			w.commands()
-			tr, err := w.Write(w.ctx, "new", remote.Put{Whole: true, Body: []byte("x")})
+			tr, err := remote.Write(w.ctx, w.Session, "new", remote.Put{Whole: true, Body: []byte("x")})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := tr.End(w.ctx, nil); err != nil {
 				t.Error(err)
 			}
-			if n, err := w.SizeBehind(w.ctx, "new", tr); n != -1 || err != nil {
+			if n, err := remote.SizeBehind(w.ctx, w.Session, "new", tr); n != -1 || err != nil {
 				t.Errorf("size %d, %v", n, err)
 			}
 			if sent := strings.Join(w.commands(), " "); i > 0 && strings.Contains(sent, "SIZE") {
@@ -131,7 +131,7 @@ func TestNoSIZE(t *testing.T) {
 // answered.
 func oneByOne() ftptest.Personality {
 	p := ftptest.IIS()
-	p.Ahead = ftptest.FirstOnly
+	p.Control.Ahead = ftptest.FirstOnly
 	return p
 }
 
@@ -155,7 +155,7 @@ func TestQuickStat(t *testing.T) {
 	} {
 		run(t, func(s *ftptest.Server) { s.Personality = c.p }, func(t *testing.T, w *world) {
 			start := time.Now()
-			e, ok, err := w.ForTransfer().QuickStat(w.ctx, c.name)
+			e, ok, err := remote.QuickStat(w.ctx, w.Session.ForTransfer(), c.name)
 			took := time.Since(start)
 			if ok != c.ok || err != nil || ok && e.Size != int64(len(content)) {
 				t.Errorf("%s, %q: %v, %v, %v", c.p.Name, c.name, e, ok, err)

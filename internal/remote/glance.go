@@ -12,27 +12,27 @@ import (
 // if these do not tell. What is in a listing alone, such as the mode, is known then if
 // there was one a while ago and the file is the same.
 func Glance(ctx context.Context, s *Session, name string) (listing.Entry, error) {
-	if s.HasMLST() || !s.asksOf(name) || leadsOut(name) {
-		return s.Stat(ctx, name, false)
+	if s.HasMLST() || !AsksOf(s, name) || leadsOut(name) {
+		return Stat(ctx, s, name, false)
 	}
 	parent, base := Split(name)
 	entries, _ := s.Server.remember(parent)
 	listed, known := Find(entries, base)
 	if known && listed.Type == listing.TypeLink {
-		return s.Stat(ctx, name, false)
+		return Stat(ctx, s, name, false)
 	}
 	now, told, err := sizeOf(ctx, s, name)
 	switch {
 	case err != nil:
 		return now, err
 	case s.Server.Knows(SizesDirs) != proto.No:
-		return s.Stat(ctx, name, false)
+		return Stat(ctx, s, name, false)
 	case told && now.Absolute && known && listed.Type == listing.TypeFile && listed.Size == now.Size && SameTime(listed, now):
 		return listed, nil
 	case told && now.Absolute:
 		return now, nil
 	case told:
-		return s.Stat(ctx, name, false)
+		return Stat(ctx, s, name, false)
 	}
 	entered, refused, err := isDir(ctx, s, name)
 	switch {
@@ -41,48 +41,14 @@ func Glance(ctx context.Context, s *Session, name string) (listing.Entry, error)
 	case entered:
 		return entry(s, name, listed), nil
 	case now.Absolute:
-		return s.Stat(ctx, name, false)
+		return Stat(ctx, s, name, false)
 	}
 	// It is neither, or is missing.
-	e, err := s.listed(ctx, name, false, func() (listing.Entry, error) { return now, absent(refused) })
+	e, err := inParent(ctx, s, name, false, func() (listing.Entry, error) { return now, absent(refused) })
 	if err == nil && e.Type == listing.TypeLink {
-		return s.Stat(ctx, name, true)
+		return Stat(ctx, s, name, true)
 	}
 	return e, err
-}
-
-// isDir reports whether a directory can be entered, and how that was refused. It
-// takes one round trip if the server reads ahead.
-func isDir(ctx context.Context, s *Session, name string) (entered bool, refused, err error) {
-	wire, err := s.Encode(name)
-	if err != nil {
-		return false, nil, err
-	}
-	home, err := s.home(ctx)
-	if err != nil {
-		return false, nil, err
-	}
-	if home == "" || !s.Pipelines() {
-		entered, err = s.inside(ctx, wire, func() error { return nil })
-		if !entered && proto.RefusedAt(err) {
-			return false, err, nil
-		}
-		return entered, nil, err
-	}
-	lines, back := []string{"CWD " + wire, "CWD " + home}, false
-	err = s.Batch(ctx, lines, changeLimit, func(i int, r proto.Reply) error {
-		switch {
-		case i == 0 && !r.Completed():
-			refused = proto.Refusal(lines[0], r)
-		case i == 1:
-			back = r.Completed()
-		}
-		return nil
-	})
-	if err == nil && !back {
-		err = s.Home(ctx)
-	}
-	return refused == nil, refused, err
 }
 
 // entry describes a directory that was entered. Its mode is that of a listing of
@@ -110,15 +76,15 @@ func sizeOf(ctx context.Context, s *Session, name string) (e listing.Entry, ok b
 		if parent == "" {
 			parent = "."
 		}
-		n, err := s.Size(ctx, parent)
+		n, err := Size(ctx, s, parent)
 		if err != nil {
 			return e, false, err
 		}
 		s.Server.Learn(SizesDirs, n >= 0)
 	}
-	e, ok, err = s.quick(ctx, name)
+	e, ok, err = quick(ctx, s, name)
 	if err == nil && ok && !e.Absolute {
-		err = s.ModTime(ctx, name, &e)
+		err = ModTime(ctx, s, name, &e)
 	}
 	return e, ok, err
 }

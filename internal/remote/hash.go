@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"hash"
 	"hash/crc32"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -44,14 +43,14 @@ type Digest struct {
 // by the command of an algorithm. It reports whether there is one to be had. A
 // server that takes longer over it than over any other command is not asked
 // again: the file may be right all the same.
-func (s *Session) Hash(ctx context.Context, name string) (Digest, bool, error) {
-	d, ok, err := s.hash(ctx, name)
+func Hash(ctx context.Context, s *Session, name string) (Digest, bool, error) {
+	d, ok, err := hashByHASH(ctx, s, name)
 	for _, a := range algorithms {
 		if ok || err != nil {
 			break
 		}
 		if _, listed := s.Feature(a.verb); listed {
-			d, ok, err = s.hashBy(ctx, a, name)
+			d, ok, err = hashByVerb(ctx, s, a, name)
 		}
 	}
 	if err != nil && proto.IsSilence(err) && ctx.Err() == nil {
@@ -61,9 +60,9 @@ func (s *Session) Hash(ctx context.Context, name string) (Digest, bool, error) {
 	return d, ok, err
 }
 
-// Offered returns the algorithm that Hash is going to use, by what the server says
+// HashOffered returns the algorithm that Hash is going to use, by what the server says
 // of itself; ok is false if there is none.
-func (s *Session) Offered() (a Algorithm, ok bool) {
+func HashOffered(s *Session) (a Algorithm, ok bool) {
 	if offer, listed := s.Feature("HASH"); listed {
 		if choose := chosenHash(offer); choose.New != nil {
 			return choose, true
@@ -80,7 +79,7 @@ func (s *Session) Offered() (a Algorithm, ok bool) {
 // HashBy asks for the hash of a file by an algorithm of a name such as "SHA-256".
 // If the server does not have it, or it is not one of those known here, the error
 // is errors.ErrUnsupported.
-func (s *Session) HashBy(ctx context.Context, name, algorithm string) (sum []byte, err error) {
+func HashBy(ctx context.Context, s *Session, name, algorithm string) (sum []byte, err error) {
 	i := slices.IndexFunc(algorithms, func(a Algorithm) bool { return a.Name == plainHash(algorithm) })
 	if i < 0 {
 		return nil, proto.Unable("the hash " + algorithm + " is not known")
@@ -90,9 +89,9 @@ func (s *Session) HashBy(ctx context.Context, name, algorithm string) (sum []byt
 	var line string
 	offer, _ := s.Feature("HASH")
 	if _, listed := s.Feature(a.verb); listed {
-		line, r, err = s.askHash(ctx, a.verb, name)
+		line, r, err = askHash(ctx, s, a.verb, name)
 	} else if spelled := offeredAs(offer, a); spelled != "" {
-		line, r, err = s.hashChosen(ctx, offer, spelled, name)
+		line, r, err = hashChosen(ctx, s, offer, spelled, name)
 	} else {
 		return nil, proto.Unable("the server does not offer " + algorithm)
 	}
@@ -100,7 +99,7 @@ func (s *Session) HashBy(ctx context.Context, name, algorithm string) (sum []byt
 	case err != nil:
 		return nil, err
 	case !r.Completed():
-		return nil, s.Explain(ctx, OpAccess, name, proto.Refusal(line, r))
+		return nil, Explain(ctx, s, OpAccess, name, proto.Refusal(line, r))
 	}
 	if sum, err = hex.DecodeString(hexDigest(r, name, a)); err != nil || len(sum) == 0 {
 		return nil, proto.Unable("the server's answer has no " + algorithm + " in it: " + r.String())
@@ -109,7 +108,7 @@ func (s *Session) HashBy(ctx context.Context, name, algorithm string) (sum []byt
 }
 
 // askHash sends a command that asks for a hash.
-func (s *Session) askHash(ctx context.Context, verb, name string) (line string, r proto.Reply, err error) {
+func askHash(ctx context.Context, s *Session, verb, name string) (line string, r proto.Reply, err error) {
 	if line, err = s.Line(verb, name); err == nil {
 		r, err = s.Do(ctx, line)
 	}
@@ -117,7 +116,7 @@ func (s *Session) askHash(ctx context.Context, verb, name string) (line string, 
 }
 
 // hashChosen asks by HASH with an algorithm that is chosen for this once.
-func (s *Session) hashChosen(ctx context.Context, offer, spelled, name string) (line string, r proto.Reply, err error) {
+func hashChosen(ctx context.Context, s *Session, offer, spelled, name string) (line string, r proto.Reply, err error) {
 	usual := usedHash(offer)
 	if usual != spelled {
 		line = "OPTS HASH " + spelled
@@ -130,7 +129,7 @@ func (s *Session) hashChosen(ctx context.Context, offer, spelled, name string) (
 			}
 		}()
 	}
-	return s.askHash(ctx, "HASH", name)
+	return askHash(ctx, s, "HASH", name)
 }
 
 // hashNames returns the algorithms that a line of FEAT offers, in the server's
@@ -170,20 +169,16 @@ func chosenHash(offer string) Algorithm {
 	return Algorithm{}
 }
 
-// hashBy asks by the command of an algorithm.
-func (s *Session) hashBy(ctx context.Context, a Algorithm, name string) (Digest, bool, error) {
-	line, err := s.Line(a.verb, name)
-	if err != nil {
-		return Digest{}, false, err
-	}
-	r, err := s.Do(ctx, line)
+// hashByVerb asks by the command of an algorithm.
+func hashByVerb(ctx context.Context, s *Session, a Algorithm, name string) (Digest, bool, error) {
+	_, r, err := askHash(ctx, s, a.verb, name)
 	sum := hexDigest(r, name, a)
 	return Digest{a, sum}, r.Completed() && sum != "", err
 }
 
-// hash asks by HASH, which uses the algorithm that was chosen by OPTS. The reply
+// hashByHASH asks by HASH, which uses the algorithm that was chosen by OPTS. The reply
 // names it.
-func (s *Session) hash(ctx context.Context, name string) (Digest, bool, error) {
+func hashByHASH(ctx context.Context, s *Session, name string) (Digest, bool, error) {
 	offer, ok := s.Feature("HASH")
 	if !ok {
 		return Digest{}, false, nil
@@ -229,7 +224,13 @@ func plainHash(name string) string {
 	return strings.ToUpper(strings.ReplaceAll(name, "-", ""))
 }
 
-var hexRun = regexp.MustCompile(`\b[0-9A-Fa-f]+\b`)
+// apart reports whether a character separates words.
+func apart(r rune) bool {
+	return r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+}
+
+// isHex reports whether a word is a number in hexadecimal digits.
+func isHex(word string) bool { return strings.Trim(word, "0123456789abcdefABCDEF") == "" }
 
 // hexDigest returns the one number in a reply about a file that is as long as a
 // hash of the algorithm; empty if there is none, or more than one.
@@ -240,8 +241,8 @@ func hexDigest(r proto.Reply, name string, a Algorithm) string {
 		text = strings.ReplaceAll(text, base, " ")
 	}
 	found := ""
-	for _, sum := range hexRun.FindAllString(text, -1) {
-		if len(sum) != digits {
+	for sum := range strings.FieldsFuncSeq(text, apart) {
+		if len(sum) != digits || !isHex(sum) {
 			continue
 		}
 		if found != "" && !strings.EqualFold(found, sum) {

@@ -48,3 +48,17 @@ func TestHexDigest(t *testing.T) {
 		}
 	}
 }
+
+// TestApart tells what is between words from their letters, the first and the last ones too.
+func TestApart(t *testing.T) {
+	for _, r := range "_09azAZ" {
+		if apart(r) {
+			t.Errorf("%q is between words", r)
+		}
+	}
+	for _, r := range "/:`{@[ -." {
+		if !apart(r) {
+			t.Errorf("%q is in words", r)
+		}
+	}
+}

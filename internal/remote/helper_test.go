@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -78,7 +79,7 @@ func runWith(t *testing.T, cs remote.Charset, ftp func(*ftptest.Server), f func(
 		client := nw.Host("client", netip.MustParseAddr("203.0.113.2"))
 		server := nw.Host("ftp.example.com", netip.MustParseAddr("198.51.100.10"))
 		w := &world{}
-		w.srv = &ftptest.Server{Tree: newTree(t), Listen: server.Listen, Dial: server.DialFrom, ActivePort: 20, Personality: ftptest.Plain()}
+		w.srv = &ftptest.Server{Tree: newTree(t), Network: ftptest.Network{Listen: server.Listen, Dial: server.DialFrom, ActivePort: 20}, Personality: ftptest.Plain()}
 		if ftp != nil {
 			ftp(w.srv)
 		}
@@ -145,6 +146,16 @@ func (w *world) commands() []string {
 	sent := slices.DeleteFunc(w.sent, func(s string) bool { return s == "EPSV" || s == "PASV" })
 	w.sent = nil
 	return sent
+}
+
+// count returns how many of these begin so.
+func (w *world) count(command string) (n int) {
+	for _, line := range w.commands() {
+		if strings.HasPrefix(line, command) {
+			n++
+		}
+	}
+	return n
 }
 
 // refusal returns the error of a negative reply.

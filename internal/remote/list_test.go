@@ -54,6 +54,7 @@ func TestListEmpty(t *testing.T) {
 		"550 No members found.":   nil,
 		"550 No files found.":     nil,
 		"550 No data sets found.": nil,
+		"450 No files found":      nil,
 		"550 Permission denied.":  fs.ErrPermission,
 	} {
 		script := func(s *ftptest.Server) {
@@ -73,7 +74,7 @@ func TestListEmpty(t *testing.T) {
 func TestListTruncated(t *testing.T) {
 	cut := func(s *ftptest.Server) {
 		s.Personality = ftptest.PureFTPd()
-		s.MaxListing = 1
+		s.Limits.MaxListing = 1
 	}
 	run(t, cut, func(t *testing.T, w *world) {
 		if list, err := w.List(w.ctx, ""); !errors.Is(err, proto.ErrTruncated) {
@@ -149,23 +150,64 @@ func TestStat(t *testing.T) {
 			}
 			run(t, links, func(t *testing.T, w *world) {
 				for name, want := range map[string]listing.Type{"": listing.TypeDir, "top": listing.TypeFile, "pub": listing.TypeDir, "l/file": listing.TypeFile, "l/dir": listing.TypeDir} {
-					e, err := w.Stat(w.ctx, name, false)
+					e, err := remote.Stat(w.ctx, w.Session, name, false)
 					if err != nil || e.Type != want || e.Name != remote.BaseName(name) {
 						t.Errorf("Stat(%q): %v, %v", name, e, err)
 					}
 				}
 				for _, name := range []string{"no", "pub/no", "no/no", "top/x", "l/none"} {
-					if e, err := w.Stat(w.ctx, name, false); !errors.Is(err, proto.ErrMissing) {
+					if e, err := remote.Stat(w.ctx, w.Session, name, false); !errors.Is(err, proto.ErrMissing) {
 						t.Errorf("Stat(%q): %v, %v", name, e, err)
 					}
 				}
-				if e, err := w.Lstat(w.ctx, "l/none"); err != nil || e.Type != listing.TypeLink {
+				if e, err := remote.Lstat(w.ctx, w.Session, "l/none"); err != nil || e.Type != listing.TypeLink {
 					t.Errorf("Lstat of a link: %v, %v", e, err)
 				}
-				if _, err := w.Stat(w.ctx, "l/loop", false); err == nil {
+				if _, err := remote.Stat(w.ctx, w.Session, "l/loop", false); err == nil {
 					t.Error("Stat of a link to itself")
 				}
 			})
 		})
 	}
+}
+
+// TestStatLinkUnsaid has where a link leads not be known: the error says why, and nothing
+// else stands for it.
+func TestStatLinkUnsaid(t *testing.T) {
+	links := func(target string, script ...ftptest.Step) func(s *ftptest.Server) {
+		return func(s *ftptest.Server) {
+			s.Personality, s.Script = ftptest.PureFTPd(), script
+			s.Personality.Features = []string{"SIZE", "MDTM", "MLST"}
+			_ = s.Tree.Symlink(target, "link")
+		}
+	}
+	runWith(t, muteTargets{}, links("TOP"), func(t *testing.T, w *world) {
+		if e, err := remote.Stat(w.ctx, w.Session, "link", false); !errors.Is(err, fs.ErrInvalid) {
+			t.Errorf("%v, %v", e, err)
+		}
+	})
+	run(t, links("/top", ftptest.Step{On: "PWD", Then: ftptest.Reset}), func(t *testing.T, w *world) {
+		if e, err := remote.Stat(w.ctx, w.Session, "link", false); !errors.Is(err, proto.ErrLost) {
+			t.Errorf("%v, %v", e, err)
+		}
+	})
+	run(t, links("/top"), func(t *testing.T, w *world) {
+		if e, err := remote.Stat(w.ctx, w.Session, "link", false); err != nil || e.Type != listing.TypeFile || e.Name != "link" {
+			t.Errorf("%v, %v", e, err)
+		}
+	})
+}
+
+// muteTargets is a charset that has no form for what a link leads to.
+type muteTargets struct{}
+
+// Encode translates to the wire.
+func (muteTargets) Encode(name string) (string, error) { return name, nil }
+
+// Decode translates from the wire.
+func (muteTargets) Decode(wire string) (string, error) {
+	if strings.Contains(wire, "TOP") {
+		return "", fs.ErrInvalid
+	}
+	return wire, nil
 }

@@ -26,12 +26,25 @@ type listed struct {
 	line    string
 	entries []listing.Entry
 	unread  *proto.ListingError // lines that could not be understood; nil if there are none
+	self    bool                // there was an entry of the directory itself
 	lines   int                 // that came
 	last    string              // what came of a last line that has no end, up to lastBytes
 	sealed  bool                // over TLS
 	signed  bool                // which ended with a close_notify
 	verdict proto.Reply
 	raw     []byte // as it came; nil if that is not kept
+}
+
+// came returns what a listing says of itself that was read through lines, before
+// its transfer has ended.
+func came(t *transfer.Transfer, lines *lineCounter) *listed {
+	return &listed{
+		line:   t.Line(),
+		lines:  lines.n,
+		last:   lines.left(),
+		sealed: t.Secured(),
+		signed: t.Secured() && !t.Unsigned(),
+	}
 }
 
 // inside reports whether the last line has no end.
@@ -44,7 +57,15 @@ func (l *listed) counts() (int, bool) { return l.verdict.Matches() }
 // nothing.
 func (l *listed) empty() bool {
 	n, told := l.counts()
-	return len(l.entries) == 0 && l.unread == nil && !(told && n == l.lines)
+	return l.nothing() && !(told && n == l.lines) && !l.verdict.EmptyDir()
+}
+
+// noteUnsure notes that a listing may be cut all the same, if nothing shows that it
+// is not.
+func (l *listed) noteUnsure(ctx context.Context) {
+	if _, told := l.counts(); !told && !l.signed {
+		trace.From(ctx).Notef("%s: nothing but its %03d says that the listing is whole", l.line, l.verdict.Code)
+	}
 }
 
 // inLine says of a listing that its last line has no end.
@@ -88,9 +109,7 @@ func (d directory) listing(ctx context.Context, line string, format listing.Form
 		}
 	}
 	if why == "" {
-		if _, told := first.counts(); !told && !first.signed {
-			trace.From(ctx).Notef("%s: nothing but its %03d says that the listing is whole", line, first.verdict.Code)
-		}
+		first.noteUnsure(ctx)
 		return first, nil
 	}
 	trace.From(ctx).Notef("%s %s: once more", line, why)
@@ -156,7 +175,7 @@ func (d directory) lastIsThere(ctx context.Context, l *listed) (bool, error) {
 	if at, err := d.Encode(d.name); err != nil || d.name != "" && !strings.HasSuffix(l.line, " "+at) {
 		return d.isHere(ctx, e.Name)
 	}
-	_, err = d.probe(ctx, Below(d.name, e.Name), e)
+	_, err = probe(ctx, d.Session, Below(d.name, e.Name), e)
 	if errors.Is(err, proto.ErrMissing) {
 		return false, nil
 	}
@@ -166,7 +185,7 @@ func (d directory) lastIsThere(ctx context.Context, l *listed) (bool, error) {
 // isHere reports whether something in the working directory has a name. That is
 // d, and stays so.
 func (d directory) isHere(ctx context.Context, name string) (bool, error) {
-	n, err := d.Size(ctx, name)
+	n, err := Size(ctx, d.Session, name)
 	if n >= 0 || err != nil {
 		return err == nil, err
 	}
@@ -189,19 +208,14 @@ func (d directory) listOnce(ctx context.Context, line string, format listing.For
 	if err != nil {
 		return nil, err
 	}
-	l := &listed{line: line}
 	stop := t.Guard(ctx)
 	lines := &lineCounter{Reader: t}
-	at := "."
-	if d.name != "" {
-		at = d.name
-	}
 	var raw bytes.Buffer
 	var in io.Reader = lines
 	if d.raw {
 		in = io.TeeReader(lines, &raw)
 	}
-	l.entries, l.unread, err = parseList(in, listing.Options{Format: format, Location: d.Server.Zone(), Dir: at}, d.Server.charset, d.charset() == nil)
+	entries, unread, self, err := parseList(in, listing.Options{Format: format, Location: d.Server.Zone(), Dir: d.shown()}, d.Server.charset, d.charset() == nil)
 	stop()
 	foreign := errors.Is(err, errNotUTF8)
 	if foreign {
@@ -214,13 +228,11 @@ func (d directory) listOnce(ctx context.Context, line string, format listing.For
 	if err == nil {
 		err = io.EOF
 	}
-	// Some end all of it with a NUL, or Ctrl-Z.
-	l.lines, l.last = lines.n, strings.TrimRight(string(lines.last), "\x00\x1a")
-	l.sealed, l.signed = t.Secured(), t.Secured() && !t.Unsigned()
+	l := came(t, lines)
 	if err = t.End(ctx, err); err != io.EOF {
 		return nil, err
 	}
-	l.verdict, l.raw = t.Verdict(), raw.Bytes()
+	l.entries, l.unread, l.self, l.verdict, l.raw = entries, unread, self, t.Verdict(), raw.Bytes()
 	if foreign {
 		trace.From(ctx).Notef("%s: %v: Dialer.Charset is used", line, errNotUTF8)
 		d.Server.Learn(NotUTF8, true)
@@ -239,11 +251,17 @@ type lineCounter struct {
 	n    int
 	last []byte
 	text bool // it is not blank
+	over bool // nothing more comes
 }
+
+// left returns what came of a last line that has no end. Some end all of a listing
+// with a NUL, or Ctrl-Z.
+func (l *lineCounter) left() string { return strings.TrimRight(string(l.last), "\x00\x1a") }
 
 // Read reads.
 func (l *lineCounter) Read(p []byte) (int, error) {
 	n, err := l.Reader.Read(p)
+	l.over = err != nil
 	for rest := p[:n]; len(rest) > 0; {
 		line, more, ended := bytes.Cut(rest, []byte{'\n'})
 		if !l.text && len(bytes.Trim(line, "\r")) > 0 {

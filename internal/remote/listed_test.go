@@ -83,17 +83,17 @@ func TestHidden(t *testing.T) {
 	for _, denied := range []string{"", "SIZE"} {
 		run(t, func(s *ftptest.Server) {
 			s.Personality = ftptest.VSFTPD()
-			s.Personality.Hide = []string{"file", "deep"}
+			s.Personality.Listing.Hide = []string{"file", "deep"}
 			if denied != "" {
 				s.Personality.Denied = []string{denied}
 			}
 		}, func(t *testing.T, w *world) {
 			for name, dir := range map[string]bool{"pub/file": false, "pub/deep": true, "pub/deep/file": false} {
-				if e, err := w.Stat(w.ctx, name, false); err != nil || (e.Type.String() == "dir") != dir {
+				if e, err := remote.Stat(w.ctx, w.Session, name, false); err != nil || (e.Type.String() == "dir") != dir {
 					t.Errorf("%s denied: Stat(%s): %v, %v", denied, name, e.Type, err)
 				}
 			}
-			if _, err := w.Stat(w.ctx, "pub/no", false); !errors.Is(err, fs.ErrNotExist) {
+			if _, err := remote.Stat(w.ctx, w.Session, "pub/no", false); !errors.Is(err, fs.ErrNotExist) {
 				t.Error(err)
 			}
 		})
@@ -114,7 +114,7 @@ func TestStatKept(t *testing.T) {
 		}
 		stat := func(want int64) {
 			t.Helper()
-			e, err := w.Stat(w.ctx, "pub/file", false)
+			e, err := remote.Stat(w.ctx, w.Session, "pub/file", false)
 			if err != nil || e.Size != want || !e.HasMode {
 				t.Errorf("Stat: %+v, %v", e, err)
 			}
@@ -179,11 +179,67 @@ func TestListCut(t *testing.T) {
 // is, which is asked each time, and a name that was cut is not.
 func TestListOpenEnd(t *testing.T) {
 	for _, p := range []ftptest.Personality{ftptest.VSFTPD(), ftptest.ProFTPD(), ftptest.Plain()} {
-		p.OpenEnd = true
+		p.Listing.OpenEnd = true
 		for after, want := range map[int64][]int{1 << 20: {2, 2}, 100: {0, 0}} {
 			if _, got, errs := cutAll(t, p, after); !slices.Equal(got, want) || (errs[0] == nil) != (want[0] > 0) || (errs[1] == nil) != (want[0] > 0) {
 				t.Errorf("%s, after %d bytes: %d entries, %v", p.Name, after, got, errs)
 			}
 		}
 	}
+}
+
+// TestListOpenEndLearnt lists once where it is known that the last line has no end.
+func TestListOpenEndLearnt(t *testing.T) {
+	p := ftptest.VSFTPD()
+	p.Listing.OpenEnd = true
+	run(t, func(s *ftptest.Server) { s.Personality = p }, func(t *testing.T, w *world) {
+		for _, want := range []int{2, 1, 1} {
+			w.commands()
+			if list, err := w.List(w.ctx, ""); err != nil || names(list) != "empty pub top" {
+				t.Errorf("%q, %v", names(list), err)
+			}
+			if n := w.count("LIST"); n != want {
+				t.Errorf("listed %d times, want %d", n, want)
+			}
+		}
+		if w.Server.Knows(remote.EndsLines) != proto.No {
+			t.Error("it was not learnt")
+		}
+	})
+}
+
+// TestGlanceLinks lists a directory once to see that a name which tells nothing is a link.
+func TestGlanceLinks(t *testing.T) {
+	run(t, func(s *ftptest.Server) {
+		s.Personality = ftptest.VSFTPD()
+		_ = s.Tree.MkdirAll("l")
+		_ = s.Tree.Symlink("../pub/none", "l/none")
+	}, func(t *testing.T, w *world) {
+		if e, err := remote.Glance(w.ctx, w.Session, "l/none"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%v, %v", e, err)
+		}
+		entered := 0
+		for _, line := range w.commands() {
+			if line == "CWD l" || line == "LIST -a l" {
+				entered++
+			}
+		}
+		if entered != 1 {
+			t.Errorf("listed %d times", entered)
+		}
+	})
+}
+
+// TestHomeOnce asks once for the directory to which the session returns.
+func TestHomeOnce(t *testing.T) {
+	run(t, func(s *ftptest.Server) { s.Personality = ftptest.VSFTPD() }, func(t *testing.T, w *world) {
+		for _, dir := range []string{"pub", "pub/deep", "empty"} {
+			if _, err := w.List(w.ctx, dir); err != nil {
+				t.Error(err)
+			}
+		}
+		if n := w.count("PWD"); n != 1 {
+			t.Errorf("asked %d times", n)
+		}
+	})
 }

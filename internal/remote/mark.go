@@ -21,13 +21,13 @@ type Mark struct {
 // Unmarked is the Mark of a name that nobody has asked about.
 var Unmarked = Mark{Size: -1}
 
-// Mark asks for the size of a file and, if it is timed, for its time: on a server
+// MarkOf asks for the size of a file and, if it is timed, for its time: on a server
 // that reads ahead in one go, and on others for the time only if there is a size.
-func (s *Session) Mark(ctx context.Context, name string, timed bool) (Mark, error) {
+func MarkOf(ctx context.Context, s *Session, name string, timed bool) (Mark, error) {
 	if !s.HasSIZE() {
 		return Unmarked, nil
 	}
-	lines, err := s.markLines(name, timed)
+	lines, err := markLines(s, name, timed)
 	if err != nil {
 		return Unmarked, err
 	}
@@ -35,41 +35,37 @@ func (s *Session) Mark(ctx context.Context, name string, timed bool) (Mark, erro
 	if s.transfers && s.Pipelines() {
 		replies, err = s.Transfer().Ask(ctx, lines...)
 	} else {
-		replies, err = s.askEach(ctx, lines)
+		replies, err = askEach(ctx, s, lines)
 	}
 	if err != nil {
 		return Unmarked, err
 	}
-	m := markOf(replies[0])
-	s.Server.sized(replies[0])
+	m := sizeMark(replies[0])
+	s.Server.learnSIZE(replies[0])
 	if len(replies) > 1 {
 		m.Time, _ = replies[1].ModTime()
 	}
 	return m, nil
 }
 
-// markOf returns the mark that a reply to SIZE is.
-func markOf(r proto.Reply) Mark {
+// sizeMark returns the mark that a reply to SIZE is.
+func sizeMark(r proto.Reply) Mark {
 	refused := r.Code/100 == 5 && !r.Unsupported()
 	return Mark{Size: r.Size(), Refused: refused, Denied: refused && r.Denied() && !r.Missing()}
 }
 
 // markLines returns the commands that ask for a size and a time.
-func (s *Session) markLines(name string, timed bool) ([]string, error) {
-	wire, err := s.Encode(name)
-	if err != nil {
-		return nil, err
-	}
-	lines := []string{"SIZE " + wire}
+func markLines(s *Session, name string, timed bool) ([]string, error) {
+	verbs := []string{"SIZE"}
 	if _, ok := s.Feature("MDTM"); ok && timed {
-		lines = append(lines, "MDTM "+wire)
+		verbs = append(verbs, "MDTM")
 	}
-	return lines, nil
+	return s.lines(name, verbs...)
 }
 
 // askEach sends commands that ask something one by one, as long as they are
 // answered positively.
-func (s *Session) askEach(ctx context.Context, lines []string) (replies []proto.Reply, err error) {
+func askEach(ctx context.Context, s *Session, lines []string) (replies []proto.Reply, err error) {
 	for _, line := range lines {
 		r, err := s.ask(ctx, line)
 		if err != nil {
@@ -103,7 +99,7 @@ func (now Mark) Since(before Mark) bool {
 // server said: now is its mark. That SIZE was refused proves nothing: there are
 // drop boxes that take files and tell nothing of them. The listing must be without
 // the name, and SIZE be good for another file in it.
-func (s *Session) Lacks(ctx context.Context, name string, now Mark) (bool, error) {
+func Lacks(ctx context.Context, s *Session, name string, now Mark) (bool, error) {
 	switch {
 	case !now.Refused || s.Server.Knows(Untold) == proto.Yes:
 		return false, nil
@@ -111,7 +107,7 @@ func (s *Session) Lacks(ctx context.Context, name string, now Mark) (bool, error
 		s.Server.Learn(Untold, true)
 		return false, nil
 	}
-	lacks, told, err := s.unlisted(ctx, name)
+	lacks, told, err := unlisted(ctx, s, name)
 	if err == nil && !told {
 		s.Server.Learn(Untold, true)
 	}
@@ -120,7 +116,7 @@ func (s *Session) Lacks(ctx context.Context, name string, now Mark) (bool, error
 
 // unlisted reports whether a name is missing from a listing that tells: if it has
 // the name, or a file of which SIZE tells.
-func (s *Session) unlisted(ctx context.Context, name string) (lacks, told bool, err error) {
+func unlisted(ctx context.Context, s *Session, name string) (lacks, told bool, err error) {
 	parent, base := Split(name)
 	entries, err := s.List(ctx, parent)
 	var kind *proto.FSError
@@ -141,7 +137,7 @@ func (s *Session) unlisted(ctx context.Context, name string) (lacks, told bool, 
 		if e.Type != listing.TypeFile {
 			continue
 		}
-		n, err := s.Size(ctx, Below(parent, e.Name))
+		n, err := Size(ctx, s, Below(parent, e.Name))
 		return n >= 0, n >= 0, err
 	}
 	return false, false, nil

@@ -11,7 +11,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/ftpnat/ftpnat/internal/ftptest"
+	"github.com/ftpnat/ftpnat/internal/proto"
 	"github.com/ftpnat/ftpnat/internal/remote"
+	"github.com/ftpnat/ftpnat/internal/retry"
 )
 
 // TestSince compares what a server told of a name before and after.
@@ -44,7 +46,7 @@ func TestMark(t *testing.T) {
 		run(t, func(s *ftptest.Server) { s.Personality = p }, func(t *testing.T, w *world) {
 			for _, name := range []string{"top", "no"} {
 				start := time.Now()
-				m, err := w.ForTransfer().Mark(w.ctx, name, true)
+				m, err := remote.MarkOf(w.ctx, w.Session.ForTransfer(), name, true)
 				took := time.Since(start)
 				there, tells := name == "top", p.Name != "Ancient"
 				if err != nil || (m.Size == int64(len(content))) != (there && tells) || m.Refused != (!there && tells) {
@@ -62,7 +64,7 @@ func TestMark(t *testing.T) {
 // for.
 func TestLacks(t *testing.T) {
 	hidden := ftptest.VSFTPD()
-	hidden.Hide, hidden.Denied = []string{"*"}, []string{"SIZE"}
+	hidden.Listing.Hide, hidden.Denied = []string{"*"}, []string{"SIZE"}
 	for name, c := range map[string]struct {
 		p     ftptest.Personality
 		lacks bool
@@ -74,16 +76,16 @@ func TestLacks(t *testing.T) {
 	} {
 		run(t, func(s *ftptest.Server) { s.Personality = c.p }, func(t *testing.T, w *world) {
 			for range 2 {
-				now, err := w.Mark(w.ctx, "no", false)
+				now, err := remote.MarkOf(w.ctx, w.Session, "no", false)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if lacks, err := w.Lacks(w.ctx, "no", now); lacks != c.lacks || err != nil {
+				if lacks, err := remote.Lacks(w.ctx, w.Session, "no", now); lacks != c.lacks || err != nil {
 					t.Errorf("%s: %v, %v", name, lacks, err)
 				}
 			}
 			w.commands()
-			if _, err := w.Lacks(w.ctx, "no", remote.Mark{Size: -1, Refused: true}); err != nil || !c.lacks && len(w.commands()) > 0 {
+			if _, err := remote.Lacks(w.ctx, w.Session, "no", remote.Mark{Size: -1, Refused: true}); err != nil || !c.lacks && len(w.commands()) > 0 {
 				t.Errorf("%s: it was not remembered: %v", name, err)
 			}
 		})
@@ -93,7 +95,7 @@ func TestLacks(t *testing.T) {
 // TestRenamed finds out whether a rename was carried out whose reply is lost: A2.
 func TestRenamed(t *testing.T) {
 	dots := ftptest.VSFTPD()
-	dots.Hide = []string{".*"}
+	dots.Listing.Hide = []string{".*"}
 	for _, p := range append(servers(), dots, ftptest.Ancient()) {
 		run(t, func(s *ftptest.Server) { s.Personality = p }, func(t *testing.T, w *world) {
 			for name, data := range map[string]string{".temp": content, "same": content, "other": "x"} {
@@ -108,11 +110,11 @@ func TestRenamed(t *testing.T) {
 				{".temp", "same", false}, {".temp", "no", false}, {".gone", "same", true},
 				{".gone", "other", false}, {".gone", "no", false},
 			} {
-				if done, err := w.Renamed(w.ctx, c.from, c.to, int64(len(content))); done != c.want || err != nil {
+				if done, err := remote.Renamed(w.ctx, w.Session, c.from, c.to, int64(len(content))); done != c.want || err != nil {
 					t.Errorf("%s: %s to %s: %v, %v", p.Name, c.from, c.to, done, err)
 				}
 			}
-			if done, err := w.Renamed(w.ctx, "nowhere", "empty", -1); !done || err != nil {
+			if done, err := remote.Renamed(w.ctx, w.Session, "nowhere", "empty", -1); !done || err != nil {
 				t.Errorf("%s: a directory: %v, %v", p.Name, done, err)
 			}
 		})
@@ -125,7 +127,7 @@ func TestRenameCut(t *testing.T) {
 		run(t, func(s *ftptest.Server) {
 			s.Script = []ftptest.Step{{On: verb, Nth: 1, Reply: ftptest.None, Then: ftptest.Reset}}
 		}, func(t *testing.T, w *world) {
-			err := w.Rename(w.ctx, "top", "new")
+			err := remote.Rename(w.ctx, w.Session, "top", "new")
 			if errors.Is(err, remote.ErrUnsettled) != unsettled {
 				t.Errorf("%s: %v", verb, err)
 			}
@@ -168,7 +170,7 @@ func TestRemoveUnknown(t *testing.T) {
 	run(t, func(s *ftptest.Server) {
 		s.Script = []ftptest.Step{{On: "DELE", Reply: "550 The system cannot find the file specified."}, {On: "MLST", Then: ftptest.Reset}}
 	}, func(t *testing.T, w *world) {
-		if err := w.Remove(w.ctx, "empty", true); err == nil || errors.Is(err, fs.ErrNotExist) {
+		if err := remote.Remove(w.ctx, w.Session, "empty", true); err == nil || errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("Remove: %v", err)
 		}
 	})
@@ -208,13 +210,93 @@ func TestHashBy(t *testing.T) {
 			s.Personality.Features = []string{"SIZE", c.feature}
 			s.Script = c.script
 		}, func(t *testing.T, w *world) {
-			got, err := w.HashBy(w.ctx, c.name, c.algorithm)
+			got, err := remote.HashBy(w.ctx, w.Session, c.name, c.algorithm)
 			checkKind(t, c.feature+" "+c.algorithm, err, c.kind)
 			if c.kind == nil && (err != nil || hex.EncodeToString(got) != sum) {
 				t.Errorf("%s: %x, %v", c.feature, got, err)
 			}
 			if sent := w.commands(); c.sent != nil && !slices.Equal(sent, c.sent) {
 				t.Errorf("%s: sent %q", c.feature, sent)
+			}
+		})
+	}
+}
+
+// TestRenamedUnsaid has RNFR, which has the last word on a hidden name, not be answered:
+// it is not known then that a rename was carried out.
+func TestRenamedUnsaid(t *testing.T) {
+	run(t, func(s *ftptest.Server) {
+		s.Personality = ftptest.Ancient()
+		s.Script = []ftptest.Step{{On: "RNFR", Then: ftptest.Reset}}
+	}, func(t *testing.T, w *world) {
+		if done, err := remote.Renamed(w.ctx, w.Session, "gone", "top", int64(len(content))); done || !errors.Is(err, proto.ErrLost) {
+			t.Errorf("%v, %v", done, err)
+		}
+	})
+}
+
+// TestMakingTwice has a directory be refused once, and be made by somebody else: the
+// second try finds it there, and has not made it.
+func TestMakingTwice(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		run(t, func(s *ftptest.Server) {
+			step := ftptest.Step{On: "MKD", Nth: 1, Reply: "450 Busy."}
+			if lost {
+				step.Reply, step.Then = ftptest.None, ftptest.Reset
+			}
+			s.Script = []ftptest.Step{step}
+		}, func(t *testing.T, w *world) {
+			var m remote.Making
+			err := m.Do(w.ctx, w.Session, "new")
+			if !retry.Worth(err) {
+				t.Fatalf("lost %v: %v", lost, err)
+			}
+			if err := w.srv.Tree.Mkdir("new", 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err = m.Do(w.ctx, w.Session, "new"); (err == nil) != lost || err != nil && !errors.Is(err, fs.ErrExist) {
+				t.Errorf("lost %v: %v", lost, err)
+			}
+		})
+	}
+}
+
+// TestMakingAsks asks as much as is needed to know whether there is something, on a
+// server that does not say who it is and has no MLST.
+func TestMakingAsks(t *testing.T) {
+	for name, want := range map[string][]string{
+		"new":   {"PWD", "CWD new", "MKD new"},
+		"empty": {"PWD", "CWD empty", "CWD /"},
+	} {
+		run(t, func(s *ftptest.Server) {
+			s.Personality.Features, s.Personality.Control.Ahead = []string{"SIZE"}, ftptest.FirstOnly
+		}, func(t *testing.T, w *world) {
+			var m remote.Making
+			if err := m.Do(w.ctx, w.Session, name); (err == nil) != (name == "new") || err != nil && !errors.Is(err, fs.ErrExist) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if sent := w.commands(); !slices.Equal(sent, want) {
+				t.Errorf("%s: %q", name, sent)
+			}
+		})
+	}
+}
+
+// TestMakingNoSIZE does not ask for a size where there is no SIZE, or to hear of a
+// directory what CWD has told.
+func TestMakingNoSIZE(t *testing.T) {
+	for _, has := range []bool{true, false} {
+		run(t, func(s *ftptest.Server) {
+			s.Personality.Features, s.Personality.Control.Ahead = []string{"MDTM"}, ftptest.FirstOnly
+			s.Script = []ftptest.Step{{On: "CWD", Arg: "new", Reply: "550 Permission denied."}}
+		}, func(t *testing.T, w *world) {
+			w.Server.Learn(remote.SIZE, has)
+			var m remote.Making
+			if err := m.Do(w.ctx, w.Session, "new"); err != nil {
+				t.Errorf("SIZE %v: %v", has, err)
+			}
+			if sent := w.commands(); slices.Contains(sent, "SIZE new") != has {
+				t.Errorf("SIZE %v: %q", has, sent)
 			}
 		})
 	}

@@ -39,7 +39,7 @@ func TestListingMemory(t *testing.T) {
 				pw.Close()
 			}()
 			before := held()
-			list, unread, err := parseList(pr, listing.Options{}, nil, true)
+			list, unread, _, err := parseList(pr, listing.Options{}, nil, true)
 			if len(list) != n || unread != nil || err != nil {
 				t.Fatalf("%d entries, %v, %v", len(list), unread, err)
 			}

@@ -2,10 +2,13 @@ package remote_test
 
 import (
 	"errors"
+	"io/fs"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ftpnat/ftpnat/internal/ftptest"
+	"github.com/ftpnat/ftpnat/internal/ftpworld"
 	"github.com/ftpnat/ftpnat/internal/proto"
 	"github.com/ftpnat/ftpnat/internal/remote"
 )
@@ -92,6 +95,61 @@ func TestCharset(t *testing.T) {
 	runWith(t, shouting{}, nil, func(t *testing.T, w *world) {
 		if line, err := w.Line("DELE", "x"); line != "DELE x" || err != nil {
 			t.Errorf("Line with UTF8 in FEAT: %q, %v", line, err)
+		}
+	})
+}
+
+// muteCharset has names that it cannot put on the wire.
+type muteCharset struct{ shouting }
+
+// Encode translates to the wire.
+func (muteCharset) Encode(string) (string, error) { return "", fs.ErrInvalid }
+
+// TestNamesThatCannotBeSaid has a charset without a form for a name: nothing is sent, in
+// place of a command on something else.
+func TestNamesThatCannotBeSaid(t *testing.T) {
+	runWith(t, muteCharset{}, func(s *ftptest.Server) { s.Personality = ftptest.Ancient() }, func(t *testing.T, w *world) {
+		before := len(ftpworld.Sent(w.srv))
+		for name, do := range map[string]func() error{
+			"delete": func() error { return remote.Remove(w.ctx, w.Session, "top", true) },
+			"list":   func() error { _, err := w.List(w.ctx, "pub"); return err },
+			"raw":    func() error { _, err := remote.ListRaw(w.ctx, w.Session, "pub"); return err },
+			"mkdir":  func() error { return remote.Mkdir(w.ctx, w.Session, "new") },
+			"rename": func() error { return remote.Rename(w.ctx, w.Session, "top", "new") },
+			"read":   func() error { _, err := remote.Read(w.ctx, w.Session, "top", 0, -1); return err },
+			"stat":   func() error { _, err := remote.Stat(w.ctx, w.Session, "pub/file", false); return err },
+			"size":   func() error { _, err := remote.Size(w.ctx, w.Session, "top"); return err },
+			"mark":   func() error { _, err := remote.MarkOf(w.ctx, w.Session, "top", true); return err },
+			"time":   func() error { return remote.Chtimes(w.ctx, w.Session, "top", time.Now()) },
+			"mode":   func() error { return remote.Chmod(w.ctx, w.Session, "top", 0o600) },
+		} {
+			if err := do(); !errors.Is(err, fs.ErrInvalid) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if sent := ftpworld.Sent(w.srv)[before:]; len(sent) > 0 {
+			t.Errorf("sent: %q", sent)
+		}
+	})
+}
+
+// TestNotUTF8 has a server that names UTF8 in FEAT, and lists in the charset: that is
+// found out once.
+func TestNotUTF8(t *testing.T) {
+	loud := func(s *ftptest.Server) {
+		s.Script = []ftptest.Step{{On: "OPTS", Reply: "200 UTF8 is on."}}
+		_ = s.Tree.WriteFile("odd/\xe4", nil, 0o644)
+	}
+	runWith(t, ftpworld.Latin1{}, loud, func(t *testing.T, w *world) {
+		for i := range 2 {
+			w.commands()
+			list, err := w.List(w.ctx, "odd")
+			if err != nil || names(list) != "ä" {
+				t.Errorf("%d: %q, %v", i, names(list), err)
+			}
+			if sent := w.commands(); len(sent) != 2-i {
+				t.Errorf("%d: %q", i, sent)
+			}
 		}
 	})
 }

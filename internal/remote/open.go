@@ -9,7 +9,6 @@ import (
 
 	"github.com/ftpnat/ftpnat/internal/listing"
 	"github.com/ftpnat/ftpnat/internal/proto"
-	"github.com/ftpnat/ftpnat/internal/trace"
 	"github.com/ftpnat/ftpnat/internal/transfer"
 )
 
@@ -40,10 +39,7 @@ func (s *Server) Streams() bool { return s.charset == nil }
 
 // open opens a listing: see OpenList.
 func (d directory) open(ctx context.Context) (*Listing, error) {
-	l := &Listing{d: d, machine: d.HasMLSD(), unread: &proto.ListingError{Dir: d.name}}
-	if d.name == "" {
-		l.unread.Dir = "."
-	}
+	l := &Listing{d: d, machine: d.HasMLSD(), unread: &proto.ListingError{Dir: d.shown()}}
 	wire, err := d.Encode(d.name)
 	if err != nil {
 		return nil, err
@@ -123,6 +119,8 @@ func (l *Listing) next() (listing.Entry, error) {
 		switch {
 		case err == nil && l.machine && e.Type == listing.TypeUnknown, l.machine && errors.As(err, &le):
 			return e, ErrUnclear
+		case err == nil && l.lines.over && l.lines.left() != "":
+			return e, ErrUnclear // of a line that has no end: its name may have none either
 		case errors.As(err, &le):
 			l.unread.Add(le.Line, le.Reason)
 			continue
@@ -143,9 +141,12 @@ func (l *Listing) End(ctx context.Context, err error) error {
 		l.Stop(ctx)
 		return err
 	}
-	got := &listed{line: l.Line(), lines: l.lines.n, last: strings.TrimRight(string(l.lines.last), "\x00\x1a")}
-	got.sealed, got.signed = l.Secured(), l.Secured() && !l.Unsigned()
+	got := came(l.Transfer, l.lines)
+	if l.unread.Count() > 0 {
+		got.unread = l.unread
+	}
 	err = l.Transfer.End(ctx, err)
+	byName := !l.inside
 	if left := l.leave(ctx); err == io.EOF && left != nil {
 		err = left
 	}
@@ -156,19 +157,16 @@ func (l *Listing) End(ctx context.Context, err error) error {
 	if why := l.d.doubt(got); why != "" {
 		return fmt.Errorf("%w: %s %s", proto.ErrShort, got.line, why)
 	}
-	alone := l.entries == 1 && !l.machine && !l.inside && l.first == BaseName(l.d.name)
-	n, told := got.counts()
-	switch {
-	case alone, l.entries == 0 && l.unread.Count() == 0 && !(told && n == got.lines):
+	alone := l.entries == 1 && !l.machine && byName && l.first == BaseName(l.d.name)
+	if alone || l.entries == 0 && got.empty() {
 		return ErrUnclear
-	case !told && !got.signed:
-		trace.From(ctx).Notef("%s: nothing but its %03d says that the listing is whole", got.line, got.verdict.Code)
 	}
-	if l.machine && l.d.name != "" && !l.inside {
+	got.noteUnsure(ctx)
+	if l.machine && l.d.name != "" && byName {
 		l.d.Server.Learn(MLSDArg, true)
 	}
-	if l.unread.Count() > 0 {
-		return l.unread
+	if got.unread != nil {
+		return got.unread
 	}
 	return nil
 }

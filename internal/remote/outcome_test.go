@@ -1,6 +1,7 @@
 package remote_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -16,6 +17,7 @@ import (
 	"github.com/ftpnat/ftpnat/internal/listing"
 	"github.com/ftpnat/ftpnat/internal/proto"
 	"github.com/ftpnat/ftpnat/internal/remote"
+	"github.com/ftpnat/ftpnat/internal/retry"
 )
 
 var update = flag.Bool("update", false, "write testdata/outcomes.txt")
@@ -31,61 +33,79 @@ var jobs = []struct {
 	{"list what is missing", func(ctx context.Context, s *remote.Session) (any, error) { return listed(s.List(ctx, "none")) }},
 	{"list a file", func(ctx context.Context, s *remote.Session) (any, error) { return listed(s.List(ctx, "top")) }},
 	{"stat", func(ctx context.Context, s *remote.Session) (any, error) {
-		return found(s.Stat(ctx, "pub/file", false))
+		return found(remote.Stat(ctx, s, "pub/file", false))
 	}},
-	{"stat a directory", func(ctx context.Context, s *remote.Session) (any, error) { return found(s.Stat(ctx, "pub", true)) }},
+	{"stat a directory", func(ctx context.Context, s *remote.Session) (any, error) {
+		return found(remote.Stat(ctx, s, "pub", true))
+	}},
 	{"stat what is missing", func(ctx context.Context, s *remote.Session) (any, error) {
-		return found(s.Stat(ctx, "pub/none", false))
+		return found(remote.Stat(ctx, s, "pub/none", false))
 	}},
-	{"lstat", func(ctx context.Context, s *remote.Session) (any, error) { return found(s.Lstat(ctx, "pub/file")) }},
+	{"lstat", func(ctx context.Context, s *remote.Session) (any, error) {
+		return found(remote.Lstat(ctx, s, "pub/file"))
+	}},
 	{"lookup", func(ctx context.Context, s *remote.Session) (any, error) {
-		return found(s.Lookup(ctx, "pub/none", false))
+		return found(remote.Lookup(ctx, s, "pub/none", false))
 	}},
-	{"exists", func(ctx context.Context, s *remote.Session) (any, error) { return s.Exists(ctx, "top") }},
-	{"exists not", func(ctx context.Context, s *remote.Session) (any, error) { return s.Exists(ctx, "none") }},
+	{"exists", func(ctx context.Context, s *remote.Session) (any, error) { return remote.Exists(ctx, s, "top") }},
+	{"exists not", func(ctx context.Context, s *remote.Session) (any, error) { return remote.Exists(ctx, s, "none") }},
 	{"quick", func(ctx context.Context, s *remote.Session) (any, error) {
-		e, ok, err := s.QuickStat(ctx, "pub/file")
+		e, ok, err := remote.QuickStat(ctx, s, "pub/file")
 		return fmt.Sprint(e.Size, ok), err
 	}},
 	{"quick, a directory", func(ctx context.Context, s *remote.Session) (any, error) {
-		e, ok, err := s.QuickStat(ctx, "pub")
+		e, ok, err := remote.QuickStat(ctx, s, "pub")
 		return fmt.Sprint(e.Size, ok), err
 	}},
-	{"size", func(ctx context.Context, s *remote.Session) (any, error) { return s.Size(ctx, "top") }},
-	{"size for a transfer", func(ctx context.Context, s *remote.Session) (any, error) { return s.ForTransfer().Size(ctx, "top") }},
+	{"size", func(ctx context.Context, s *remote.Session) (any, error) { return remote.Size(ctx, s, "top") }},
+	{"size for a transfer", func(ctx context.Context, s *remote.Session) (any, error) {
+		return remote.Size(ctx, s.ForTransfer(), "top")
+	}},
 	{"time", func(ctx context.Context, s *remote.Session) (any, error) {
 		e := listing.Entry{Name: "top", Type: listing.TypeFile}
-		err := s.ModTime(ctx, "top", &e)
+		err := remote.ModTime(ctx, s, "top", &e)
 		return e.Precision, err
 	}},
 	{"mark", func(ctx context.Context, s *remote.Session) (any, error) {
-		m, err := s.Mark(ctx, "top", true)
+		m, err := remote.MarkOf(ctx, s, "top", true)
 		return fmt.Sprint(m.Size, m.Refused, m.Denied, !m.Time.IsZero()), err
 	}},
 	{"mark for a transfer", func(ctx context.Context, s *remote.Session) (any, error) {
-		m, err := s.ForTransfer().Mark(ctx, "none", true)
+		m, err := remote.MarkOf(ctx, s.ForTransfer(), "none", true)
 		return fmt.Sprint(m.Size, m.Refused, m.Denied, !m.Time.IsZero()), err
 	}},
 	{"lacks", func(ctx context.Context, s *remote.Session) (any, error) {
-		return s.Lacks(ctx, "pub/none", remote.Mark{Size: -1, Refused: true})
+		return remote.Lacks(ctx, s, "pub/none", remote.Mark{Size: -1, Refused: true})
 	}},
 	{"hash", func(ctx context.Context, s *remote.Session) (any, error) {
-		d, ok, err := s.Hash(ctx, "top")
+		d, ok, err := remote.Hash(ctx, s, "top")
 		return fmt.Sprint(d.Name, len(d.Sum), ok), err
 	}},
 	{"hash by", func(ctx context.Context, s *remote.Session) (any, error) {
-		sum, err := s.HashBy(ctx, "top", "MD5")
+		sum, err := remote.HashBy(ctx, s, "top", "MD5")
 		return len(sum), err
 	}},
-	{"mkdir", func(ctx context.Context, s *remote.Session) (any, error) { return nil, s.Mkdir(ctx, "pub/new") }},
-	{"mkdir, odd", func(ctx context.Context, s *remote.Session) (any, error) { return nil, s.Mkdir(ctx, "pub/new ") }},
-	{"mkdir again", func(ctx context.Context, s *remote.Session) (any, error) { return nil, s.Mkdir(ctx, "pub") }},
-	{"mkdir in nothing", func(ctx context.Context, s *remote.Session) (any, error) { return nil, s.Mkdir(ctx, "none/new") }},
-	{"delete", func(ctx context.Context, s *remote.Session) (any, error) { return nil, s.Delete(ctx, "top") }},
-	{"remove", func(ctx context.Context, s *remote.Session) (any, error) { return nil, s.Remove(ctx, "top", true) }},
-	{"remove a directory", func(ctx context.Context, s *remote.Session) (any, error) { return nil, s.Remove(ctx, "empty", true) }},
-	{"remove what is full", func(ctx context.Context, s *remote.Session) (any, error) { return nil, s.Remove(ctx, "pub", true) }},
-	{"remove what is missing", func(ctx context.Context, s *remote.Session) (any, error) { return nil, s.Remove(ctx, "none", true) }},
+	{"mkdir", func(ctx context.Context, s *remote.Session) (any, error) { return nil, remote.Mkdir(ctx, s, "pub/new") }},
+	{"mkdir, odd", func(ctx context.Context, s *remote.Session) (any, error) {
+		return nil, remote.Mkdir(ctx, s, "pub/new ")
+	}},
+	{"mkdir again", func(ctx context.Context, s *remote.Session) (any, error) { return nil, remote.Mkdir(ctx, s, "pub") }},
+	{"mkdir in nothing", func(ctx context.Context, s *remote.Session) (any, error) {
+		return nil, remote.Mkdir(ctx, s, "none/new")
+	}},
+	{"delete", func(ctx context.Context, s *remote.Session) (any, error) { return nil, remote.Delete(ctx, s, "top") }},
+	{"remove", func(ctx context.Context, s *remote.Session) (any, error) {
+		return nil, remote.Remove(ctx, s, "top", true)
+	}},
+	{"remove a directory", func(ctx context.Context, s *remote.Session) (any, error) {
+		return nil, remote.Remove(ctx, s, "empty", true)
+	}},
+	{"remove what is full", func(ctx context.Context, s *remote.Session) (any, error) {
+		return nil, remote.Remove(ctx, s, "pub", true)
+	}},
+	{"remove what is missing", func(ctx context.Context, s *remote.Session) (any, error) {
+		return nil, remote.Remove(ctx, s, "none", true)
+	}},
 	{"remove, twice", func(ctx context.Context, s *remote.Session) (any, error) {
 		r := remote.Removal{Careful: true, Asks: true}
 		err := r.Do(ctx, s, "top")
@@ -102,26 +122,75 @@ var jobs = []struct {
 		}
 		return "again", r.Do(ctx, s, "empty")
 	}},
-	{"rename", func(ctx context.Context, s *remote.Session) (any, error) { return nil, s.Rename(ctx, "top", "pub/new") }},
+	{"rename", func(ctx context.Context, s *remote.Session) (any, error) {
+		return nil, remote.Rename(ctx, s, "top", "pub/new")
+	}},
 	{"rename over", func(ctx context.Context, s *remote.Session) (any, error) {
-		return nil, s.Rename(ctx, "top", "pub/file")
+		return nil, remote.Rename(ctx, s, "top", "pub/file")
 	}},
 	{"rename what is missing", func(ctx context.Context, s *remote.Session) (any, error) {
-		return nil, s.Rename(ctx, "none", "pub/new")
+		return nil, remote.Rename(ctx, s, "none", "pub/new")
 	}},
 	{"renamed", func(ctx context.Context, s *remote.Session) (any, error) {
-		return s.Renamed(ctx, "none", "top", int64(len(content)))
+		return remote.Renamed(ctx, s, "none", "top", int64(len(content)))
 	}},
-	{"renamed not", func(ctx context.Context, s *remote.Session) (any, error) { return s.Renamed(ctx, "top", "none", -1) }},
+	{"renamed not", func(ctx context.Context, s *remote.Session) (any, error) {
+		return remote.Renamed(ctx, s, "top", "none", -1)
+	}},
 	{"chtimes", func(ctx context.Context, s *remote.Session) (any, error) {
-		return nil, s.Chtimes(ctx, "top", time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC))
+		return nil, remote.Chtimes(ctx, s, "top", time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC))
 	}},
-	{"chmod", func(ctx context.Context, s *remote.Session) (any, error) { return nil, s.Chmod(ctx, "top", 0o600) }},
-	{"kept", func(ctx context.Context, s *remote.Session) (any, error) { return nil, s.KeptFile(ctx, "pub/odd ") }},
+	{"chmod", func(ctx context.Context, s *remote.Session) (any, error) {
+		return nil, remote.Chmod(ctx, s, "top", 0o600)
+	}},
+	{"kept", func(ctx context.Context, s *remote.Session) (any, error) {
+		return nil, remote.KeptFile(ctx, s, "pub/odd ")
+	}},
 	{"read", func(ctx context.Context, s *remote.Session) (any, error) { return read(ctx, s, "top", 0) }},
 	{"read the end", func(ctx context.Context, s *remote.Session) (any, error) { return read(ctx, s, "top", 3) }},
 	{"read what is missing", func(ctx context.Context, s *remote.Session) (any, error) { return read(ctx, s, "none", 0) }},
 	{"read a directory", func(ctx context.Context, s *remote.Session) (any, error) { return read(ctx, s, "pub", 0) }},
+	{"list raw", func(ctx context.Context, s *remote.Session) (any, error) {
+		raw, err := remote.ListRaw(ctx, s, "pub")
+		return bytes.Count(raw, []byte("file")), err
+	}},
+	{"mkdir, as often as that may help", func(ctx context.Context, s *remote.Session) (any, error) {
+		var m remote.Making
+		return nil, often(ctx, func() error { return m.Do(ctx, s, "pub/new") })
+	}},
+	{"mkdir again, as often as that may help", func(ctx context.Context, s *remote.Session) (any, error) {
+		var m remote.Making
+		return nil, often(ctx, func() error { return m.Do(ctx, s, "top") })
+	}},
+	{"remove, as often as that may help", func(ctx context.Context, s *remote.Session) (any, error) {
+		r := remote.Removal{Careful: true, Asks: true}
+		return nil, often(ctx, func() error { return r.Do(ctx, s, "top") })
+	}},
+	{"rename, as often as that may help", func(ctx context.Context, s *remote.Session) (any, error) {
+		r := remote.Renaming{From: "top", To: "pub/new", Size: int64(len(content))}
+		return nil, often(ctx, func() error { return r.Do(ctx, s) })
+	}},
+	{"rename a directory, as often as that may help", func(ctx context.Context, s *remote.Session) (any, error) {
+		r := remote.Renaming{From: "empty", To: "pub/new", Size: -1}
+		return nil, often(ctx, func() error { return r.Do(ctx, s) })
+	}},
+	{"list what has an odd name", func(ctx context.Context, s *remote.Session) (any, error) {
+		if err := remote.Mkdir(ctx, s, "pub/a[b]"); err != nil {
+			return nil, err
+		}
+		return listed(s.List(ctx, "pub/a[b]"))
+	}},
+}
+
+// often has something be tried three times, as long as its error is worth that.
+func often(ctx context.Context, try func() error) error {
+	n := 0
+	return retry.Do(ctx, time.Hour, func() error {
+		if n++; n == 3 {
+			return retry.Permanent(try())
+		}
+		return try()
+	})
 }
 
 // listed describes a listing by its names.
@@ -140,7 +209,7 @@ func found(e listing.Entry, err error) (any, error) {
 
 // read reads a file from an offset on.
 func read(ctx context.Context, s *remote.Session, name string, off int64) (any, error) {
-	t, err := s.Read(ctx, name, off)
+	t, err := remote.Read(ctx, s, name, off, -1)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -25,7 +26,7 @@ var errNotUTF8 = errors.New("the listing is not UTF-8, which the server says tha
 // unread. A charset goes over each line, because words and names may be in it. If
 // trust is set, nothing but UTF-8 is expected, and errNotUTF8 is returned at the
 // end if a line is in the charset.
-func parseList(r io.Reader, o listing.Options, cs Charset, trust bool) (entries []listing.Entry, unread *proto.ListingError, err error) {
+func parseList(r io.Reader, o listing.Options, cs Charset, trust bool) (entries []listing.Entry, unread *proto.ListingError, self bool, err error) {
 	lr := &io.LimitedReader{R: r, N: maxListing}
 	var in io.Reader = lr
 	raw := &decoder{cs: cs, in: lr, trust: trust}
@@ -34,6 +35,7 @@ func parseList(r io.Reader, o listing.Options, cs Charset, trust bool) (entries 
 	}
 	unread = &proto.ListingError{Dir: o.Dir}
 	var keeper listing.Keeper
+	var all gathered
 	p := listing.NewParser(o)
 	for e, err := range p.All(in) {
 		var le *listing.LineError
@@ -42,7 +44,7 @@ func parseList(r io.Reader, o listing.Options, cs Charset, trust bool) (entries 
 			unread.Add(le.Line, le.Reason)
 			continue
 		case err != nil:
-			return nil, nil, err
+			return nil, nil, false, err
 		}
 		if raw.kept[strings.TrimRight(e.Raw, "\r\n")] {
 			if err := decode(cs, &e); err != nil {
@@ -50,19 +52,47 @@ func parseList(r io.Reader, o listing.Options, cs Charset, trust bool) (entries 
 				continue
 			}
 		}
-		entries = append(entries, keeper.Keep(e))
+		all.add(keeper.Keep(e))
 	}
 	if lr.N <= 0 {
-		return nil, nil, errHugeList
+		return nil, nil, false, errHugeList
 	}
 	if raw.foreign && !raw.proven {
-		return nil, nil, errNotUTF8
+		return nil, nil, false, errNotUTF8
 	}
+	entries = all.joined()
 	p.Settle(entries)
 	if unread.Count() == 0 {
 		unread = nil
 	}
-	return entries, unread, nil
+	return entries, unread, p.Self(), nil
+}
+
+// gathered are entries in blocks: a slice that grows copies a long listing ten times,
+// and each entry takes as much memory again each time.
+type gathered struct {
+	full [][]listing.Entry
+	last []listing.Entry
+	n    int
+}
+
+func (g *gathered) add(e listing.Entry) {
+	if len(g.last) == cap(g.last) {
+		if g.n > 0 {
+			g.full = append(g.full, g.last)
+		}
+		g.last = make([]listing.Entry, 0, min(max(4, g.n), 1<<10))
+	}
+	g.last = append(g.last, e)
+	g.n++
+}
+
+// joined returns them all.
+func (g *gathered) joined() []listing.Entry {
+	if len(g.full) == 0 {
+		return g.last
+	}
+	return slices.Concat(append(g.full, g.last)...)
 }
 
 // decoder puts the lines of a listing in UTF-8. A line that is not wholly in the

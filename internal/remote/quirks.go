@@ -71,9 +71,9 @@ func oddName(name string) bool {
 	return false
 }
 
-// foreign reports whether a name has letters beyond ASCII, and the server has
+// isForeign reports whether a name has letters beyond ASCII, and the server has
 // neither said that it has UTF-8 nor was seen to keep such a name.
-func (s *Session) foreign(name string) bool {
+func isForeign(s *Session, name string) bool {
 	if _, ok := s.Feature("UTF8"); ok || s.Server.Knows(KeepsBytes) == proto.Yes {
 		return false
 	}
@@ -100,7 +100,7 @@ var setTimes = []struct {
 }
 
 // timeLines returns the commands that may set the time of a file.
-func (s *Session) timeLines(wire string, t time.Time) []string {
+func timeLines(s *Session, wire string, t time.Time) []string {
 	stamp := t.UTC().Format("20060102150405")
 	var lines []string
 	for _, way := range setTimes {
@@ -145,4 +145,4 @@ func otherThan(line string) string {
 // emptiesDirs reports whether the server may remove a directory with all that is
 // in it when it is sent RMD. The programs that are recognised do not; goftp does,
 // and does not say who it is.
-func (s *Session) emptiesDirs() bool { return s.Software() == control.UnknownSoftware }
+func emptiesDirs(s *Session) bool { return s.Software() == control.UnknownSoftware }

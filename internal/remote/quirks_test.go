@@ -47,7 +47,7 @@ func TestKept(t *testing.T) {
 			s.Script = []ftptest.Step{{On: "MKD", As: "MKD " + c.as}}
 		}
 		run(t, changed, func(t *testing.T, w *world) {
-			err := w.Mkdir(w.ctx, c.name)
+			err := remote.Mkdir(w.ctx, w.Session, c.name)
 			if c.ok != (err == nil) || err != nil && !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("one that %s, %q: %v", c.server, c.name, err)
 			}
@@ -59,7 +59,7 @@ func TestKept(t *testing.T) {
 func TestKeepsBytes(t *testing.T) {
 	run(t, func(s *ftptest.Server) { s.Personality.Features = []string{} }, func(t *testing.T, w *world) {
 		for i, name := range []string{"ä", "ö"} {
-			if err := w.Mkdir(w.ctx, name); err != nil {
+			if err := remote.Mkdir(w.ctx, w.Session, name); err != nil {
 				t.Error(err)
 			}
 			if n := len(w.commands()); (n > 1) != (i == 0) {
@@ -106,7 +106,7 @@ func TestChtimes(t *testing.T) {
 			}
 		}
 		run(t, script, func(t *testing.T, w *world) {
-			err := w.Chtimes(w.ctx, "top", stamp.In(time.FixedZone("", 3600)))
+			err := remote.Chtimes(w.ctx, w.Session, "top", stamp.In(time.FixedZone("", 3600)))
 			checkKind(t, "a server "+c.server, err, c.kind)
 			if sent := w.commands(); len(sent) < last || !slices.Equal(sent[:last], c.sent) {
 				t.Errorf("a server %s: sent %q, want %q", c.server, sent, c.sent)
@@ -122,10 +122,10 @@ func TestRMDAll(t *testing.T) {
 		for _, careful := range []bool{true, false} {
 			goftp := func(s *ftptest.Server) {
 				s.Personality = p
-				s.Personality.RMDAll = p.Name == "Plain"
+				s.Personality.Files.RMDAll = p.Name == "Plain"
 			}
 			run(t, goftp, func(t *testing.T, w *world) {
-				err := w.Remove(w.ctx, "pub", careful)
+				err := remote.Remove(w.ctx, w.Session, "pub", careful)
 				_, serr := w.srv.Tree.Stat("pub/file")
 				if gone := errors.Is(serr, fs.ErrNotExist); gone != (p.Name == "Plain" && !careful) || gone != (err == nil) {
 					t.Errorf("%s, careful %v: %v; gone: %v", p.Name, careful, err, gone)
@@ -133,7 +133,7 @@ func TestRMDAll(t *testing.T) {
 				if err != nil && !errors.Is(err, proto.ErrNotEmpty) {
 					t.Errorf("%s: %v", p.Name, err)
 				}
-				if err := w.Remove(w.ctx, "empty", careful); err != nil {
+				if err := remote.Remove(w.ctx, w.Session, "empty", careful); err != nil {
 					t.Errorf("%s, careful %v: an empty directory: %v", p.Name, careful, err)
 				}
 			})
@@ -175,6 +175,6 @@ func TestDashA(t *testing.T) {
 // noOptions is a server that takes -a for a name.
 func noOptions() ftptest.Personality {
 	p := ftptest.Ancient()
-	p.ListOptions, p.ShowHidden = false, true
+	p.Listing.Options, p.Listing.ShowHidden = false, true
 	return p
 }

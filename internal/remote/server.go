@@ -18,6 +18,7 @@ type Server struct {
 
 	mu    sync.Mutex
 	known map[Capability]proto.Finding
+	file  string // that was read; empty if none was
 	home  string // PWD of the session's directory; empty while it is not known
 	lists map[string]cachedList
 	epoch int // number of changes
@@ -41,6 +42,7 @@ const (
 	MLSDGlobs                    // it takes the name for a pattern
 	Signs                        // data over TLS end with a close_notify
 	SizesDirs                    // SIZE tells something of directories
+	ListsSelf                    // LIST -a shows the directory itself
 )
 
 // NewServer returns a Server of which nothing is known yet. A nil Charset leaves
@@ -71,13 +73,27 @@ func (s *Server) Learn(c Capability, has bool) {
 	s.known[c] = proto.Found(has)
 }
 
-// sized learns from a reply to SIZE whether the server has that. One that has told a
-// size does, whatever it says later.
-func (s *Server) sized(r proto.Reply) {
-	switch told := r.Size() >= 0; {
-	case told && s.Knows(SIZE) != proto.Yes:
+// read records that there is a file.
+func (s *Server) read(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.file = name
+}
+
+// aFile returns the name of a file that was read; empty if none was.
+func (s *Server) aFile() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.file
+}
+
+// learnSIZE learns from a reply to SIZE whether the server has that. One that has told
+// a size does, whatever it says later.
+func (s *Server) learnSIZE(r proto.Reply) {
+	switch {
+	case r.Size() >= 0:
 		s.Learn(SIZE, true)
-	case r.Unsupported() && s.Knows(SIZE) == proto.Unknown:
+	case r.Unsupported() && s.Knows(SIZE) != proto.Yes:
 		s.Learn(SIZE, false)
 	}
 }

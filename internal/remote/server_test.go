@@ -93,3 +93,45 @@ func TestKnows(t *testing.T) {
 		t.Error("has not learnt")
 	}
 }
+
+// TestMakingHeard has answers say whether there is something, and others say nothing.
+func TestMakingHeard(t *testing.T) {
+	three := []string{"a", "b", "c"}
+	for _, c := range []struct {
+		line string
+		r    proto.Reply
+		want proto.Finding
+	}{
+		{"MLST x", proto.Reply{Code: 250, Lines: three}, proto.Yes},
+		{"MLST x", proto.Reply{Code: 250, Lines: three[:2]}, proto.Unknown},
+		{"SIZE x", proto.Reply{Code: 250, Lines: three}, proto.Unknown},
+		{"SIZE x", proto.Reply{Code: 213, Lines: []string{"0"}}, proto.Yes},
+		{"SIZE x", proto.Reply{Code: 550, Lines: []string{"No such file."}}, proto.Unknown},
+		{"MLST x", proto.Reply{Code: 550, Lines: []string{"No such file."}}, proto.No},
+		{"CWD x", proto.Reply{Code: 550, Lines: []string{"Permission denied."}}, proto.Unknown},
+		{"CWD x", proto.Reply{Code: 550, Lines: []string{"What?"}}, proto.No},
+		{"MLST x", proto.Reply{Code: 500, Lines: []string{"What?"}}, proto.Unknown},
+	} {
+		var m Making
+		if m.heard(c.line, c.r); m.there != c.want || m.moves {
+			t.Errorf("%s: %v: %v", c.line, c.r, m.there)
+		}
+	}
+	m := Making{there: proto.Yes}
+	if m.heard("CWD x", proto.Reply{Code: 550, Lines: []string{"What?"}}); m.there != proto.Yes {
+		t.Error("it is not there any more")
+	}
+}
+
+// TestFileRead remembers a file that was read.
+func TestFileRead(t *testing.T) {
+	s := NewServer(nil, nil)
+	for _, name := range []string{"", "a", "b/c"} {
+		s.read(name)
+		for range 2 {
+			if got := s.aFile(); got != name {
+				t.Errorf("%q, want %q", got, name)
+			}
+		}
+	}
+}

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/ftpnat/ftpnat/internal/listing"
 	"github.com/ftpnat/ftpnat/internal/proto"
@@ -32,6 +33,16 @@ func (s *Session) ask(ctx context.Context, line string) (proto.Reply, error) {
 		return proto.Reply{}, err
 	}
 	return replies[0], nil
+}
+
+// command sends a command on a path, which the server must carry out.
+func (s *Session) command(ctx context.Context, verb, name string) error {
+	line, err := s.Line(verb, name)
+	if err != nil {
+		return err
+	}
+	_, err = s.Want(ctx, 2, line)
+	return err
 }
 
 // HasMLST reports whether the server has MLST (RFC 3659, 7), by FEAT and by what
@@ -86,6 +97,41 @@ func (s *Session) Line(verb, name string) (string, error) {
 		return verb, err
 	}
 	return verb + " " + wire, nil
+}
+
+// lines returns commands with the same path as their argument.
+func (s *Session) lines(name string, verbs ...string) ([]string, error) {
+	lines := make([]string, len(verbs))
+	for i, verb := range verbs {
+		line, err := s.Line(verb, name)
+		if err != nil {
+			return nil, err
+		}
+		lines[i] = line
+	}
+	return lines, nil
+}
+
+// changeLimit is how long a server may take to change something.
+const changeLimit = time.Minute
+
+// wantBehind sends a command that the server must carry out, and ahead of it in the
+// same write what it is asked first: heard takes the answers.
+func (s *Session) wantBehind(ctx context.Context, questions []string, line string, heard func(question string, r proto.Reply)) error {
+	var refused error
+	err := s.Batch(ctx, append(questions, line), changeLimit, func(i int, r proto.Reply) error {
+		switch {
+		case i < len(questions):
+			heard(questions[i], r)
+		case !r.Completed():
+			refused = proto.Refusal(line, r)
+		}
+		return nil
+	})
+	if err == nil {
+		err = refused
+	}
+	return err
 }
 
 // Decode translates the names of a listing in place.

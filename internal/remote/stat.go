@@ -7,8 +7,10 @@ import (
 	"path"
 	"strings"
 
+	"github.com/ftpnat/ftpnat/internal/control"
 	"github.com/ftpnat/ftpnat/internal/listing"
 	"github.com/ftpnat/ftpnat/internal/proto"
+	"github.com/ftpnat/ftpnat/internal/trace"
 )
 
 // maxLinks is how many symbolic links in a row are followed.
@@ -16,18 +18,18 @@ const maxLinks = 16
 
 // Stat describes what a name leads to. If that takes a listing, recent allows
 // one from the cache.
-func (s *Session) Stat(ctx context.Context, name string, recent bool) (listing.Entry, error) {
+func Stat(ctx context.Context, s *Session, name string, recent bool) (listing.Entry, error) {
 	at := name
 	for range maxLinks {
-		e, err := s.Lookup(ctx, at, recent)
+		e, err := Lookup(ctx, s, at, recent)
 		if err != nil || e.Type != listing.TypeLink {
 			e.Name = BaseName(name)
 			return e, err
 		}
 		if e.Target == "" {
-			return s.probe(ctx, at, e)
+			return probe(ctx, s, at, e)
 		}
-		if at, err = s.follow(ctx, at, e.Target); err != nil {
+		if at, err = follow(ctx, s, at, e.Target); err != nil {
 			return e, err
 		}
 	}
@@ -36,7 +38,7 @@ func (s *Session) Stat(ctx context.Context, name string, recent bool) (listing.E
 
 // follow returns where a link leads to, from the directory of the session. A
 // path that leads out of it stays as it is.
-func (s *Session) follow(ctx context.Context, link, target string) (string, error) {
+func follow(ctx context.Context, s *Session, link, target string) (string, error) {
 	if !strings.HasPrefix(target, "/") {
 		parent, _ := Split(link)
 		return Slashed(path.Join(parent, target)), nil
@@ -55,13 +57,13 @@ func (s *Session) follow(ctx context.Context, link, target string) (string, erro
 // hidden describes what stands under a name that its directory's listing does not
 // show: servers hide names, and it is missing only if SIZE, CWD and MDTM all say
 // no. What is found has neither mode nor owner.
-func (s *Session) hidden(ctx context.Context, name string) (listing.Entry, error) {
-	e, err := s.probe(ctx, name, listing.Entry{Name: BaseName(name)})
+func hidden(ctx context.Context, s *Session, name string) (listing.Entry, error) {
+	e, err := probe(ctx, s, name, listing.Entry{Name: BaseName(name)})
 	_, times := s.Feature("MDTM")
 	if !errors.Is(err, proto.ErrMissing) || !times {
 		return e, err
 	}
-	if terr := s.ModTime(ctx, name, &e); terr != nil || e.Absolute {
+	if terr := ModTime(ctx, s, name, &e); terr != nil || e.Absolute {
 		return e, terr
 	}
 	return e, err
@@ -69,14 +71,14 @@ func (s *Session) hidden(ctx context.Context, name string) (listing.Entry, error
 
 // probe finds out what a link leads to if the server does not say where, or what
 // stands under a name without a listing, by SIZE and CWD.
-func (s *Session) probe(ctx context.Context, name string, e listing.Entry) (listing.Entry, error) {
-	n, err := s.Size(ctx, name)
+func probe(ctx context.Context, s *Session, name string, e listing.Entry) (listing.Entry, error) {
+	n, err := Size(ctx, s, name)
 	if err != nil {
 		return e, err
 	}
 	e.Type, e.Size, e.HasMode = listing.TypeFile, n, false
 	if n >= 0 {
-		return e, s.ModTime(ctx, name, &e)
+		return e, ModTime(ctx, s, name, &e)
 	}
 	wire, err := s.Encode(name)
 	if err != nil {
@@ -92,9 +94,9 @@ func (s *Session) probe(ctx context.Context, name string, e listing.Entry) (list
 
 // Lookup describes what stands under a name. Some servers follow a symbolic link
 // all the same: see Lstat.
-func (s *Session) Lookup(ctx context.Context, name string, recent bool) (listing.Entry, error) {
+func Lookup(ctx context.Context, s *Session, name string, recent bool) (listing.Entry, error) {
 	if s.HasMLST() {
-		e, known, err := s.mlst(ctx, name)
+		e, known, err := mlst(ctx, s, name)
 		if known || err != nil {
 			return e, err
 		}
@@ -103,25 +105,25 @@ func (s *Session) Lookup(ctx context.Context, name string, recent bool) (listing
 	case name == "":
 		return listing.Entry{Name: ".", Type: listing.TypeDir}, nil
 	case leadsOut(name):
-		return s.probe(ctx, name, listing.Entry{Name: BaseName(name)})
+		return probe(ctx, s, name, listing.Entry{Name: BaseName(name)})
 	}
-	return s.listed(ctx, name, recent, func() (listing.Entry, error) { return s.hidden(ctx, name) })
+	return inParent(ctx, s, name, recent, func() (listing.Entry, error) { return hidden(ctx, s, name) })
 }
 
 // Lstat is Lookup for callers that must know a link from what it leads to: some
 // servers follow it in MLST and not in MLSD.
-func (s *Session) Lstat(ctx context.Context, name string) (listing.Entry, error) {
-	e, err := s.Lookup(ctx, name, false)
+func Lstat(ctx context.Context, s *Session, name string) (listing.Entry, error) {
+	e, err := Lookup(ctx, s, name, false)
 	if err != nil || e.Type == listing.TypeLink || name == "" || !s.HasMLST() || s.Server.Knows(ShowsLinks) == proto.Yes {
 		return e, err
 	}
-	return s.listed(ctx, name, false, func() (listing.Entry, error) { return s.hidden(ctx, name) })
+	return inParent(ctx, s, name, false, func() (listing.Entry, error) { return hidden(ctx, s, name) })
 }
 
 // ReadLink returns where a symbolic link leads. Many servers do not tell in MLST
 // and MLSD, and do so in LIST.
-func (s *Session) ReadLink(ctx context.Context, name string) (target string, err error) {
-	e, err := s.Lstat(ctx, name)
+func ReadLink(ctx context.Context, s *Session, name string) (target string, err error) {
+	e, err := Lstat(ctx, s, name)
 	switch {
 	case err != nil:
 		return "", err
@@ -144,21 +146,21 @@ func (s *Session) ReadLink(ctx context.Context, name string) (target string, err
 }
 
 // Exists reports whether something stands under a name.
-func (s *Session) Exists(ctx context.Context, name string) (bool, error) {
-	_, err := s.Lookup(ctx, name, false)
+func Exists(ctx context.Context, s *Session, name string) (bool, error) {
+	_, err := Lookup(ctx, s, name, false)
 	if errors.Is(err, proto.ErrMissing) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// listed describes what stands under a name in its parent's listing, or that has
+// inParent describes what stands under a name in its parent's listing, or that has
 // no such name but is there. If recent is not set, a listing that was kept is used
 // for what SIZE and MDTM still say of the name. hidden has the word on a name that is
 // not in the listing.
-func (s *Session) listed(ctx context.Context, name string, recent bool, hidden func() (listing.Entry, error)) (listing.Entry, error) {
+func inParent(ctx context.Context, s *Session, name string, recent bool, hidden func() (listing.Entry, error)) (listing.Entry, error) {
 	parent, base := Split(name)
-	if e, ok, err := s.kept(ctx, name, recent); ok || err != nil {
+	if e, ok, err := inKept(ctx, s, name, recent); ok || err != nil {
 		return e, err
 	}
 	entries, err := s.List(ctx, parent)
@@ -169,25 +171,62 @@ func (s *Session) listed(ctx context.Context, name string, recent bool, hidden f
 		return listing.Entry{}, absent(err) // the parent is a file
 	case errors.Is(err, proto.ErrMissing), proto.IsTemporary(err):
 		return listing.Entry{}, err
-	case proto.RefusedAt(err):
-		// What may not be listed may be read.
-		e, perr := s.probe(ctx, name, listing.Entry{Name: base})
-		if errors.Is(perr, proto.ErrMissing) {
-			perr = untold{err}
-		}
-		return e, perr
+	case shut(err), errors.Is(err, proto.ErrTruncated):
+		return unlistedHere(ctx, s, name, err)
 	case err != nil:
 		return listing.Entry{}, err
 	}
 	e, ok := Find(entries, base)
 	if ok {
-		return s.sized(ctx, name, e)
+		return sized(ctx, s, name, e)
 	}
 	e, err = hidden()
 	if unread != nil && unread.Mentions(base) && errors.Is(err, proto.ErrMissing) {
 		return e, unread // which may be the line of it
 	}
 	return e, err
+}
+
+// unlistedHere describes what stands under a name in a directory that may not be
+// listed, or not whole, as refused says: what may not be listed may be read. It is
+// missing only where SIZE is known to tell of files, and the directory can be entered,
+// so that it could tell of this one.
+func unlistedHere(ctx context.Context, s *Session, name string, refused error) (listing.Entry, error) {
+	parent, base := Split(name)
+	e, none := probe(ctx, s, name, listing.Entry{Name: base})
+	switch {
+	case !errors.Is(none, proto.ErrMissing):
+		return e, none
+	case trimmed(base):
+		return e, untold{refused}
+	}
+	if tells, err := sizes(ctx, s); err != nil || !tells {
+		return e, errors.Join(err, untold{refused})
+	}
+	now, err := MarkOf(ctx, s, name, false)
+	if err != nil {
+		return e, err
+	}
+	if err := ModTime(ctx, s, name, &e); err != nil {
+		return e, err
+	}
+	if !now.Refused || now.Denied || e.Absolute {
+		return e, untold{refused}
+	}
+	if parent != "" {
+		wire, err := s.Encode(parent)
+		if err != nil {
+			return e, err
+		}
+		entered, err := s.inside(ctx, wire, func() error { return nil })
+		switch {
+		case !entered && proto.RefusedAt(err):
+			return e, untold{refused}
+		case err != nil:
+			return e, err
+		}
+	}
+	return e, none
 }
 
 // untold is the refusal of a listing where nothing else is told of a name.
@@ -204,26 +243,26 @@ func Unlisted(name string, err error) (e listing.Entry, ok bool) {
 	return listing.Entry{Name: BaseName(name), Type: listing.TypeFile, Size: -1}, errors.As(err, &none)
 }
 
-// kept describes what stands under a name in a listing that was kept. If recent
+// inKept describes what stands under a name in a listing that was kept. If recent
 // is not set, the server is asked whether it is still so, which takes a round trip
 // if it reads ahead: it must be a file then. A directory that is too large to be
 // kept is not listed again for a file that is told of.
-func (s *Session) kept(ctx context.Context, name string, recent bool) (e listing.Entry, ok bool, err error) {
+func inKept(ctx context.Context, s *Session, name string, recent bool) (e listing.Entry, ok bool, err error) {
 	parent, base := Split(name)
 	if recent {
 		if entries, fresh := s.Server.Recall(parent); fresh {
 			if e, ok = Find(entries, base); ok {
-				e, err = s.sized(ctx, name, e)
+				e, err = sized(ctx, s, name, e)
 				return e, err == nil, err
 			}
 		}
 	}
 	entries, huge := s.Server.remember(parent)
 	e, known := Find(entries, base)
-	if !known && !huge || known && (e.Type != listing.TypeFile || e.Size < 0) || !s.asksOf(name) {
+	if !known && !huge || known && (e.Type != listing.TypeFile || e.Size < 0) || !AsksOf(s, name) {
 		return e, false, nil
 	}
-	now, told, err := s.quick(ctx, name)
+	now, told, err := quick(ctx, s, name)
 	switch {
 	case err != nil || !told || !now.Absolute:
 		return e, false, err
@@ -234,18 +273,18 @@ func (s *Session) kept(ctx context.Context, name string, recent bool) (e listing
 }
 
 // sized completes an entry whose size the listing does not tell.
-func (s *Session) sized(ctx context.Context, name string, e listing.Entry) (listing.Entry, error) {
+func sized(ctx context.Context, s *Session, name string, e listing.Entry) (listing.Entry, error) {
 	if e.Size >= 0 || e.Type != listing.TypeFile {
 		return e, nil
 	}
-	n, err := s.Size(ctx, name)
+	n, err := Size(ctx, s, name)
 	e.Size = n
 	return e, err
 }
 
 // mlst asks for one entry (RFC 3659, 7). It is not known if the server's answer
 // is of no use.
-func (s *Session) mlst(ctx context.Context, name string) (e listing.Entry, known bool, err error) {
+func mlst(ctx context.Context, s *Session, name string) (e listing.Entry, known bool, err error) {
 	line, err := s.Line("MLST", name)
 	if err != nil {
 		return e, false, err
@@ -296,44 +335,55 @@ func (s *Session) ParseMLST(name, line string, r proto.Reply) (e listing.Entry, 
 // along, its time. It is for servers without MLST, where all else is in the
 // parent's listing. A name that has a size is taken for a file; a few servers
 // tell one of a directory too. QuickStat reports whether there is such a file.
-func (s *Session) QuickStat(ctx context.Context, name string) (e listing.Entry, ok bool, err error) {
+func QuickStat(ctx context.Context, s *Session, name string) (e listing.Entry, ok bool, err error) {
 	parent, _ := Split(name)
-	if _, listed := s.Server.Recall(parent); listed || s.HasMLST() || !s.asksOf(name) {
+	if _, listed := s.Server.Recall(parent); listed || s.HasMLST() || !AsksOf(s, name) {
 		return e, false, nil
 	}
-	return s.quick(ctx, name)
+	return quick(ctx, s, name)
 }
 
 // quick asks for the size and the time of a name, in one go if the server takes
 // that; otherwise for the size alone. It reports whether there is a size.
-func (s *Session) quick(ctx context.Context, name string) (e listing.Entry, ok bool, err error) {
+func quick(ctx context.Context, s *Session, name string) (e listing.Entry, ok bool, err error) {
 	e = listing.Entry{Name: BaseName(name), Type: listing.TypeFile}
 	if !s.Pipelines() {
-		e.Size, err = s.Size(ctx, name)
+		e.Size, err = Size(ctx, s, name)
 		return e, e.Size >= 0, err
 	}
-	wire, err := s.Encode(name)
+	lines, err := s.lines(name, "SIZE", "MDTM")
 	if err != nil {
 		return e, false, err
 	}
-	replies, err := s.Transfer().Ask(ctx, "SIZE "+wire, "MDTM "+wire)
+	replies, err := s.Transfer().Ask(ctx, lines...)
 	if err != nil {
 		return e, false, err
 	}
+	s.Server.learnSIZE(replies[0])
 	e.Size = replies[0].Size()
 	setTime(&e, replies[1])
 	return e, e.Size >= 0, nil
 }
 
-// asksOf reports whether SIZE and MDTM are a good way to ask about a name. Without
+// Told returns the size of a file and its time, in one go if the server takes that,
+// and reports whether there is a size.
+func Told(ctx context.Context, s *Session, name string) (e listing.Entry, ok bool, err error) {
+	e, ok, err = quick(ctx, s, name)
+	if err == nil && ok && !s.Pipelines() {
+		err = ModTime(ctx, s, name, &e)
+	}
+	return e, ok, err
+}
+
+// AsksOf reports whether SIZE and MDTM are a good way to ask about a name. Without
 // its time a file could not be told from a later one.
-func (s *Session) asksOf(name string) bool {
+func AsksOf(s *Session, name string) bool {
 	_, times := s.Feature("MDTM")
 	return times && s.HasSIZE() && name != "" && !trimmed(name)
 }
 
 // Size asks for the size of a file, in bytes; -1 if the server does not tell.
-func (s *Session) Size(ctx context.Context, name string) (int64, error) {
+func Size(ctx context.Context, s *Session, name string) (int64, error) {
 	if !s.HasSIZE() {
 		return -1, nil
 	}
@@ -345,13 +395,28 @@ func (s *Session) Size(ctx context.Context, name string) (int64, error) {
 	if err != nil {
 		return -1, err
 	}
-	s.Server.sized(r)
+	s.Server.learnSIZE(r)
 	return r.Size(), nil
+}
+
+// sizes reports whether SIZE is known to tell of files: it has done so, or does of a
+// file that was read; or the server is of those that say so in words where SIZE is
+// denied.
+func sizes(ctx context.Context, s *Session) (bool, error) {
+	if s.Server.Knows(SIZE) == proto.Yes || s.Software() != control.UnknownSoftware {
+		return true, nil
+	}
+	name := s.Server.aFile()
+	if name == "" {
+		return false, nil
+	}
+	n, err := Size(ctx, s, name)
+	return n >= 0, err
 }
 
 // ModTime asks when a file was changed last and sets the time of e, if the
 // server tells.
-func (s *Session) ModTime(ctx context.Context, name string, e *listing.Entry) error {
+func ModTime(ctx context.Context, s *Session, name string, e *listing.Entry) error {
 	line, err := s.Line("MDTM", name)
 	if err != nil {
 		return err
@@ -371,17 +436,23 @@ func setTime(e *listing.Entry, r proto.Reply) {
 	}
 }
 
-// Kept checks that a name that was just created is in the listing as it is.
+// nameKept checks that a name that was just created is in the listing as it is.
 // Some servers change what they do not like, in every command and in silence.
-func (s *Session) Kept(ctx context.Context, name string) error {
+func nameKept(ctx context.Context, s *Session, name string) error {
 	parent, base := Split(name)
-	foreign := s.foreign(base)
+	foreign := isForeign(s, base)
 	if !foreign && !oddName(base) {
 		return nil
 	}
 	entries, err := s.List(ctx, parent)
 	unread := proto.Unread(err)
-	if err != nil && unread == nil {
+	switch {
+	case unread != nil:
+	case proto.RefusedAt(err) && !proto.IsTemporary(err):
+		// Nobody sees another form where nothing is listed.
+		trace.From(ctx).Notef("%s: the directory cannot be listed, and may have it in another form", name)
+		return nil
+	case err != nil:
 		return err
 	}
 	if _, ok := Find(entries, base); !ok && unread != nil && unread.Mentions(base) {

@@ -33,6 +33,9 @@ const (
 func Do(ctx context.Context, limit time.Duration, f func() error) error {
 	// The first try needs none of what follows.
 	last := f()
+	if last == nil {
+		return nil
+	}
 	if done(ctx, limit, last) {
 		return ended(ctx, last, nil)
 	}
@@ -53,8 +56,11 @@ func Do(ctx context.Context, limit time.Duration, f func() error) error {
 		}
 		return last
 	}, backoff.WithContext(c, ctx))
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
+	case c.over:
+		last = &spent{last}
 	}
 	return ended(ctx, last, c.why)
 }
@@ -64,6 +70,7 @@ type course struct {
 	*backoff.ExponentialBackOff
 	futile int   // tries in a row
 	dear   bool  // the last one is not to be repeated soon
+	over   bool  // the limit has passed
 	why    error // the last failure that is worth another try
 }
 
@@ -98,7 +105,7 @@ func begun(err error) bool {
 // NextBackOff returns the next pause.
 func (c *course) NextBackOff() time.Duration {
 	pause := c.ExponentialBackOff.NextBackOff()
-	if pause == backoff.Stop || !c.dear {
+	if c.over = pause == backoff.Stop; c.over || !c.dear {
 		return pause
 	}
 	least := futilePause
@@ -110,21 +117,24 @@ func (c *course) NextBackOff() time.Duration {
 
 // done reports whether there is to be no other try.
 func done(ctx context.Context, limit time.Duration, err error) bool {
+	if err == nil {
+		return true
+	}
 	var p *permanent
-	return err == nil || limit <= 0 || ctx.Err() != nil || errors.As(err, &p) || !Worth(err)
+	var a *again
+	return limit <= 0 || ctx.Err() != nil || errors.As(err, &p) || !errors.As(err, &a) && !Worth(err)
 }
 
 // ended returns what Do returns for the last error, after one that the context is
 // not to blame for.
 func ended(ctx context.Context, last, why error) error {
-	var err error
-	switch last.(type) {
-	case *permanent:
-		err = Bare(last)
-	case *spent:
-		err = proto.ContextError(ctx, last)
-	default:
-		err = proto.ContextError(ctx, Bare(last))
+	err := Bare(last)
+	var over *spent
+	if errors.As(last, &over) {
+		err = &spent{err}
+	}
+	if _, ok := last.(*permanent); !ok {
+		err = proto.ContextError(ctx, err)
 	}
 	if err != nil && why != nil && err == ctx.Err() {
 		return proto.ContextError(ctx, Bare(why))
@@ -143,6 +153,19 @@ func Permanent(err error) error {
 		return nil
 	}
 	return &permanent{err}
+}
+
+type again struct{ error }
+
+// Unwrap returns the error itself.
+func (a *again) Unwrap() error { return a.error }
+
+// Again returns err as one that is worth another try by Do, whatever it is.
+func Again(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &again{err}
 }
 
 type progress struct{ error }
@@ -173,8 +196,8 @@ func Futile(err error) error {
 	return &futile{err}
 }
 
-// spent is the error of a Do that has ended after futile tries. It is not worth
-// another try to a Do around that one.
+// spent is the error of a Do that has ended after futile tries, or as its limit has
+// passed. It is not worth another try to a Do around that one.
 type spent struct{ error }
 
 // Unwrap returns the error itself.
@@ -186,6 +209,8 @@ func Bare(err error) error {
 		switch e := err.(type) {
 		case *permanent:
 			err = e.error
+		case *again:
+			err = e.error
 		case *progress:
 			err = e.error
 		case *futile:
@@ -196,4 +221,18 @@ func Bare(err error) error {
 			return err
 		}
 	}
+}
+
+// Public returns the public form of an error, which errors.As finds in any case,
+// for callers that compare types.
+func Public(err error) error {
+	switch e := Bare(err).(type) {
+	case *proto.Error:
+		return proto.Public.Reply(e)
+	case *proto.NegotiateError:
+		return proto.Public.Negotiate(e)
+	case *proto.ListingError:
+		return proto.Public.Listing(e)
+	}
+	return Bare(err)
 }

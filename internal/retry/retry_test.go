@@ -67,6 +67,7 @@ func TestDo(t *testing.T) {
 		{"never", -1, []error{busy, nil}, 1, 1, busy},
 		{"no time", 0, []error{busy, nil}, 1, 1, busy},
 		{"not worth it", time.Minute, []error{io.ErrNoProgress}, 1, 1, io.ErrNoProgress},
+		{"worth it all the same", time.Minute, []error{retry.Again(io.ErrNoProgress), io.ErrNoProgress}, 2, 2, io.ErrNoProgress},
 		{"permanent", time.Minute, []error{busy, retry.Permanent(io.ErrUnexpectedEOF)}, 2, 2, io.ErrUnexpectedEOF},
 		{"until the limit", time.Minute, []error{busy}, 8, 20, busy},
 	} {
@@ -77,7 +78,7 @@ func TestDo(t *testing.T) {
 				n++
 				return c.errs[min(n, len(c.errs))-1]
 			})
-			if err != c.want || n < c.tries || n > c.most {
+			if retry.Bare(err) != c.want || n < c.tries || n > c.most {
 				t.Errorf("%s: %v after %d tries, want %v after %d to %d", c.name, err, n, c.want, c.tries, c.most)
 			}
 			if took := time.Since(start); took > max(c.limit, 0)+15*time.Second {
@@ -85,6 +86,23 @@ func TestDo(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNested has a Do around another one: the limit is that of both.
+func TestNested(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		busy := refusal(450, "busy")
+		start := time.Now()
+		err := retry.Do(t.Context(), time.Minute, func() error {
+			return retry.Progress(retry.Do(t.Context(), time.Minute, func() error { return busy }))
+		})
+		if took := time.Since(start); took > time.Minute {
+			t.Errorf("took %v", took)
+		}
+		if !errors.Is(err, busy) || retry.Worth(err) || !retry.Later(err) {
+			t.Error(err)
+		}
+	})
 }
 
 // TestProgress has a try that gets further each time go on beyond the limit.
@@ -215,5 +233,31 @@ func TestLater(t *testing.T) {
 		if got := retry.Later(c.err); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
+	}
+}
+
+// TestWrappers has what is put around an error leave it to be found, and nil be nil.
+func TestWrappers(t *testing.T) {
+	for name, wrap := range map[string]func(error) error{"Permanent": retry.Permanent, "Again": retry.Again, "Progress": retry.Progress, "Futile": retry.Futile} {
+		busy := refusal(450, "busy")
+		if err := wrap(busy); !errors.Is(err, busy) || err == busy || retry.Bare(err) != busy || retry.Public(wrap(io.EOF)) != io.EOF {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := wrap(nil); err != nil {
+			t.Errorf("%s of nil: %v", name, err)
+		}
+	}
+}
+
+// TestPermanentKept has a context end with an error that is not worth another try: that
+// is what is returned, and no end of a context.
+func TestPermanentKept(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	err := retry.Do(ctx, time.Minute, func() error {
+		cancel()
+		return retry.Permanent(io.ErrNoProgress)
+	})
+	if err != io.ErrNoProgress {
+		t.Error(err)
 	}
 }

@@ -17,6 +17,9 @@ import (
 // connection broke, or the server gave a transient reply (RFC 959, 4.2.1) whose
 // words do not say otherwise.
 func Worth(err error) bool {
+	if err == nil || err == io.EOF {
+		return false // without the cost of what follows
+	}
 	var over *spent
 	var reply *proto.Error
 	var op *net.OpError
@@ -25,7 +28,7 @@ func Worth(err error) bool {
 	var answer *proxy.Error
 	var none *proto.NegotiateError
 	switch {
-	case err == nil, givenUp(err), errors.Is(err, proto.ErrClosed), errors.As(err, &over):
+	case givenUp(err), errors.Is(err, proto.ErrClosed), errors.As(err, &over):
 		return false
 	case errors.As(err, &kind):
 		return false
@@ -39,7 +42,7 @@ func Worth(err error) bool {
 	case proto.IsSilence(err), errors.Is(err, proto.ErrNoVerdict), errors.Is(err, proto.ErrShort), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, proxy.ErrClosed):
 		return true
 	}
-	return errors.Is(err, proto.ErrLost) || errors.As(err, &op) || errors.As(err, &errno) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
+	return errors.Is(err, proto.ErrLost) || errors.Is(err, proto.ErrUnreached) || errors.As(err, &op) || errors.As(err, &errno) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
 }
 
 // givenUp reports whether err is the end of a context.

@@ -116,8 +116,8 @@ func TestBatchCancelled(t *testing.T) {
 func TestBatchJoined(t *testing.T) {
 	set := func(s *ftptest.Server) {
 		s.Personality = ftptest.ProFTPD()
-		s.Personality.ReadSize = 4102
-		s.Personality.Delays = map[string]time.Duration{"SIZE": time.Millisecond}
+		s.Personality.Control.ReadSize = 4102
+		s.Personality.Control.Delays = map[string]time.Duration{"SIZE": time.Millisecond}
 	}
 	run(t, set, func(t *testing.T, w *world) {
 		ask := func() error {

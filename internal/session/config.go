@@ -52,6 +52,7 @@ type Shared struct {
 	narrow   atomic.Bool  // many commands at a time were not kept apart
 	queueing path.Queueing
 	worked   atomic.Bool // a data connection has
+	signs    atomic.Bool // the server has ended one over TLS with a close_notify
 	refusal  atomic.Pointer[refusal]
 }
 
@@ -76,7 +77,7 @@ func (s *Shared) refused() error {
 
 // refuse keeps an error of a login if it is the server's last word.
 func (s *Shared) refuse(err error) {
-	if proto.RefusedLogin(err) && !proto.ReplyOf(err).TooMany() {
+	if proto.RefusedLogin(err) && !proto.NotOpen(err).TooMany() {
 		s.refusal.Store(&refusal{err, time.Now()})
 	}
 }
@@ -85,7 +86,7 @@ func (s *Shared) refuse(err error) {
 func (c *Config) transfers() transfer.Config {
 	t := c.Transfer
 	t.Server, t.Attempt, t.OneByOne = c.Server, c.Attempt, c.OneByOne
-	t.Queueing, t.Worked = &c.Shared.queueing, &c.Shared.worked
+	t.Queueing, t.Worked, t.Signs = &c.Shared.queueing, &c.Shared.worked, &c.Shared.signs
 	return t
 }
 

@@ -28,6 +28,8 @@ type Conn struct {
 	guest   bool   // somebody else logs in: see Guest
 	hurried bool   // FEAT need not be answered when the session is opened
 	version string // of TLS on the last control connection
+
+	opening time.Duration // what it took to dial and log in
 }
 
 // newConn returns a session without a control connection.
@@ -142,6 +144,10 @@ func (c *Conn) Answers(ctx context.Context) bool { return c.control.Answers(ctx)
 
 // RTT returns the round trip time of the control connection, or of the last one.
 func (c *Conn) RTT() time.Duration { return c.transfer.RTT() }
+
+// Opening returns how long it takes to open another one: what the way has taught
+// before this one was dialled is not in it.
+func (c *Conn) Opening() time.Duration { return c.opening }
 
 // TLSVersion returns the version of TLS on the control connection, or on the last
 // one; empty for clear text.

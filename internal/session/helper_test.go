@@ -71,7 +71,7 @@ func run(t *testing.T, ftp func(*ftptest.Server), f func(t *testing.T, w *world)
 			t.Fatal(err)
 		}
 		w := &world{mem: &memory{lessons: make(map[proto.Key]proto.Lesson)}}
-		w.srv = &ftptest.Server{Tree: tree, Listen: server.Listen, Dial: server.DialFrom, ActivePort: 20, Personality: ftptest.VSFTPD()}
+		w.srv = &ftptest.Server{Tree: tree, Network: ftptest.Network{Listen: server.Listen, Dial: server.DialFrom, ActivePort: 20}, Personality: ftptest.VSFTPD()}
 		if ftp != nil {
 			ftp(w.srv)
 		}

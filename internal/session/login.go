@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/textproto"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/jlaffaye/ftp"
 
@@ -25,7 +25,7 @@ import (
 func Dial(ctx context.Context, cfg *Config) (c *Conn, err error) {
 	err = retry.Do(ctx, cfg.RetryFor, func() (err error) {
 		c, err = open(ctx, cfg, "", false)
-		if proto.ReplyOf(err).Code != 421 && ctx.Err() == nil {
+		if proto.NotOpen(err).Code != 421 && ctx.Err() == nil {
 			return retry.Permanent(err)
 		}
 		return err
@@ -60,9 +60,10 @@ func open(ctx context.Context, cfg *Config, dir string, hurried bool) (*Conn, er
 	for {
 		c := newConn(cfg, dir)
 		c.hurried = hurried
-		before := c.control.Lost()
+		before, start := c.control.Lost(), time.Now()
 		err := c.enter(ctx)
 		if err == nil {
+			c.opening = time.Since(start)
 			return c, nil
 		}
 		meant := proto.RefusedLogin(err) && c.control.Meant(proto.ReplyOf(err))
@@ -74,7 +75,7 @@ func open(ctx context.Context, cfg *Config, dir string, hurried bool) (*Conn, er
 		case errors.Is(err, proto.ErrNoDir) && !again:
 			return nil, retry.Futile(err)
 		case lost == before || !again || ctx.Err() != nil, c.Greeting().Code == 0 && proto.IsSilence(err):
-			err = fmt.Errorf("ftpnat: %s: %w", cfg.Server, proto.ContextError(ctx, c.refused(err)))
+			err = &proto.NotOpenError{What: "ftpnat: " + cfg.Server, Err: proto.ContextError(ctx, c.refused(err))}
 			cfg.Shared.refuse(err)
 			return nil, err
 		}
@@ -165,15 +166,15 @@ func (c *Conn) login(ctx context.Context) error {
 	}
 	var refused *textproto.Error
 	r := back.last
-	switch answered := errors.As(err, &refused); {
-	case proto.ReplyOf(err).Code != 0, r.Code == 0:
+	switch {
+	case proto.ReplyOf(err).Code != 0:
 		return err
-	case answered && r.Completed():
+	case errors.As(err, &refused) && r.Completed():
 		r = proto.Reply{Code: refused.Code, Lines: strings.Split(refused.Msg, "\n")}
-	case !answered && (r.Completed() || r.Code == 331 || !slices.Contains([]string{"USER", "ACCT"}, control.Verb(back.line))):
+	case r.Code == 0 || r.Code == 331 && control.Verb(back.line) == "USER":
 		return err // none of the server's
 	}
-	// jlaffaye/ftp keeps the words of a USER and not the code.
+	// jlaffaye/ftp keeps the words of some and not the code.
 	if control.Verb(back.line) == "TYPE" || control.Verb(back.line) == "OPTS" {
 		return proto.Refusal(back.line, r) // the user was let in
 	}

@@ -64,7 +64,7 @@ func TestOdd(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			set := func(s *ftptest.Server) {
 				s.Personality = ftptest.Plain()
-				s.Personality.Ahead, s.Personality.Early = tt.ahead, tt.early
+				s.Personality.Control.Ahead, s.Personality.Control.Early = tt.ahead, tt.early
 			}
 			run(t, set, func(t *testing.T, w *world) {
 				start := time.Now()
@@ -109,7 +109,7 @@ func TestRefused(t *testing.T) {
 				if fmt.Sprint(err) != tt.want || w.conns() != 1 || time.Since(start) > 5*time.Second {
 					t.Errorf("Open: %v after %v and %d connections", err, time.Since(start), w.conns())
 				}
-				if proto.ReplyOf(err).Code == 0 || errors.Is(err, proto.ErrNoDir) != (tt.dir != "") {
+				if noDir := errors.Is(err, proto.ErrNoDir); noDir != (tt.dir != "") || noDir != proto.RefusedAt(err) || noDir == (proto.NotOpen(err).Code != 0) {
 					t.Errorf("Open: %#v", err)
 				}
 			})
@@ -181,7 +181,7 @@ func TestDial(t *testing.T) {
 			}
 			if err == nil {
 				c.Close()
-			} else if code := proto.ReplyOf(err).Code; fmt.Sprint(code) != tt.reply[:3] {
+			} else if code := proto.NotOpen(err).Code; fmt.Sprint(code) != tt.reply[:3] {
 				t.Errorf("%+v: %v", tt, err)
 			}
 		})

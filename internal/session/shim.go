@@ -55,7 +55,9 @@ func (b *backend) Command(ctx context.Context, line string) (proto.Reply, error)
 		line = "ACCT " + b.c.cfg.Account
 		r, err = b.c.Do(ctx, line)
 	}
-	b.line, b.last = line, r
+	if b.line, b.last = line, r; err != nil {
+		b.last = proto.Reply{} // what followed the reply went wrong, and it is no refusal
+	}
 	if r.Code/100 == 5 && line == "OPTS UTF8 ON" {
 		// jlaffaye/ftp goes on without it after a 501 or 504, and gives the
 		// login up if a box or a server does not know OPTS at all.

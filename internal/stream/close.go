@@ -131,10 +131,39 @@ func (w *Writer) finish(ctx context.Context) error {
 		return w.broke(err)
 	case err != nil: // it was ended for others
 	case !w.begun:
-		err = w.under(ctx, func() error { return w.sendHeld(ctx) })
+		err = w.heldSent(ctx)
+		w.held = nil
+		return w.broken(err)
 	case w.run != nil:
 		err = w.end(ctx)
 	}
+	return w.broken(w.verdict(ctx, err))
+}
+
+// heldSent sends all of a file that is held, and that again from the start if the
+// server turns out to have less of it than it said.
+func (w *Writer) heldSent(ctx context.Context) error {
+	for try := 1; ; try++ {
+		err := w.under(ctx, func() error { return w.sendHeld(ctx) })
+		err = w.verdict(ctx, err)
+		if !w.lacks(err) || try == maxSent || w.files.RetryFor <= 0 || ctx.Err() != nil {
+			return err
+		}
+		w.begun = false
+	}
+}
+
+// maxSent is how often a file is sent of which the server has less than it said.
+const maxSent = 3
+
+// lacks reports whether err says that the server has less of the file than was sent
+// and called complete: a box on the way has lost the rest.
+func (w *Writer) lacks(err error) bool {
+	return errors.Is(err, proto.ErrMismatch) && w.have >= 0 && w.have < w.Size()
+}
+
+// verdict decides whether the file is whole when its transfer has ended with err.
+func (w *Writer) verdict(ctx context.Context, err error) error {
 	switch {
 	case err == nil, errors.Is(err, proto.ErrNoVerdict) && !proto.RefusedAt(err):
 		err = w.verify(ctx, err)
@@ -142,8 +171,7 @@ func (w *Writer) finish(ctx context.Context) error {
 		// A server that replaces nothing has refused what it had got already.
 		err = nil
 	}
-	w.held = nil
-	return w.broken(err)
+	return err
 }
 
 // end ends the transfer.
@@ -197,7 +225,7 @@ func (w *Writer) sendOnce(ctx context.Context, best *int64) error {
 	}
 	err := w.run.t.End(ctx, nil)
 	if err != nil {
-		w.late = w.late || !proto.RefusedAt(err)
+		w.late = w.late || w.to.Final != "" && !proto.RefusedAt(err)
 		err = further(best, w.run.t.Count(), err)
 		w.release()
 		w.begun = false
@@ -251,7 +279,10 @@ func (w *Writer) again(ctx context.Context, send func() error) error {
 		if errors.Is(err, proto.ErrNoVerdict) {
 			w.lost = err
 		}
-		if err != nil && w.begun {
+		switch {
+		case w.lacks(err):
+			err = further(&best, w.have, retry.Again(err))
+		case err != nil && w.begun:
 			err = further(&best, w.n, err)
 		}
 		return err
@@ -270,7 +301,7 @@ func (w *Writer) verify(ctx context.Context, lost error) error {
 	err := retry.Do(ctx, w.files.RetryFor, func() error {
 		if w.run != nil {
 			defer w.release()
-			return w.check(ctx, w.run.s, w.run.t, lost)
+			return w.check(ctx, &w.run.s, w.run.t, lost)
 		}
 		return w.files.With(ctx, func(s *remote.Session) error { return w.check(ctx, s, nil, lost) })
 	})
@@ -304,18 +335,43 @@ func (w *Writer) check(ctx context.Context, s *remote.Session, t *transfer.Trans
 		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
-		if now, err = s.Mark(ctx, w.to.Path, lost != nil); err != nil {
+		if now, err = remote.MarkOf(ctx, s, w.to.Path, lost != nil); err != nil {
 			return err
 		}
 		err = w.judge(ctx, s, now, lost)
 	}
+	if err == nil && w.late && w.to.Final == "" {
+		err = w.outlast(ctx, s)
+	}
 	if err == nil {
-		err = s.KeptFile(ctx, w.to.Path)
+		err = remote.KeptFile(ctx, s, w.to.Path)
 	}
 	if isVerdict(err) {
 		err = retry.Permanent(err)
 	}
 	return err
+}
+
+// outlast looks at the file once more after a while in which a session that was
+// given up may read its command at last, and empty it.
+func (w *Writer) outlast(ctx context.Context, s *remote.Session) error {
+	if err := sleep(ctx, lateSTOR+4*s.RTT()); err != nil {
+		return err
+	}
+	now, err := remote.MarkOf(ctx, s, w.to.Path, false)
+	switch {
+	case err != nil:
+		return err
+	case now.Size < 0:
+		e, err := remote.Lookup(ctx, s, w.to.Path, false)
+		if err != nil && !proto.RefusedAt(err) {
+			return err
+		}
+		if now.Size = e.Size; err != nil || e.Size < 0 {
+			return fmt.Errorf("%w: a session that was given up may have begun the file again", proto.ErrNoVerdict)
+		}
+	}
+	return w.judge(ctx, s, now, nil)
 }
 
 // isVerdict reports whether an error is one that judge has found, and not that of
@@ -333,26 +389,26 @@ func (w *Writer) maySettle(now remote.Mark, err error) bool {
 // a whole upload it is not asked again.
 func (w *Writer) now(ctx context.Context, s *remote.Session, t *transfer.Transfer, lost error) (remote.Mark, error) {
 	if lost == nil {
-		n, err := s.SizeBehind(ctx, w.to.Path, t)
+		n, err := remote.SizeBehind(ctx, s, w.to.Path, t)
 		if n >= 0 || err != nil || !s.HasSIZE() || s.Server.Knows(remote.Untold) == proto.Yes {
 			return remote.Mark{Size: n}, err
 		}
 	}
-	return s.Mark(ctx, w.to.Path, lost != nil)
+	return remote.MarkOf(ctx, s, w.to.Path, lost != nil)
 }
 
 // judge decides whether the file is whole, by what the server tells of it.
 func (w *Writer) judge(ctx context.Context, s *remote.Session, now remote.Mark, lost error) error {
 	if now.Size >= 0 {
-		w.told = now.Size
-	} else if w.told >= 0 {
-		now = remote.Mark{Size: w.told} // that nothing more is to be had makes nothing whole
+		w.have = now.Size
+	} else if w.have >= 0 {
+		now = remote.Mark{Size: w.have} // that nothing more is to be had makes nothing whole
 	}
 	w.base = w.from(now)
 	err := w.whole(now.Size, lost)
 	switch {
 	case err == nil && lost == nil && now.Refused:
-		lacks, lerr := s.Lacks(ctx, w.to.Path, now)
+		lacks, lerr := remote.Lacks(ctx, s, w.to.Path, now)
 		if lerr != nil {
 			return lerr
 		}
@@ -370,7 +426,7 @@ func (w *Writer) judge(ctx context.Context, s *remote.Session, now remote.Mark, 
 // it has refused it at last.
 func (w *Writer) there(ctx context.Context) (there bool) {
 	_ = w.files.With(ctx, func(s *remote.Session) error {
-		now, err := s.Mark(ctx, w.to.Path, true)
+		now, err := remote.MarkOf(ctx, s, w.to.Path, true)
 		there = err == nil && (now.Size == w.n && now.Since(w.before) || w.hashOn(ctx, s))
 		return nil
 	})
@@ -382,7 +438,7 @@ func (w *Writer) hashOn(ctx context.Context, s *remote.Session) bool {
 	if w.begun && w.held == nil || w.to.Append || w.to.From > 0 {
 		return false
 	}
-	theirs, ok, err := s.Hash(ctx, w.to.Path)
+	theirs, ok, err := remote.Hash(ctx, s, w.to.Path)
 	if err != nil || !ok {
 		return false
 	}

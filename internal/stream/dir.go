@@ -185,7 +185,7 @@ func (d *Dir) open(ctx context.Context) error {
 	s := d.files.on(lease)
 	var l *remote.Listing
 	if err = s.CatchUp(ctx); err == nil {
-		l, err = s.OpenList(ctx, d.path)
+		l, err = remote.OpenList(ctx, s, d.path)
 	}
 	if err != nil {
 		lease.Release()

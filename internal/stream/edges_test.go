@@ -65,7 +65,7 @@ func TestSharedSize(t *testing.T) {
 		first := w.files.Reader(src)
 		src.Size = first.src.Size
 		second := w.files.Reader(src)
-		if _, err := readAll(&through{r: first, ctx: w.ctx}, -1); err != nil {
+		if _, err := ReadAll(&through{r: first, ctx: w.ctx}, -1); err != nil {
 			t.Error(err)
 		}
 		if n := second.progress().Total; n != int64(len(content)) {
@@ -78,7 +78,7 @@ func TestSharedSize(t *testing.T) {
 // any case.
 func TestProgress(t *testing.T) {
 	for _, rate := range []int64{0, 100_000} {
-		inWorld(t, setup{ftp: func(s *ftptest.Server) { s.Rate = rate }}, func(t *testing.T, w *world) {
+		inWorld(t, setup{ftp: func(s *ftptest.Server) { s.Limits.Rate = rate }}, func(t *testing.T, w *world) {
 			r := w.reader(t)
 			start, last, calls := time.Now(), trace.Progress{}, 0
 			ctx := trace.With(w.ctx, &trace.Hooks{Progress: func(p trace.Progress) {
@@ -87,7 +87,7 @@ func TestProgress(t *testing.T) {
 				}
 				last = p
 			}})
-			if _, err := readAll(&through{r: r, ctx: ctx}, -1); err != nil {
+			if _, err := ReadAll(&through{r: r, ctx: ctx}, -1); err != nil {
 				t.Error(err)
 			}
 			size := int64(len(content))
@@ -241,7 +241,7 @@ func TestReplacedBehindBreak(t *testing.T) {
 				if err := w.srv.Tree.WriteFile("file", fresh[:min(size, len(fresh))], 0o644); err != nil {
 					t.Fatal(err)
 				}
-				_, err := readAll(&through{r: r, ctx: w.ctx, off: 100}, -1)
+				_, err := ReadAll(&through{r: r, ctx: w.ctx, off: 100}, -1)
 				if !errors.Is(err, proto.ErrChanged) {
 					t.Errorf("MDTM %v, %d bytes: %v", mdtm, size, err)
 				}

@@ -77,7 +77,7 @@ func inWorld(t *testing.T, s setup, f func(t *testing.T, w *world)) {
 		if err := tree.WriteFile("file", content, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		w := &world{srv: &ftptest.Server{Tree: tree, Listen: server.Listen, Dial: server.DialFrom, ActivePort: 20, Personality: ftptest.VSFTPD()}}
+		w := &world{srv: &ftptest.Server{Tree: tree, Network: ftptest.Network{Listen: server.Listen, Dial: server.DialFrom, ActivePort: 20}, Personality: ftptest.VSFTPD()}}
 		if s.ftp != nil {
 			s.ftp(w.srv)
 		}
@@ -141,7 +141,7 @@ func (w *world) reader(t *testing.T) *Reader {
 	t.Helper()
 	var e listing.Entry
 	err := w.files.With(w.ctx, func(s *remote.Session) (err error) {
-		e, _, err = s.QuickStat(w.ctx, "file")
+		e, _, err = remote.QuickStat(w.ctx, s, "file")
 		return err
 	})
 	if err != nil || e.Size != int64(len(content)) {

@@ -43,9 +43,24 @@ func TestIdentity(t *testing.T) {
 			id.time, id.exact, id.absolute = at.Truncate(24*time.Hour).Add(48*time.Hour), listing.PrecisionDay, false
 		}), false},
 	} {
-		for name, err := range map[string]error{c.name: second.check(c.now), c.name + ", turned around": c.now.check(second)} {
+		entry := func(id identity) listing.Entry {
+			return listing.Entry{Type: id.kind, Size: id.size, ModTime: id.time, Precision: id.exact, Absolute: id.absolute}
+		}
+		for name, err := range map[string]error{c.name: second.check(c.now), c.name + ", turned around": c.now.check(second), c.name + ", listed": Same(entry(second), entry(c.now))} {
 			if (err == nil) != c.same || err != nil && !errors.Is(err, proto.ErrChanged) {
 				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+// TestSure has a time tell files apart if it is one to the second, of a known zone.
+func TestSure(t *testing.T) {
+	for exact := listing.PrecisionNone; exact <= listing.PrecisionFraction; exact++ {
+		for _, absolute := range []bool{true, false} {
+			id := identity{exact: exact, absolute: absolute}
+			if want := absolute && (exact == listing.PrecisionSecond || exact == listing.PrecisionFraction); id.sure() != want {
+				t.Errorf("%v, absolute %v: %v", exact, absolute, !want)
 			}
 		}
 	}

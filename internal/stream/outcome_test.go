@@ -51,12 +51,12 @@ func jobs(local string) []job {
 		e := fileEntry(int64(len(content)))
 		r := w.files.Reader(Source{Name: "file", Path: "file", Entry: e, Asked: true})
 		defer r.Stop(w.ctx)
-		return readAll(&through{r: r, ctx: w.ctx}, e.Size)
+		return ReadAll(&through{r: r, ctx: w.ctx}, e.Size)
 	}
 	middle := func(w *world) ([]byte, error) {
 		r := w.files.Reader(Source{Name: "file", Path: "file", Entry: fileEntry(-1)})
 		defer r.Stop(w.ctx)
-		got, err := readAll(&through{r: r, ctx: w.ctx, off: 150_000}, -1)
+		got, err := ReadAll(&through{r: r, ctx: w.ctx, off: 150_000}, -1)
 		return got, err
 	}
 	return []job{
@@ -142,17 +142,10 @@ func (j job) outcome(t *testing.T, p ftptest.Personality, steps []ftptest.Step, 
 		what = ftpworld.Outcome(err, proto.ReplyOf(err).Code, kinds, commands)
 		time.Sleep(time.Minute)
 		w.names(t, "file")
-		has, rerr := w.srv.Tree.ReadFile("file")
-		switch {
-		case rerr != nil:
+		if _, rerr := w.srv.Tree.ReadFile("file"); rerr != nil {
 			t.Errorf("the file is gone: %v", rerr)
-		case err == nil && got != nil && !bytes.Equal(got, j.want):
-			t.Errorf("%d bytes of %d were read, and nil", len(got), len(j.want))
-		case err == nil && got == nil && !bytes.Equal(has, j.want):
-			t.Errorf("the file has %d bytes of %d, and nil", len(has), len(j.want))
-		case err != nil && !j.mix && !bytes.Equal(has, content) && !bytes.Equal(has, j.want):
-			t.Errorf("the file has %d bytes, neither old nor new", len(has))
 		}
+		j.judge(t, w, got, err)
 		if t.Failed() {
 			t.Logf("%s, %s: %v %v: %v", p.Name, j.name, steps, faults, err)
 		}
@@ -164,4 +157,20 @@ func (j job) outcome(t *testing.T, p ftptest.Personality, steps []ftptest.Step, 
 func proven() memory {
 	key := proto.Key{Server: addr, Network: netip.MustParsePrefix("203.0.113.0/24")}
 	return memory{key: {Mode: proto.EPSV, Source: "peer", Seen: time.Now()}}
+}
+
+// judge checks that what is nil is so, and that what is there is old or new.
+func (j job) judge(t *testing.T, w *world, got []byte, err error) {
+	t.Helper()
+	has, rerr := w.srv.Tree.ReadFile("file")
+	switch {
+	case rerr != nil && err == nil:
+		t.Errorf("the file is gone: %v", rerr)
+	case err == nil && got != nil && !bytes.Equal(got, j.want):
+		t.Errorf("%d bytes of %d were read, and nil", len(got), len(j.want))
+	case err == nil && got == nil && !bytes.Equal(has, j.want):
+		t.Errorf("the file has %d bytes of %d, and nil", len(has), len(j.want))
+	case err != nil && !j.mix && !bytes.Equal(has, content) && !bytes.Equal(has, j.want):
+		t.Errorf("the file has %d bytes, neither old nor new", len(has))
+	}
 }

@@ -23,6 +23,7 @@ type past struct {
 	from, end int64 // offsets in the file
 	tail      []byte
 	sum       *maphash.Hash // of all of it; nil if that is not kept
+	hash      maphash.Hash  // where sum is kept
 	local     *os.File      // has all of it; nil if tail and sum are what is left
 	shift     int64         // between an offset and the place in local
 	// brief says that the end of it has to do: all of it was read again, and the
@@ -38,7 +39,8 @@ func (p *past) begin(off int64, keep bool) {
 	}
 	p.from, p.end, p.tail, p.local, p.sum = off, off, p.tail[:0], nil, nil
 	if keep {
-		p.sum = new(maphash.Hash)
+		p.hash = maphash.Hash{}
+		p.sum = &p.hash
 	}
 }
 

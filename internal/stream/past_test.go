@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/ftpnat/ftpnat/internal/ftptest"
 	"github.com/ftpnat/ftpnat/internal/proto"
@@ -72,6 +73,7 @@ func TestReadReplaced(t *testing.T) {
 	}
 	replace := func(s *ftptest.Server) {
 		cut(ftptest.Reset, 1)(s)
+		s.Limits.Rate = 20_000 // the rest would take seconds
 		s.Script = []ftptest.Step{{On: "REST", Do: func() {
 			info, err := s.Tree.Stat("file")
 			if err == nil && s.Tree.WriteFile("file", other, 0o644) == nil {
@@ -99,6 +101,56 @@ func TestReadReplaced(t *testing.T) {
 			if !errors.Is(err, proto.ErrChanged) {
 				t.Errorf("flag %d: %v", flag, err)
 			}
+			start := time.Now()
+			if err := w.look(w.ctx); err != nil || time.Since(start) > time.Second {
+				t.Errorf("flag %d, and then: %v after %v", flag, err, time.Since(start))
+			}
+			if n := len(w.srv.Transcript()); n != 2 { // the first one was lost
+				t.Errorf("flag %d: %d connections", flag, n)
+			}
 		})
+	}
+}
+
+// TestPastElsewhere goes on with a copy in another local file, or at another place of
+// it: what came before is not there, and is not compared.
+func TestPastElsewhere(t *testing.T) {
+	create := func() *os.File {
+		f, err := os.Create(filepath.Join(t.TempDir(), "f"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	for name, next := range map[string]func(first *os.File) (*os.File, int64){
+		"there":         func(first *os.File) (*os.File, int64) { return first, 1000 },
+		"another file":  func(*os.File) (*os.File, int64) { return create(), 1000 },
+		"another place": func(first *os.File) (*os.File, int64) { return first, 5000 },
+	} {
+		var p past
+		p.begin(0, true)
+		put := func(f *os.File, off, at int64) {
+			if _, err := f.Seek(at, io.SeekStart); err != nil {
+				t.Fatal(err)
+			}
+			n, err := f.Write(content[off : off+1000])
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.copied(f, int64(n))
+		}
+		first := create()
+		put(first, 0, 0)
+		second, at := next(first)
+		put(second, 1000, at)
+		want := int64(1000)
+		if name == "there" {
+			want = 0
+		}
+		from := p.start(2000, true)
+		if err := p.same(bytes.NewReader(content[from:]), from); from != want || err != nil {
+			t.Errorf("%s: from %d, %v", name, from, err)
+		}
 	}
 }

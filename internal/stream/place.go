@@ -22,8 +22,7 @@ type placing struct {
 	to    string
 	size  int64
 
-	asked bool   // the reply to RNTO was lost
-	old   string // where the file that is replaced was moved to; empty if it was not
+	old string // where the file that is replaced was moved to; empty if it was not
 }
 
 // tempName returns a temporary name for a file in the same directory. It begins
@@ -54,64 +53,35 @@ func (f Files) took(temp string) {
 	}
 }
 
-// put gives the file its name. A break does not tell whether a rename was carried
-// out: the names on the server do.
+// put gives the file its name.
 func (p *placing) put(ctx context.Context) error {
+	renaming := remote.Renaming{From: p.temp, To: p.to, Size: p.size, Taken: p.replace}
 	return retry.Do(ctx, p.files.RetryFor, func() error {
 		return p.files.With(ctx, func(s *remote.Session) error {
 			defer s.Server.Changed()
-			return p.putOnce(ctx, s)
+			err := renaming.Do(ctx, s)
+			if err == nil {
+				p.tidy(ctx, s)
+			}
+			return err
 		})
 	})
 }
 
-func (p *placing) putOnce(ctx context.Context, s *remote.Session) error {
-	if p.asked {
-		done, err := s.Renamed(ctx, p.temp, p.to, p.size)
-		if err != nil {
-			return err
-		}
-		if done {
-			p.tidy(ctx, s)
-			return nil
-		}
-	}
-	err := s.Rename(ctx, p.temp, p.to)
-	if errors.Is(err, fs.ErrExist) {
-		err = p.replace(ctx, s)
-	}
-	switch {
-	case err == nil:
-		p.tidy(ctx, s)
-		return nil
-	case errors.Is(err, remote.ErrUnsettled):
-		p.asked = true
-	case p.asked && proto.RefusedAt(err):
-		// It may have been carried out since it was looked for.
-		if done, derr := s.Renamed(ctx, p.temp, p.to, p.size); done && derr == nil {
-			p.tidy(ctx, s)
-			return nil
-		}
-	}
-	return err
-}
-
 // replace is for servers that do not rename over a file.
 func (p *placing) replace(ctx context.Context, s *remote.Session) error {
-	if p.old == "" {
-		p.old = p.files.tempName(p.to, "old")
-	}
-	if err := s.Rename(ctx, p.to, p.old); err != nil {
+	p.old = p.files.tempName(p.to, "old")
+	if err := remote.Rename(ctx, s, p.to, p.old); err != nil {
 		if proto.RefusedAt(err) {
 			p.old = ""
 		}
 		return fmt.Errorf("the server does not rename over a file, and the one there cannot be moved: %w", err)
 	}
-	err := s.Rename(ctx, p.temp, p.to)
-	if err == nil || !proto.RefusedAt(err) {
+	err := remote.Rename(ctx, s, p.temp, p.to)
+	if !proto.RefusedAt(err) {
 		return err
 	}
-	if back := s.Rename(ctx, p.old, p.to); back != nil {
+	if back := remote.Rename(ctx, s, p.old, p.to); back != nil {
 		return errors.Join(err, back)
 	}
 	p.old = ""
@@ -124,9 +94,9 @@ func (p *placing) putBack(ctx context.Context, s *remote.Session) {
 	if p.old == "" {
 		return
 	}
-	there, err := s.Exists(ctx, p.to)
+	there, err := remote.Exists(ctx, s, p.to)
 	if err == nil && !there {
-		err = s.Rename(ctx, p.old, p.to)
+		err = remote.Rename(ctx, s, p.old, p.to)
 	}
 	if err != nil {
 		trace.From(ctx).Notef("the file that was to be replaced may be found as %s: %v", p.old, err)
@@ -139,7 +109,7 @@ func (p *placing) tidy(ctx context.Context, s *remote.Session) {
 	if p.old == "" {
 		return
 	}
-	if err := s.Delete(ctx, p.old); err != nil {
+	if err := remote.Delete(ctx, s, p.old); err != nil {
 		trace.From(ctx).Notef("the file that was replaced may still be there as %s: %v", p.old, err)
 	}
 	p.old = ""
@@ -199,7 +169,7 @@ func (f Files) removeAll(ctx context.Context, names []string, broken bool) error
 // removeEach removes files and returns how many there were, and why one stays.
 func removeEach(ctx context.Context, s *remote.Session, names []string) (removed int, stays, err error) {
 	for _, name := range names {
-		err := s.Delete(ctx, name)
+		err := remote.Delete(ctx, s, name)
 		switch {
 		case err == nil:
 			removed++
@@ -207,7 +177,7 @@ func removeEach(ctx context.Context, s *remote.Session, names []string) (removed
 		case !proto.RefusedAt(err):
 			return removed, stays, err
 		}
-		now, merr := s.Mark(ctx, name, false)
+		now, merr := remote.MarkOf(ctx, s, name, false)
 		if merr != nil {
 			return removed, stays, merr
 		}
@@ -267,9 +237,9 @@ func (w *Writer) Abort(ctx context.Context) error {
 
 // undo removes what was written, if it is not what was there before.
 func (w *Writer) undo(ctx context.Context) error {
-	old := false
+	var old bool
 	err := w.files.With(ctx, func(s *remote.Session) error {
-		now, err := s.Mark(ctx, w.to.Path, true)
+		now, err := remote.MarkOf(ctx, s, w.to.Path, true)
 		old = w.before.Size >= 0 && now.Size >= 0 && !now.Since(w.before)
 		return err
 	})

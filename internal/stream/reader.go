@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/ftpnat/ftpnat/internal/data"
 	"github.com/ftpnat/ftpnat/internal/listing"
@@ -44,9 +45,10 @@ type Reader struct {
 	src   Source
 	run   *run // nil if no transfer is under way
 
-	pos  int64 // of the transfer
-	end  int64 // of the file, by the server's verdict; -1 if it is not known
-	past past  // what was handed on, for the next transfer to be compared with
+	pos  int64  // of the transfer
+	end  int64  // of the file, by the server's verdict; -1 if it is not known
+	rest []byte // what came beyond what was read, and ends at pos: see takeRest
+	past past   // what was handed on, for the next transfer to be compared with
 
 	was     identity // the file before any of it was read
 	known   phase    // what was is worth
@@ -54,7 +56,12 @@ type Reader struct {
 	broken  bool     // the last transfer broke: a listing from before may be old
 	shortAt int64    // where the server called the file complete and it was not; -1 for nowhere
 	meter   meter
+	opened  time.Time // start of the last transfer, or of the last try without a pause
 }
+
+// steadyFor is how long ago a transfer must have begun that breaks, for another one
+// to be begun without a pause.
+const steadyFor = 250 * time.Millisecond
 
 // A phase is how far a Reader has come with the file that it first met.
 type phase uint8
@@ -91,13 +98,17 @@ func (r *Reader) Read(ctx context.Context, p []byte, off int64) (int, error) {
 func (r *Reader) CopyTo(ctx context.Context, w *os.File, off int64) (n int64, err error) {
 	buf := data.Buffer()
 	defer data.Recycle(buf)
-	once := r.copyOnce
+	once := (*Reader).copyOnce
 	if !readable(w) {
-		once = r.writeOnce
+		once = (*Reader).writeOnce
 	}
 	for err == nil {
 		var m int
-		m, err = r.copyPiece(ctx, func() (int, error) { return once(ctx, w, *buf, off+n) })
+		m, err = once(r, ctx, w, *buf, off+n)
+		if err != nil && err != io.EOF {
+			at := n // n itself would be kept in memory that is allocated
+			m, err = r.copyOn(ctx, m, err, func() (int, error) { return once(r, ctx, w, *buf, off+at) })
+		}
 		n += int64(m)
 	}
 	if err == io.EOF {
@@ -106,14 +117,12 @@ func (r *Reader) CopyTo(ctx context.Context, w *os.File, off int64) (n int64, er
 	return n, err
 }
 
-// copyPiece copies a piece, by once.
-func (r *Reader) copyPiece(ctx context.Context, once func() (int, error)) (int, error) {
-	n, err := once()
+// copyOn goes on where the copy of a piece has failed.
+func (r *Reader) copyOn(ctx context.Context, n int, err error, once func() (int, error)) (int, error) {
 	if again(n, err) {
 		n, err = r.persist(ctx, err, once)
 	}
-	var local *localError
-	if errors.As(err, &local) {
+	if local, ok := errors.AsType[*localError](err); ok {
 		return n, local.error
 	}
 	return n, proto.ContextError(ctx, err)
@@ -126,6 +135,14 @@ func again(n int, err error) bool { return n == 0 && retry.Worth(err) }
 
 // persist repeats a try that failed with err until it has brought bytes.
 func (r *Reader) persist(ctx context.Context, err error, try func() (int, error)) (n int, _ error) {
+	if time.Since(r.opened) >= steadyFor && !proto.RefusedAt(err) {
+		// It has worked until now: who reads need not wait for the pause that a
+		// server in trouble is due.
+		r.opened = time.Now()
+		if n, err = try(); !again(n, err) {
+			return n, err
+		}
+	}
 	first := true
 	err = retry.Do(ctx, r.files.RetryFor, func() error {
 		if !first {
@@ -142,6 +159,9 @@ func (r *Reader) persist(ctx context.Context, err error, try func() (int, error)
 
 // readOnce reads on the transfer that is under way, or on a new one.
 func (r *Reader) readOnce(ctx context.Context, p []byte, off int64) (int, error) {
+	if n := r.fromRest(p, off); n > 0 {
+		return n, nil
+	}
 	if err := r.ready(ctx, off); err != nil {
 		return 0, err
 	}
@@ -151,6 +171,9 @@ func (r *Reader) readOnce(ctx context.Context, p []byte, off int64) (int, error)
 }
 
 func (r *Reader) copyOnce(ctx context.Context, w *os.File, buf []byte, off int64) (int, error) {
+	if r.restAt(off) {
+		return r.writeOnce(ctx, w, buf, off)
+	}
 	if err := r.ready(ctx, off); err != nil {
 		return 0, err
 	}
@@ -226,6 +249,10 @@ func (r *Reader) park() {
 	if _, rest := r.run.s.Feature("REST"); r.src.Steady && !rest {
 		return
 	}
+	if r.takeRest() {
+		r.run.lease.Spare(r.run.yield)
+		return
+	}
 	r.run.lease.Park(r.run.yield)
 }
 
@@ -235,12 +262,16 @@ func (r *Reader) ready(ctx context.Context, off int64) error {
 		return io.EOF
 	}
 	if r.run != nil {
-		mine, err := r.run.lease.Unpark(ctx)
+		run := r.run
+		mine, err := run.lease.Unpark(ctx)
 		if !mine {
 			r.forget()
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case run.over && off == r.pos:
+			return r.judge(ctx, run.part, run.verdict)
 		}
 	}
 	switch {
@@ -312,9 +343,11 @@ func (r *Reader) start(ctx context.Context, off int64) error {
 	run.yield = func(ctx context.Context) bool {
 		// It can go on from where it stands.
 		run.t.Abandon(ctx)
+		run.retire()
 		return true
 	}
-	r.run, r.pos = run, off
+	r.rest = nil
+	r.run, r.pos, r.opened = run, off, time.Now()
 	r.meter.begin()
 	if off > 0 {
 		trace.From(ctx).Resumed(trace.Resume{Name: r.src.Name, Offset: off})
@@ -363,12 +396,14 @@ func (r *Reader) open(ctx context.Context, s *remote.Session, off int64) (t *tra
 	size := r.src.Size.Load()
 	if off > 0 && off >= size && size >= 0 {
 		// Some refuse REST to the end. What is known of the size may be old.
-		now, err := s.Size(ctx, r.src.Path)
+		now, err := remote.Size(ctx, s, r.src.Path)
 		switch {
 		case err != nil:
 			return nil, off, err
 		case now >= 0 && now < off && r.past.end == off && r.past.from < off:
 			return nil, off, fmt.Errorf("%w: %d bytes came, and there are %d", proto.ErrChanged, off, now)
+		case now < 0 && off > size:
+			// There is more than was known, and nobody tells how much.
 		case now <= off:
 			return nil, off, io.EOF
 		}
@@ -381,68 +416,8 @@ func (r *Reader) open(ctx context.Context, s *remote.Session, off int64) (t *tra
 	if _, rest := s.Feature("REST"); from == 0 && !rest {
 		from = off // for the server to say whether it can
 	}
-	t, err = s.ReadKnown(ctx, r.src.Path, from, size)
+	t, err = remote.Read(ctx, s, r.src.Path, from, size)
 	return t, from, err
-}
-
-// meet checks that the file is the one that was read before.
-func (r *Reader) meet(ctx context.Context, s *remote.Session) error {
-	switch r.known {
-	case unmet:
-		return r.mark(ctx, s)
-	case marked:
-		return nil
-	}
-	now, err := r.look(ctx, s)
-	if err != nil {
-		return err
-	}
-	return r.was.check(now)
-}
-
-// timedFrom is from what size on a file, in bytes, is asked for its time if the
-// listing told that to the minute or the day: a transfer that breaks goes on
-// then only in the very file that it began in.
-const timedFrom = 64 << 10
-
-// mark notes what the file is before any of it is read.
-func (r *Reader) mark(ctx context.Context, s *remote.Session) error {
-	e := r.src.Entry
-	r.asked = r.src.Asked
-	switch {
-	case r.asked && e.Precision == listing.PrecisionNone:
-		if err := s.ModTime(ctx, r.src.Path, &e); err != nil {
-			return err
-		}
-	case !r.asked && e.Size >= timedFrom && !identityOf(e).sure():
-		if err := s.ForTransfer().ModTime(ctx, r.src.Path, &e); err != nil {
-			return err
-		}
-		r.asked = identityOf(e).sure()
-	}
-	r.was, r.known = identityOf(e), marked
-	return nil
-}
-
-// look describes the file by the questions that was has the answers to.
-func (r *Reader) look(ctx context.Context, s *remote.Session) (identity, error) {
-	if !r.asked {
-		// Of a short file the listing of now is all there is to tell it by.
-		recent := !r.broken && r.was.size >= timedFrom
-		e, err := s.Stat(ctx, r.src.Path, recent)
-		return identityOf(e), err
-	}
-	e := listing.Entry{Type: r.was.kind}
-	var err error
-	if e.Size, err = s.Size(ctx, r.src.Path); err != nil {
-		return identity{}, err
-	}
-	if e.Size < 0 {
-		e, err = s.Stat(ctx, r.src.Path, false)
-		return identityOf(e), err
-	}
-	err = s.ModTime(ctx, r.src.Path, &e)
-	return identityOf(e), err
 }
 
 // settle decides what the end of the data means. It returns io.EOF if the file
@@ -451,6 +426,11 @@ func (r *Reader) settle(ctx context.Context) error {
 	got := r.run.t.Part()
 	err := r.run.t.End(ctx, io.EOF)
 	r.release()
+	return r.judge(ctx, got, err)
+}
+
+// judge is settle for what the server has said of what came.
+func (r *Reader) judge(ctx context.Context, got transfer.Part, err error) error {
 	if errors.Is(err, proto.ErrNoVerdict) {
 		if err = r.confirm(ctx, got, err); err == nil {
 			err = io.EOF
@@ -472,7 +452,7 @@ func (r *Reader) settle(ctx context.Context) error {
 // confirm settles a transfer whose closing reply never came.
 func (r *Reader) confirm(ctx context.Context, got transfer.Part, lost error) error {
 	return r.files.With(ctx, func(s *remote.Session) error {
-		now, err := s.Stat(ctx, r.src.Path, false)
+		now, err := remote.Stat(ctx, s, r.src.Path, false)
 		if err != nil {
 			return err
 		}

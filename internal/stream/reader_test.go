@@ -199,7 +199,7 @@ func TestReadLent(t *testing.T) {
 
 // TestReadEnded ends the context of a read.
 func TestReadEnded(t *testing.T) {
-	inWorld(t, setup{ftp: func(s *ftptest.Server) { s.Rate = 10_000 }}, func(t *testing.T, w *world) {
+	inWorld(t, setup{ftp: func(s *ftptest.Server) { s.Limits.Rate = 10_000 }}, func(t *testing.T, w *world) {
 		r := w.reader(t)
 		ctx, cancel := context.WithCancel(w.ctx)
 		if _, err := r.Read(ctx, make([]byte, 1000), 0); err != nil {

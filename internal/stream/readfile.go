@@ -1,13 +1,10 @@
 package stream
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"slices"
 
 	"github.com/ftpnat/ftpnat/internal/proto"
 	"github.com/ftpnat/ftpnat/internal/remote"
@@ -32,17 +29,14 @@ func (f Files) readFile(ctx context.Context, s *remote.Session, path string) ([]
 	if path == "" {
 		return nil, &proto.FSError{Kind: proto.ErrIsDir}
 	}
-	t, err := s.Read(ctx, path, 0)
+	t, err := remote.Read(ctx, s, path, 0, -1)
 	if err != nil {
 		return nil, err
 	}
 	stop := t.Guard(ctx)
-	size, told := t.Begun().Announced()
-	most := blindMost
-	if told {
+	size, most := t.Known(), blindMost
+	if size >= 0 {
 		most = size + slack(size)
-	} else {
-		size = -1
 	}
 	content, err := readUpTo(t, max(size, int64(t.Buffered())), most)
 	stop()
@@ -75,7 +69,7 @@ var errOverrun = errors.New("there is no end to the file")
 func overrun(ctx context.Context, s *remote.Session, t *transfer.Transfer, path string) error {
 	got := t.Count()
 	t.Abandon(ctx)
-	now, err := s.Size(ctx, path)
+	now, err := remote.Size(ctx, s, path)
 	switch {
 	case err != nil:
 		return err
@@ -83,38 +77,4 @@ func overrun(ctx context.Context, s *remote.Session, t *transfer.Transfer, path 
 		return fmt.Errorf("%w: %d bytes came, and there are %d", proto.ErrChanged, got, now)
 	}
 	return fmt.Errorf("%w: %w", proto.ErrShort, errOverrun)
-}
-
-// maxAhead bounds the memory that is taken for a file because the server says
-// that it is large, in bytes.
-const maxAhead = 1 << 20
-
-// readAll reads r to its end, which is said to come after size bytes.
-func readAll(r io.Reader, size int64) ([]byte, error) { return readUpTo(r, size, math.MaxInt64) }
-
-// readUpTo is readAll that returns errOverrun once it has more than most bytes.
-func readUpTo(r io.Reader, size, most int64) ([]byte, error) {
-	// The end is seen by reading beyond it.
-	want := size + bytes.MinRead
-	buf := make([]byte, 0, min(want, maxAhead))
-	for {
-		if n := int64(len(buf)); n == int64(cap(buf)) {
-			more := n
-			if n < want {
-				more = min(n, want-n)
-			}
-			buf = slices.Grow(buf, int(more))
-		}
-		n, err := r.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		switch {
-		case err == io.EOF:
-			return buf, nil
-		case err == nil && int64(len(buf)) > most:
-			return nil, errOverrun
-		}
-		if err != nil {
-			return buf, err
-		}
-	}
 }

@@ -24,12 +24,14 @@ type Files struct {
 // run is one transfer of a file, with the connection that it has.
 type run struct {
 	lease   *pool.Lease[*session.Conn]
-	s       *remote.Session
+	s       remote.Session
 	t       *transfer.Transfer
-	unguard func() bool
+	unguard func() bool // nil for nothing
 	// yield ends the transfer for others: see pool.Lease.Park.
 	yield   func(context.Context) bool
-	verdict error // of an upload that yield has ended
+	verdict error         // of an upload, or a file that came whole, that yield has ended
+	part    transfer.Part // of such a file
+	over    bool          // yield has ended one
 }
 
 // start opens a transfer, which ends when ctx does.
@@ -38,17 +40,19 @@ func (f Files) start(ctx context.Context, open func(*remote.Session) (*transfer.
 	if err != nil {
 		return nil, err
 	}
-	s := f.on(lease)
-	err = s.CatchUp(ctx)
-	var t *transfer.Transfer
-	if err == nil {
-		t, err = open(s)
+	r := &run{lease: lease, s: *f.on(lease)}
+	if err = r.s.CatchUp(ctx); err == nil {
+		r.t, err = open(&r.s)
 	}
 	if err != nil {
 		lease.Release()
 		return nil, err
 	}
-	return &run{lease: lease, s: s, t: t, unguard: t.Guard(ctx)}, nil
+	t := r.t
+	if !t.Closed() {
+		r.unguard = t.Guard(ctx)
+	}
+	return r, nil
 }
 
 func (f Files) on(lease *pool.Lease[*session.Conn]) *remote.Session {
@@ -62,7 +66,11 @@ func (r *run) release() {
 }
 
 // forget ends what was kept for the transfer, if the connection is another's.
-func (r *run) forget() { r.unguard() }
+func (r *run) forget() {
+	if r.unguard != nil {
+		r.unguard()
+	}
+}
 
 // With calls fn with a connection.
 func (f Files) With(ctx context.Context, fn func(*remote.Session) error) error {

@@ -89,7 +89,7 @@ func (u *upload) send(ctx context.Context) error {
 			from, u.from = 0, 0
 			err = u.try(ctx, 0)
 		}
-		if err == nil || !retry.Worth(err) || ctx.Err() != nil {
+		if !retry.Worth(err) || ctx.Err() != nil {
 			u.broke = u.broke || err != nil && !proto.RefusedAt(err)
 			return err
 		}
@@ -125,8 +125,8 @@ func (u *upload) broken(ctx context.Context, err error) error {
 	var have int64
 	var hashes bool
 	aerr := u.files.With(ctx, func(s *remote.Session) (err error) {
-		have, err = s.Size(ctx, u.temps[len(u.temps)-1])
-		_, hashes = s.Offered()
+		have, err = remote.Size(ctx, s, u.temps[len(u.temps)-1])
+		_, hashes = remote.HashOffered(s)
 		return err
 	})
 	switch {
@@ -198,7 +198,7 @@ func (u *upload) source(ctx context.Context, from int64) (io.Reader, error) {
 		return u.src, nil
 	}
 	err := u.files.With(ctx, func(s *remote.Session) error {
-		if a, ok := s.Offered(); ok {
+		if a, ok := remote.HashOffered(s); ok {
 			u.sum = &digest{a, a.New()}
 		}
 		return nil
@@ -216,11 +216,11 @@ func (u *upload) verify(ctx context.Context) (proven bool, err error) {
 	var theirs remote.Digest
 	err = retry.Do(ctx, u.files.RetryFor, func() error {
 		return u.files.With(ctx, func(s *remote.Session) (err error) {
-			theirs, proven, err = s.Hash(ctx, u.place.temp)
+			theirs, proven, err = remote.Hash(ctx, s, u.place.temp)
 			return err
 		})
 	})
-	if err != nil || !proven {
+	if !proven {
 		return false, err
 	}
 	ours := u.sum

@@ -101,7 +101,11 @@ func TestLateSTOR(t *testing.T) {
 				t.Run(fmt.Sprint(how, " ", size, " ", then), func(t *testing.T) {
 					inWorld(t, setup{ftp: func(s *ftptest.Server) {
 						s.Script = []ftptest.Step{{On: "STOR", Nth: 1, Reply: ftptest.None, Then: then},
-							{On: "RNFR", Nth: 1, Do: func() { s.Tree.WriteFile(stored(s)[0], nil, 0o644) }}}
+							{On: "RNFR", Nth: 1, Do: func() {
+								empty := func() { s.Tree.WriteFile(stored(s)[0], nil, 0o644) }
+								empty()
+								time.AfterFunc(300*time.Millisecond, empty) // it is removed again
+							}}}
 					}}, func(t *testing.T, w *world) {
 						// The fast way is for a mode that has worked.
 						if _, err := w.files.ReadFile(w.ctx, "file"); err != nil {
@@ -344,7 +348,7 @@ func TestOddNames(t *testing.T) {
 			w.names(t, "file")
 		})
 	}
-	inWorld(t, setup{ftp: func(s *ftptest.Server) { s.Personality.StoreAs = []string{" ", "+"} }}, func(t *testing.T, w *world) {
+	inWorld(t, setup{ftp: func(s *ftptest.Server) { s.Personality.Files.StoreAs = []string{" ", "+"} }}, func(t *testing.T, w *world) {
 		err := w.files.WriteFile(w.ctx, Target{Name: "a b", Path: "a b"}, []byte("x"))
 		if !errors.Is(err, proto.ErrMismatch) {
 			t.Error(err)

@@ -66,12 +66,12 @@ func TestWritten(t *testing.T) {
 func TestReadAll(t *testing.T) {
 	data := bytes.Repeat([]byte("0123456789abcdef"), 150_000)
 	for _, size := range []int64{0, 1, int64(len(data)), int64(len(data)) - 1, 1 << 62} {
-		got, err := readAll(bytes.NewReader(data), size)
+		got, err := ReadAll(bytes.NewReader(data), size)
 		if err != nil || !bytes.Equal(got, data) {
 			t.Errorf("%d bytes were told: read %d of %d, %v", size, len(got), len(data), err)
 		}
 	}
-	small, err := readAll(bytes.NewReader(data[:7]), 1<<62)
+	small, err := ReadAll(bytes.NewReader(data[:7]), 1<<62)
 	if err != nil || len(small) != 7 || cap(small) > maxAhead {
 		t.Errorf("%d bytes in %d, %v", len(small), cap(small), err)
 	}

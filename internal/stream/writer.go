@@ -60,24 +60,24 @@ type Writer struct {
 	temps   []string    // temporary names that may have been used, the last one now; nil if Path is not one
 	given   bool        // the server was given the last one
 	ended   bool        // by ReadFrom
-	late    bool        // a session that was given up may yet read the command for one of them
-	told    int64       // size that the server has told since the transfer ended; -1 for none
+	late    bool        // a session that was given up may yet read a command for the file
+	have    int64       // size that the server has told since the transfer ended; -1 for none
 	err     error       // the first, which all that follows returns
 	meter   meter
 }
 
 // Writer returns a Writer of a file. No command is sent before there is more
 // than 64 KiB, or Close is called.
-func (f Files) Writer(to Target) *Writer {
-	w := &Writer{files: f, to: to, base: to.From, before: remote.Unmarked, told: -1}
+func (f Files) Writer(to Target) *Writer { return f.WriterIn(new(Writer), to) }
+
+// WriterIn is Writer in memory that is there.
+func (f Files) WriterIn(w *Writer, to Target) *Writer {
+	*w = Writer{files: f, to: to, base: to.From, before: remote.Unmarked, have: -1}
 	if to.Final != "" {
 		w.temps = []string{to.Path}
 	}
 	return w
 }
-
-// SetTotal sets the size that the file will have, for progress.
-func (w *Writer) SetTotal(n int64) { w.to.Total = n }
 
 // Size returns where the file ends.
 func (w *Writer) Size() int64 { return max(w.base, 0) + w.n }
@@ -87,7 +87,7 @@ func (w *Writer) Write(ctx context.Context, p []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.err
 	}
-	if w.holds(len(p)) {
+	if w.holds(int64(len(p))) {
 		w.held = append(w.held, p...)
 		w.n += int64(len(p))
 		return len(p), nil
@@ -100,8 +100,8 @@ func (w *Writer) Write(ctx context.Context, p []byte) (int, error) {
 }
 
 // holds reports whether n more bytes can be held back.
-func (w *Writer) holds(n int) bool {
-	return !w.begun && !w.to.Append && w.to.From == 0 && w.run == nil && len(w.held)+n <= maxHeld
+func (w *Writer) holds(n int64) bool {
+	return !w.begun && !w.to.Append && w.to.From == 0 && w.run == nil && int64(len(w.held))+n <= maxHeld
 }
 
 // A SourceError is the error of what ReadFrom reads. The Writer is as good as
@@ -114,10 +114,13 @@ func (e *SourceError) Error() string { return e.Err.Error() }
 // be; while anything else is read, others can have the connection. An error of
 // r is a *SourceError.
 func (w *Writer) ReadFrom(ctx context.Context, r io.Reader) (n int64, err error) {
+	if n := w.to.Total; w.to.Whole && n >= 0 && w.holds(n) {
+		return w.readFrom(ctx, r, nil, false)
+	}
 	file, local := data.Regular(r)
 	if local {
 		left := file.Left()
-		local = left < 0 || left > maxHeld || !w.holds(int(left))
+		local = left < 0 || !w.holds(left)
 	}
 	if !local || !w.to.Whole {
 		return w.readFrom(ctx, r, file, local)
@@ -237,12 +240,8 @@ func (w *Writer) ready(ctx context.Context) error {
 	if err := w.start(ctx); err != nil {
 		return err
 	}
-	held := w.held
+	_, err := w.run.t.Write(w.held)
 	w.held = nil
-	if len(held) == 0 {
-		return nil
-	}
-	_, err := w.run.t.Write(held)
 	return w.flowing(ctx, err)
 }
 
@@ -283,12 +282,9 @@ func (w *Writer) under(ctx context.Context, f func() error) error {
 	return nil
 }
 
-// afresh changes to another temporary name and returns it, for another try from
-// the start: a session that was given up may yet read its STOR, and empty the file.
-func (w *Writer) afresh() string {
-	w.rename(w.files.tempName(w.to.Final, "part"))
-	return w.to.Path
-}
+// afresh changes to another temporary name, for another try from the start: a
+// session that was given up may yet read its STOR, and empty the file.
+func (w *Writer) afresh() { w.rename(w.files.tempName(w.to.Final, "part")) }
 
 // rename changes to another temporary name.
 func (w *Writer) rename(temp string) {
@@ -304,14 +300,16 @@ func (w *Writer) startOnce(ctx context.Context, whole bool) error {
 		return w.open(ctx, s, whole)
 	})
 	if err != nil {
-		w.late = w.late || !proto.RefusedAt(err)
+		w.late = w.late || w.given && !proto.RefusedAt(err)
 		return err
 	}
 	if w.begun || w.to.From > 0 {
 		trace.From(ctx).Resumed(trace.Resume{Name: w.to.Name, Upload: true, Offset: w.Size()})
 	}
-	w.run, w.begun, w.told = run, true, -1
-	w.lend(ctx)
+	w.run, w.begun, w.have = run, true, -1
+	if !run.t.Closed() {
+		w.lend(ctx)
+	}
 	w.meter.begin()
 	return nil
 }
@@ -327,11 +325,11 @@ func (w *Writer) open(ctx context.Context, s *remote.Session, whole bool) (*tran
 	path := w.to.Path
 	// After a break an old session may still be writing what it got. Written
 	// at its place the same does no harm; appended it would be there twice.
-	t, err := s.Write(ctx, path, remote.Put{Offset: w.base})
-	if err == nil || !proto.RefusedAt(err) {
+	t, err := remote.Write(ctx, s, path, remote.Put{Offset: w.base})
+	if !proto.RefusedAt(err) {
 		return t, err
 	}
-	return s.Write(ctx, path, remote.Put{Append: true})
+	return remote.Write(ctx, s, path, remote.Put{Append: true})
 }
 
 // create sends the command that begins a file; whole says that what is held is all
@@ -340,25 +338,25 @@ func (w *Writer) create(ctx context.Context, s *remote.Session, whole bool) (*tr
 	if err := w.mark(ctx, s, whole); err != nil {
 		return nil, err
 	}
-	var put remote.Put
-	if w.to.Final != "" {
-		if w.given {
+	if w.to.Final != "" && w.given {
+		w.afresh()
+	}
+	put := remote.Put{Afresh: func() (string, error) {
+		w.late = true
+		if w.to.Final != "" {
 			w.afresh()
 		}
-		put.Afresh = func() string {
-			w.late = true
-			return w.afresh()
-		}
-	}
+		return s.Line("STOR", w.to.Path)
+	}}
 	w.touched, w.given = true, true
 	if !whole {
-		return s.Write(ctx, w.to.Path, put)
+		return remote.Write(ctx, s, w.to.Path, put)
 	}
 	put.Whole, put.Body = true, w.held
 	if !w.marked && !w.to.Ours {
 		put.Before = &w.before
 	}
-	t, err := s.Write(ctx, w.to.Path, put)
+	t, err := remote.Write(ctx, s, w.to.Path, put)
 	// A size that is the same proves nothing; the time is asked for before the next
 	// try.
 	w.marked = w.marked || w.before.Refused || w.before.Size >= 0 && w.before.Size != w.n
@@ -373,7 +371,7 @@ func (w *Writer) mark(ctx context.Context, s *remote.Session, whole bool) (err e
 		return nil
 	}
 	timed := !w.to.New && (s.Pipelines() || w.lost != nil)
-	w.before, err = s.ForTransfer().Mark(ctx, w.to.Path, timed)
+	w.before, err = remote.MarkOf(ctx, s.ForTransfer(), w.to.Path, timed)
 	w.marked = err == nil
 	if w.to.New && w.before.Size >= 0 {
 		err = &proto.FSError{Kind: fs.ErrExist}
@@ -384,7 +382,7 @@ func (w *Writer) mark(ctx context.Context, s *remote.Session, whole bool) (err e
 // extend goes on with a file of which the server said that it has all so far,
 // or that was there before.
 func (w *Writer) extend(ctx context.Context, s *remote.Session) (*transfer.Transfer, error) {
-	now, err := s.Mark(ctx, w.to.Path, false)
+	now, err := remote.MarkOf(ctx, s, w.to.Path, false)
 	if err != nil {
 		return nil, err
 	}
@@ -394,11 +392,11 @@ func (w *Writer) extend(ctx context.Context, s *remote.Session) (*transfer.Trans
 		return nil, w.mismatch(now.Size)
 	}
 	w.touched = true
-	t, err := s.Write(ctx, w.to.Path, remote.Put{Append: true})
-	if err == nil || w.to.Append || !proto.RefusedAt(err) {
+	t, err := remote.Write(ctx, s, w.to.Path, remote.Put{Append: true})
+	if w.to.Append || !proto.RefusedAt(err) {
 		return t, err
 	}
-	return s.Write(ctx, w.to.Path, remote.Put{Offset: w.Size()})
+	return remote.Write(ctx, s, w.to.Path, remote.Put{Offset: w.Size()})
 }
 
 // from returns the size of the file before, by a mark from afterwards: SIZE was
@@ -419,7 +417,7 @@ func (w *Writer) explained(ctx context.Context, err error) error {
 	}
 	// Without a connection, what the server said is the error.
 	_ = w.files.With(ctx, func(s *remote.Session) error {
-		err = s.Explain(ctx, remote.OpWrite, w.to.Path, err)
+		err = remote.Explain(ctx, s, remote.OpWrite, w.to.Path, err)
 		return nil
 	})
 	return err

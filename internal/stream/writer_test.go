@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/ftpnat/ftpnat/internal/ftptest"
-	"github.com/ftpnat/ftpnat/internal/pool"
 	"github.com/ftpnat/ftpnat/internal/proto"
 	"github.com/ftpnat/ftpnat/internal/remote"
 )
@@ -19,7 +18,7 @@ import (
 // look asks the server something, which takes a connection.
 func (w *world) look(ctx context.Context) error {
 	return w.files.With(ctx, func(s *remote.Session) error {
-		_, err := s.Size(ctx, "file")
+		_, err := remote.Size(ctx, s, "file")
 		return err
 	})
 }
@@ -145,7 +144,7 @@ func TestWriteLent(t *testing.T) {
 // not wait for its end.
 func TestWriteImpatient(t *testing.T) {
 	for _, patience := range []time.Duration{10 * time.Millisecond, time.Second, time.Minute} {
-		inWorld(t, setup{ftp: func(s *ftptest.Server) { s.Rate = 40_000 }}, func(t *testing.T, w *world) {
+		inWorld(t, setup{ftp: func(s *ftptest.Server) { s.Limits.Rate = 40_000 }}, func(t *testing.T, w *world) {
 			out := w.files.Writer(Target{Name: "up", Path: "up", Total: -1})
 			if _, err := out.Write(w.ctx, content[:100_000]); err != nil {
 				t.Fatal(err)
@@ -221,7 +220,7 @@ func TestWriteRefused(t *testing.T) {
 // TestWriteEnded ends the context of an upload, and the pool.
 func TestWriteEnded(t *testing.T) {
 	for _, shut := range []bool{false, true} {
-		inWorld(t, setup{ftp: func(s *ftptest.Server) { s.Rate = 10_000 }}, func(t *testing.T, w *world) {
+		inWorld(t, setup{ftp: func(s *ftptest.Server) { s.Limits.Rate = 10_000 }}, func(t *testing.T, w *world) {
 			ctx, cancel := w.pool.Within(w.ctx)
 			defer cancel(nil)
 			out := w.files.Writer(Target{Name: "up", Path: "up", Total: -1})
@@ -237,7 +236,7 @@ func TestWriteEnded(t *testing.T) {
 			}
 			_, werr := out.Write(ctx, content)
 			cerr := out.Close(ctx)
-			if werr, cerr = pool.Ended(ctx, werr), pool.Ended(ctx, cerr); !errors.Is(werr, want) || !errors.Is(cerr, want) {
+			if werr, cerr = proto.Ended(ctx, werr), proto.Ended(ctx, cerr); !errors.Is(werr, want) || !errors.Is(cerr, want) {
 				t.Errorf("Write: %v; Close: %v; want %v", werr, cerr, want)
 			}
 		})

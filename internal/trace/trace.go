@@ -108,6 +108,42 @@ func Serial(ctx context.Context) context.Context {
 	})
 }
 
+// Until returns ctx with hooks that are called no more once silence has returned,
+// and the values of ctx.
+func Until(ctx context.Context) (_ context.Context, silence func()) {
+	h := From(ctx)
+	if h == &none {
+		return ctx, func() {}
+	}
+	mu, silent := new(sync.Mutex), false
+	silence = func() {
+		mu.Lock()
+		defer mu.Unlock()
+		silent = true
+	}
+	return context.WithValue(ctx, key{}, &Hooks{
+		Connect:  unless(mu, &silent, h.Connect),
+		Command:  unless(mu, &silent, h.Command),
+		Reply:    unless(mu, &silent, h.Reply),
+		Lost:     unless(mu, &silent, h.Lost),
+		Attempt:  unless(mu, &silent, h.Attempt),
+		Note:     unless(mu, &silent, h.Note),
+		Progress: unless(mu, &silent, h.Progress),
+		Resume:   unless(mu, &silent, h.Resume),
+	}), silence
+}
+
+func unless[T any](mu *sync.Mutex, silent *bool, hook func(T)) func(T) {
+	if hook == nil {
+		return nil
+	}
+	return locked(mu, func(v T) {
+		if !*silent {
+			hook(v)
+		}
+	})
+}
+
 func locked[T any](mu *sync.Mutex, hook func(T)) func(T) {
 	if hook == nil {
 		return nil

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -131,7 +132,7 @@ func TestQueueing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := ftptest.VSFTPD()
-			p.During = during
+			p.Control.During = during
 			run(t, script(p), func(w *world) {
 				w.with(func(c *client) {
 					broken := 0
@@ -166,7 +167,7 @@ func TestQueueing(t *testing.T) {
 func TestLoseBehind(t *testing.T) {
 	for _, says := range []string{"551 Wants PASV; or PORT.", "425 Use PORT or PASV first."} {
 		p := ftptest.VSFTPD().Saying("nodata", says)
-		p.LoseBehind, p.During = true, ftptest.Defer
+		p.Control.LoseBehind, p.Control.During = true, ftptest.Defer
 		run(t, script(p), func(w *world) {
 			w.with(func(c *client) {
 				w.must(errors.Join(c.gets(), c.gets()))
@@ -221,7 +222,7 @@ func TestMissed(t *testing.T) {
 	wall.FTPHelper = true
 	s := setup{far: []memnet.Box{wall}, ftp: func(s *ftptest.Server) {
 		s.Personality = ftptest.Pyftpdlib()
-		s.Personality.Coalesce = time.Millisecond
+		s.Personality.Control.Coalesce = time.Millisecond
 	}}
 	run(t, s, func(w *world) {
 		w.with(func(c *client) {
@@ -241,11 +242,18 @@ func TestMissed(t *testing.T) {
 
 // TestMissedOnce has one data connection hang that was dialled early.
 func TestMissedOnce(t *testing.T) {
-	dials := 0
+	var mu sync.Mutex
+	dials, hung := 0, ""
 	hangs := func(cfg *Config) {
 		dial := cfg.Dial
 		cfg.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			mu.Lock()
 			if dials++; dials == 2 {
+				hung = addr
+			}
+			hangs := addr == hung
+			mu.Unlock()
+			if hangs {
 				<-ctx.Done()
 				return nil, ctx.Err()
 			}

@@ -89,13 +89,17 @@ func TestKeyExchanges(t *testing.T) {
 	}
 }
 
+// pret returns a server that wants to be told of each transfer before EPSV.
+func pret() ftptest.Personality {
+	p := ftptest.Plain()
+	p.Name, p.Features, p.Data.RequirePRET = "pret", append(slices.Clone(p.Features), "PRET"), true
+	return p
+}
+
 // TestPRET asks a server for nothing early that wants to be told of each command
 // before EPSV.
 func TestPRET(t *testing.T) {
-	p := ftptest.Plain()
-	p.Features = append(slices.Clone(p.Features), "PRET")
-	p.RequirePRET = true
-	run(t, script(p), func(w *world) {
+	run(t, script(pret()), func(w *world) {
 		for range 2 {
 			w.with(func(c *client) {
 				w.must(c.asked())
@@ -120,7 +124,7 @@ func TestPRET(t *testing.T) {
 // way, with no reply outstanding, and once.
 func TestStaleREST(t *testing.T) {
 	p := ftptest.VSFTPD()
-	p.RestPersists, p.RestAppends = true, true
+	p.Files.RestPersists, p.Files.RestAppends = true, true
 	run(t, script(p), func(w *world) {
 		w.with(func(c *client) {
 			w.must(c.two())
@@ -190,7 +194,7 @@ func TestWithLogin(t *testing.T) {
 // until that is known.
 func TestSlowAnswers(t *testing.T) {
 	p := ftptest.VSFTPD()
-	p.Delays = map[string]time.Duration{"SIZE": 5 * time.Second}
+	p.Control.Delays = map[string]time.Duration{"SIZE": 5 * time.Second}
 	run(t, script(p), func(w *world) {
 		w.with(func(c *client) {
 			w.must(c.get())
@@ -281,7 +285,7 @@ func TestWholeFull(t *testing.T) {
 // TestBodyEndsWithContext has a whole upload to a server that does not read.
 func TestBodyEndsWithContext(t *testing.T) {
 	for _, fast := range []bool{false, true} {
-		run(t, setup{ftp: func(s *ftptest.Server) { s.Rate = 1 << 20 }}, func(w *world) {
+		run(t, setup{ftp: func(s *ftptest.Server) { s.Limits.Rate = 1 << 20 }}, func(w *world) {
 			w.with(func(c *client) {
 				if fast {
 					w.must(c.two())
@@ -292,6 +296,9 @@ func TestBodyEndsWithContext(t *testing.T) {
 				_, err := c.Open(ctx, Request{Line: "STOR up", Whole: true, Body: make([]byte, 64<<20)})
 				if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 2100*time.Millisecond {
 					w.Errorf("%v after %v", err, time.Since(start))
+				}
+				if c.sess.Live() != nil {
+					w.Error("the connection is in use still")
 				}
 				w.must(c.get())
 			})

@@ -65,6 +65,25 @@ func TestEndWith(t *testing.T) {
 	}
 }
 
+// TestEndWithoutSIZE has a server that has no SIZE: a size that is known from
+// elsewhere is compared with what came all the same.
+func TestEndWithoutSIZE(t *testing.T) {
+	for _, c := range []struct {
+		known int64
+		reply string
+		want  error
+	}{{-1, "150 Here.", io.EOF}, {-1, "150 Here (9999 bytes).", proto.ErrShort}, {9999, "150 Here.", proto.ErrShort}, {1, "150 Here.", proto.ErrChanged}} {
+		steps := []ftptest.Step{{On: "RETR", Preliminary: c.reply}}
+		run(t, setup{ftp: func(s *ftptest.Server) { s.Script = steps }}, func(w *world) {
+			w.with(func(cl *client) {
+				if n, err := cl.ended(Request{Line: "RETR file", Known: c.known, Resumes: true}); !errors.Is(err, c.want) {
+					w.Errorf("%d of %d bytes, %s: %v, want %v", n, c.known, c.reply, err, c.want)
+				}
+			})
+		})
+	}
+}
+
 // TestEndQuestionLost has the question for the size of a download not be answered: it
 // is not known whether the file is whole.
 func TestEndQuestionLost(t *testing.T) {
@@ -82,7 +101,7 @@ func TestEndQuestionLost(t *testing.T) {
 // its error, and the connection is given up.
 func TestEndCancelled(t *testing.T) {
 	for _, whole := range []bool{false, true} {
-		run(t, setup{ftp: func(s *ftptest.Server) { s.Rate = 1000 }}, func(w *world) {
+		run(t, setup{ftp: func(s *ftptest.Server) { s.Limits.Rate = 1000 }}, func(w *world) {
 			w.with(func(c *client) {
 				tr, err := c.Open(w.ctx, Request{Line: "STOR up", Whole: whole, Body: small})
 				w.must(err)
@@ -149,6 +168,9 @@ func TestPRETRefused(t *testing.T) {
 				err := c.get()
 				if code(err) != want || (err == nil) != (want == 0) || (w.said("RETR") == 0) != (want != 0) {
 					w.Errorf("%s: %v, with %d RETR", reply, err, w.said("RETR"))
+				}
+				if l := w.mem.lesson(); (l.Mode == proto.EPSV) != (want == 0) {
+					w.Errorf("%s: remembered %+v", reply, l)
 				}
 			})
 		})

@@ -33,14 +33,15 @@ func (t *Transfer) End(ctx context.Context, err error) error {
 	if t.Upload() && err == nil {
 		err = t.broke
 	}
+	t.cut = err != nil
 	r, lost := t.Finish(ctx)
 	switch {
 	case lost == nil && !r.Completed():
 		// Why the server stopped is better than that it did.
 		return proto.Failure(t.req.Line, r)
-	case lost == nil && t.req.lists() && r.Truncated():
+	case lost == nil && t.req.kind == listing && r.Truncated():
 		return fmt.Errorf("%w: %s: %s", proto.ErrTruncated, t.req.Line, r)
-	case lost == nil && t.req.lists() && r.Unopened():
+	case lost == nil && t.req.kind == listing && r.Unopened():
 		// A positive reply, and nothing was listed.
 		return proto.Failure(t.req.Line, r)
 	case err != nil && t.req.Whole && lost == nil:
@@ -59,14 +60,15 @@ func (t *Transfer) End(ctx context.Context, err error) error {
 // It returns io.EOF if the file is whole, as far as anybody tells.
 func (t *Transfer) counted(ctx context.Context) error {
 	part := t.Part()
-	signs := t.Secured() && !part.Unsigned
-	forged := part.Unsigned && t.e.signs
-	t.e.signs = t.e.signs || signs
+	forged := part.Unsigned && t.e.cfg.Signs.Load()
+	if t.Secured() && !part.Unsigned {
+		t.e.cfg.Signs.Store(true)
+	}
 	switch {
-	case t.req.lists():
+	case t.req.kind == listing:
 		return io.EOF // how much that should be is for the caller to find out
-	case t.req.Check == "":
-		return io.EOF
+	case t.req.Check == "" && !t.req.Resumes:
+		return io.EOF // nobody wants to know
 	}
 	if t.req.Offset == 0 {
 		_, told := t.begun.Announced()
@@ -77,16 +79,14 @@ func (t *Transfer) counted(ctx context.Context) error {
 		asked = true
 		return t.sizeNow(ctx)
 	})
-	if !asked {
-		t.checked(ctx) // the answer is on its way
-	}
+	t.checked(ctx) // the answer may be on its way still
 	switch {
 	case err != nil:
 		return err
-	case asked && part.Size < 0 && t.size < 0 && forged:
+	case asked && t.size < 0 && forged:
 		// The server ends its data with a close_notify, as it did before.
 		return fmt.Errorf("%w: %s ended without a close_notify", proto.ErrShort, t.req.Line)
-	case asked && part.Size < 0 && t.size < 0:
+	case asked && t.size < 0:
 		trace.From(ctx).Notef("%s: the server tells no size: nothing but its %03d says that the file is whole", t.req.Line, t.verdict.Code)
 	}
 	return io.EOF
@@ -136,20 +136,27 @@ func (p Part) Whole(sizeNow func() (int64, error)) error {
 
 // sizeNow returns the size of the file at the end of a download; -1 if the server
 // does not tell. The question has travelled with the command if the server takes
-// that.
+// that. One that has told others is asked twice.
 func (t *Transfer) sizeNow(ctx context.Context) (int64, error) {
 	if size, told := t.checked(ctx); told {
 		t.size = size
 		return size, nil
 	}
-	if t.e.sizeless {
+	if t.e.sizes == proto.No || t.req.Check == "" {
 		return -1, nil
 	}
+	odd := func(r proto.Reply) bool { return t.e.sizes == proto.Yes && (r.Unsupported() || r.Code/100 == 4) }
 	r, err := t.e.plain(ctx, t.req.Question())
-	if err != nil {
-		return -1, fmt.Errorf("%w: %w", proto.ErrNoVerdict, err)
+	if err == nil && odd(r) {
+		r, err = t.e.plain(ctx, t.req.Question())
 	}
-	t.size, t.e.sizeless = r.Size(), r.Unsupported()
+	switch {
+	case err != nil:
+		return -1, fmt.Errorf("%w: %w", proto.ErrNoVerdict, err)
+	case odd(r):
+		return -1, fmt.Errorf("%w: %w", proto.ErrNoVerdict, proto.Refusal(t.req.Question(), r))
+	}
+	t.size = t.e.hearSize(r)
 	return t.size, nil
 }
 
@@ -238,7 +245,7 @@ func (t *Transfer) endData(ctx context.Context) error {
 		return nil
 	}
 	drained, err := t.CloseWrite()
-	if err != nil || drained == nil {
+	if drained == nil {
 		return err
 	}
 	return t.linger(ctx, drained)
@@ -274,6 +281,7 @@ func (t *Transfer) closing(ctx context.Context, limit time.Duration) (proto.Repl
 	}
 	t.settled(ctx, t.verdict.Completed() || t.abandoned)
 	t.answered(ctx)
+	t.call.Done()
 	return t.verdict, nil
 }
 
@@ -283,14 +291,21 @@ func (t *Transfer) Await(ctx context.Context) error { return t.await(ctx, t.e.ve
 
 func (t *Transfer) await(ctx context.Context, limit time.Duration) error {
 	for t.verdict.Code == 0 {
+		if t.cut && t.twice {
+			// Pure-FTPd may say no more.
+			limit = min(limit, t.e.soon())
+		}
 		r, err := t.nextReply(ctx, limit)
 		if err != nil {
 			return err
 		}
-		if !r.Preliminary() || t.abandoned && t.begun.Code != 0 {
+		switch {
+		case !r.Preliminary(), t.abandoned && t.begun.Code != 0:
 			t.verdict = r
-		} else if t.begun.Code == 0 {
+		case t.begun.Code == 0:
 			t.begun = r
+		default:
+			t.twice = true
 		}
 	}
 	return nil
@@ -330,19 +345,30 @@ func (t *Transfer) settled(ctx context.Context, ok bool) {
 // answered reads the reply to the NOOP behind the transfer.
 func (t *Transfer) answered(ctx context.Context) {
 	question := t.question
-	if t.question = nil; question == nil || t.e.sess.Live() == nil {
+	if t.question = nil; question == nil {
 		return
 	}
 	mixed := t.e.sess.Mixed()
 	r, err := t.e.sess.Next(ctx, question, plan.Quick(t.e.RTT(), t.e.cfg.Attempt).Reply)
+	if err != nil || mixed || !r.Completed() {
+		t.notKept(ctx, r, err)
+		return
+	}
+	t.e.path.Learn(path.Queue, true)
+}
+
+// notKept records that a command behind the transfer was not answered as it should
+// be. That the connection has ended may have had another reason.
+func (t *Transfer) notKept(ctx context.Context, r proto.Reply, err error) {
 	switch {
-	case err != nil:
-		t.e.sess.Drop(ctx, err)
-		t.e.noQueue(ctx)
-	case mixed || !r.Completed():
-		t.e.noQueue(ctx)
+	case ctx.Err() != nil:
+	case r.Code == 421, err != nil && !errors.Is(err, proto.ErrSilent):
+		t.e.queued(ctx, false)
 	default:
-		t.e.path.Learn(path.Queue, true)
+		t.e.noQueue(ctx)
+	}
+	if err != nil {
+		t.e.sess.Drop(ctx, err)
 	}
 }
 
@@ -367,17 +393,17 @@ func (t *Transfer) Size(ctx context.Context) (int64, error) {
 // whether there is one that can be relied on.
 func (t *Transfer) checked(ctx context.Context) (size int64, told bool) {
 	call := t.check
-	if t.check = nil; call == nil || t.lost != nil || t.e.sess.Live() == nil {
+	if t.check = nil; call == nil || t.lost != nil {
 		return 0, false
 	}
 	r, err := t.e.sess.Next(ctx, call, t.e.soon())
 	if err == nil && (r.Code == 213 || r.Code == 550) && !t.e.sess.Mixed() {
+		call.Done()
 		return r.Size(), true
 	}
 	if t.behind {
-		t.e.noQueue(ctx)
-	}
-	if err != nil {
+		t.notKept(ctx, r, err)
+	} else if err != nil {
 		t.e.sess.Drop(ctx, err)
 	}
 	return 0, false
@@ -419,9 +445,13 @@ func (t *Transfer) Cut(ctx context.Context, err error) {
 // sendBody sends all of a whole upload. An error is that of the context; any
 // other is for End to judge.
 func (t *Transfer) sendBody(ctx context.Context) error {
-	stop := t.Guard(ctx)
-	_, t.broke = t.Write(t.req.Body)
-	stop()
+	body := t.req.Body
+	n, err := t.WriteSoon(body)
+	if t.broke = err; proto.IsTimeout(err) {
+		stop := t.Guard(ctx)
+		_, t.broke = t.Write(body[n:])
+		stop()
+	}
 	if ctx.Err() != nil {
 		t.Cut(ctx, ctx.Err())
 		return ctx.Err()
@@ -436,10 +466,11 @@ func (t *Transfer) sendWhole(ctx context.Context) error {
 	if err := t.sendBody(ctx); err != nil {
 		return err
 	}
-	var early refused
-	if err := t.endData(ctx); errors.As(err, &early) {
-		return early.error
-	} else if err != nil {
+	if err := t.endData(ctx); err != nil {
+		var early refused
+		if errors.As(err, &early) {
+			return early.error
+		}
 		trace.From(ctx).Notef("the end of the upload could not be sent: %v", err)
 	}
 	if err := t.firstReply(ctx, t.patience); err != nil {

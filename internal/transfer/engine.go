@@ -43,10 +43,11 @@ type Config struct {
 	// nobody to be asked, or if the public address is set by the caller.
 	Map func(ctx context.Context, local netip.AddrPort) (public netip.AddrPort, release func() error, err error)
 
-	// Queueing is shared by the sessions of one client, and so is Worked: whether
-	// a data connection has ever worked.
-	Queueing *path.Queueing
-	Worked   *atomic.Bool
+	// Queueing is shared by the sessions of one client, and so are Worked, whether a
+	// data connection has ever worked, and Signs, whether the server has ended one over
+	// TLS with a close_notify.
+	Queueing      *path.Queueing
+	Worked, Signs *atomic.Bool
 }
 
 // Request is a command that needs a data connection.
@@ -63,8 +64,8 @@ type Request struct {
 	Afresh func() (line string, err error)
 	// Resumes says that the caller tries again if the transfer breaks.
 	Resumes bool
-	// Check is a command that tells the size of the file; empty if nobody wants
-	// to know. It travels with a whole upload to a server that takes that: see
+	// Check is a command that tells the size of the file; empty if the server has
+	// none, or nobody wants to know. It travels with a whole upload to a server that takes that: see
 	// [Transfer.Size]. With a download it travels if nothing else is likely to
 	// tell whether all bytes have come, and End sends it, at the cost of a round
 	// trip, if it has not travelled and nothing else has told. SIZE stands for the
@@ -77,7 +78,36 @@ type Request struct {
 	Told  *proto.Reply
 	// Known is the size of the file, in bytes; zero and less if it is not known.
 	Known int64
+
+	kind kind
 }
+
+// A kind of request decides what Offset does, which way the bytes go, and what is
+// evidence that they are whole.
+type kind uint8
+
+const (
+	download kind = iota // of a file
+	upload
+	appending // an upload, too
+	listing
+)
+
+// kindOf is the only one to read the command.
+func kindOf(line string) kind {
+	switch control.Verb(line) {
+	case "STOR", "STOU":
+		return upload
+	case "APPE":
+		return appending
+	case "LIST", "NLST", "MLSD":
+		return listing
+	}
+	return download
+}
+
+// upload reports whether we are the one that sends.
+func (k kind) upload() bool { return k == upload || k == appending }
 
 // SIZE is the Check that asks for the size of what Line names.
 const SIZE = "SIZE"
@@ -91,18 +121,19 @@ type Engine struct {
 	ports data.Ports
 	keys  data.KeyExchange
 	offer *offer        // data connection that is opened before it is needed; nil for none
+	spare *offer        // one that is used up; nil for none
 	port  *control.Call // asks for a port for the transfer that is about to begin; nil for none
 
 	attempts []proto.Attempt // of the last negotiation
 	rtt      time.Duration   // last one measured
+	lag      time.Duration   // by which an answer has come late, at most
 	resumed  proto.Finding   // whether the last data connection resumed its TLS session
 	restLife int             // life in which a REST above zero was sent
 	greeted  int             // life whose greeting was searched for our address
 	asked    int             // life in which STAT was asked for it
 	ended    bool            // a transfer has ended in good order
 	missed   bool            // an offer came to nothing, and no transfer has shown why
-	signs    bool            // the server has ended data over TLS with a close_notify
-	sizeless bool            // the server has no command that tells a size
+	sizes    proto.Finding   // whether the server has SIZE; one that has told a size does
 	tells    proto.Finding   // whether the last 150 of a download told a size
 }
 
@@ -113,7 +144,7 @@ func New(cfg Config, s *control.Session, p *path.Path) *Engine {
 		cfg.Queueing = new(path.Queueing)
 	}
 	if cfg.Worked == nil {
-		cfg.Worked = new(atomic.Bool)
+		cfg.Worked, cfg.Signs = new(atomic.Bool), new(atomic.Bool)
 	}
 	return &Engine{cfg: cfg, sess: s, path: p, ports: data.Ports{First: cfg.Ports[0], Last: cfg.Ports[1]}}
 }
@@ -197,14 +228,14 @@ func (e *Engine) lost(ctx context.Context, err error) error {
 // rests reports whether a REST has to come before the command.
 func (e *Engine) rests(req Request) bool {
 	stale := e.restLife == e.sess.Lives() && e.restLife > 0
-	return req.Offset > 0 || stale && req.verb() != "APPE"
+	return req.Offset > 0 || stale && req.kind != appending
 }
 
 // parts reports whether a command has to stand between a REST and the one of the
 // request: goftp and a few others append if STOR follows REST, whatever the
 // number was.
 func (e *Engine) parts(req Request) bool {
-	return req.upload() && req.Offset == 0 && e.sess.Latest() == "REST"
+	return req.kind.upload() && req.Offset == 0 && e.sess.Latest() == "REST"
 }
 
 // offersPRET reports whether the server wants to be told of a command before
@@ -266,4 +297,13 @@ func (e *Engine) Probe(ctx context.Context) (works proto.Mode, stopped error) {
 	e.attempts = nil
 	p.all(ctx)
 	return p.works.Mode, p.stopped
+}
+
+// hearSize returns the size that a reply to SIZE tells; -1 if it tells none.
+func (e *Engine) hearSize(r proto.Reply) int64 {
+	n := r.Size()
+	if n >= 0 || r.Unsupported() && e.sizes != proto.Yes {
+		e.sizes = proto.Found(n >= 0)
+	}
+	return n
 }

@@ -42,7 +42,7 @@ func (e *Engine) fast(ctx context.Context, req Request) (*Transfer, *tooEarly, e
 		if err != nil {
 			return nil, nil, err
 		}
-		req.Known, e.sizeless = replies[0].Size(), replies[0].Unsupported()
+		req.Known = e.hearSize(replies[0])
 	}
 	a := &fastAttempt{attempt: e.attempt(req, step, plan.Quick(e.RTT(), e.cfg.Attempt))}
 	switch {
@@ -97,6 +97,7 @@ func (a *fastAttempt) accept(ctx context.Context) (net.Conn, error) {
 		return nil, errMissed
 	}
 	e.offer = nil
+	defer e.keep(f)
 	a.Reply = f.reply
 	if err := a.locate(ctx, f.reply); err != nil {
 		f.drop()
@@ -136,11 +137,14 @@ func (a *fastAttempt) handOver(ctx context.Context, err error) (*Transfer, *tooE
 // dash sends the command, and in the same write what is to follow the transfer
 // if the server keeps that, and begins the transfer. A whole upload it ends too.
 func (a *fastAttempt) dash(ctx context.Context, t *Transfer) error {
-	if err := a.restart(ctx); err != nil {
-		return err
-	}
 	e := a.e
-	var most [4]string
+	rest := a.restsAlong()
+	if !rest {
+		if err := a.restart(ctx); err != nil {
+			return err
+		}
+	}
+	var most [5]string
 	lines := append(most[:0], a.req.Line)
 	var f *offer
 	ahead := 0
@@ -151,17 +155,27 @@ func (a *fastAttempt) dash(ctx context.Context, t *Transfer) error {
 		if f = e.newOffer(); f != nil {
 			f.behind = true
 		}
-	} else if !a.req.upload() && e.checksBehind(a.req) && e.TakesAhead() {
+	} else if !a.req.kind.upload() && e.checksBehind(a.req) && e.TakesAhead() {
 		// What does not keep commands has answered this one before.
 		lines, ahead = append(lines[:0], a.req.Question(), a.req.Line), 1
 	}
 	if a.asksFirst() {
 		lines = slices.Insert(lines, 0, a.req.First)
 	}
+	if rest {
+		lines = slices.Insert(lines, 0, a.restLine())
+	}
 	a.life = e.sess.Lives()
 	calls, err := e.sendOffer(ctx, f, lines...)
 	if err != nil {
 		return e.lost(ctx, err)
+	}
+	t.behind = f != nil || rest
+	if rest {
+		if err := a.hearRest(ctx, calls[0]); err != nil {
+			return err
+		}
+		calls = calls[1:]
 	}
 	if a.asksFirst() {
 		defer a.hearFirst(calls[0])
@@ -181,6 +195,23 @@ func (a *fastAttempt) dash(ctx context.Context, t *Transfer) error {
 		return err
 	}
 	return t.sendWhole(ctx)
+}
+
+// restsAlong reports whether REST is sent with a download's command: the server
+// keeps that until it has done with REST.
+func (a *fastAttempt) restsAlong() bool {
+	return a.req.Offset > 0 && !a.req.kind.upload() && a.e.queues(a.req)
+}
+
+// hearRest waits for the reply to that REST. If it is refused, what the server sends
+// begins elsewhere: the connection is given up.
+func (a *fastAttempt) hearRest(ctx context.Context, c *control.Call) error {
+	line := a.restLine()
+	r, err := a.e.hear(ctx, c, line, a.timers.Reply)
+	if err = a.restarted(line, r, err); errors.Is(err, proto.ErrNoRestart) {
+		a.e.sess.Drop(ctx, err)
+	}
+	return err
 }
 
 // asksFirst reports whether the command that asks something before the transfer is
@@ -257,7 +288,7 @@ func (e *Engine) queues(req Request) bool {
 	known := e.path.Takes(path.Queue)
 	program := e.sess.Software()
 	switch {
-	case e.cfg.Queueing.Wary(), known == proto.No, !e.TakesAhead(), req.upload() && !req.Whole, program == control.Pyftpdlib:
+	case e.cfg.Queueing.Wary(), known == proto.No, !e.TakesAhead(), req.kind.upload() && !req.Whole, program == control.Pyftpdlib:
 		return false
 	case req.Resumes:
 		return known == proto.Yes || program != control.UnknownSoftware
@@ -271,13 +302,13 @@ func (e *Engine) checksBehind(req Request) bool {
 	switch {
 	case req.Check == "":
 		return false
-	case req.upload():
+	case req.kind.upload():
 		return req.Whole
 	case req.Known > 0, e.tells == proto.Yes:
 		return false
 	}
 	program := e.sess.Software()
-	if _, listed := e.sess.Feature("SIZE"); !listed || e.sizeless {
+	if _, listed := e.sess.Feature("SIZE"); !listed || e.sizes == proto.No {
 		return false
 	}
 	return e.tells == proto.No || program != control.VSFTPD && program != control.ProFTPD // whose 150 tells
@@ -287,7 +318,7 @@ func (e *Engine) checksBehind(req Request) bool {
 // the size: it takes along the one for a data connection, so that it costs
 // nothing where the answer could not come along with the transfer.
 func (e *Engine) checksFirst(req Request) bool {
-	return !req.upload() && e.pending() == nil && e.checksBehind(req) && !e.queues(req) && !e.asksQueue(req) &&
+	return !req.kind.upload() && e.pending() == nil && e.checksBehind(req) && !e.queues(req) && !e.asksQueue(req) &&
 		e.TakesAhead() && e.path.Takes(path.Ahead) != proto.No
 }
 
@@ -311,7 +342,7 @@ func (e *Engine) noQueue(ctx context.Context) {
 // keeps commands. It costs two round trips; who has made one transfer before is
 // likely to make more.
 func (e *Engine) asksQueue(req Request) bool {
-	return e.ended && e.path.Takes(path.Queue) == proto.Unknown && !req.upload() && !e.rests(req) &&
+	return e.ended && e.path.Takes(path.Queue) == proto.Unknown && !e.cfg.Queueing.Wary() && !req.kind.upload() && !e.rests(req) &&
 		e.TakesAhead() && !e.queues(req) && e.sess.Software() != control.Pyftpdlib
 }
 
@@ -420,6 +451,9 @@ func (e *Engine) askInOne(ctx context.Context, lines []string) ([]proto.Reply, e
 		}
 	}
 	if err == nil {
+		for _, call := range calls[:len(lines)] {
+			call.Done()
+		}
 		return replies, nil
 	}
 	e.sess.Drop(ctx, err)

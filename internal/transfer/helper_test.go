@@ -79,6 +79,23 @@ type setup struct {
 	path      func(*path.Config)
 	tls       *tls.Config
 	slow      bool // the login is sent one command at a time
+	late      bool // what FEAT says is not waited for
+}
+
+// secured returns a setup with a server over TLS, which is made ready by ftp.
+func secured(t testing.TB, ftp func(*ftptest.Server)) setup {
+	t.Helper()
+	cert, err := ftptest.NewCert("ftp.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return setup{
+		tls: &tls.Config{RootCAs: cert.Pool, ServerName: "ftp.example.com"},
+		ftp: func(s *ftptest.Server) {
+			s.TLS = cert.Server
+			ftp(s)
+		},
+	}
 }
 
 // world is a setup that runs.
@@ -94,6 +111,7 @@ type world struct {
 	log    bytes.Buffer
 	seen   []string // attempts, as "EPSV 0" with the number of the cause
 	notes  []string
+	sent   []string // verbs of commands
 }
 
 // run calls f in virtual time. The bubble ends when every goroutine in it has: a
@@ -109,7 +127,7 @@ func run(t *testing.T, s setup, f func(w *world)) {
 		w := &world{T: t, set: s, mem: &memory{lessons: make(map[proto.Key]proto.Lesson)}, queue: new(path.Queueing)}
 		w.client = n.Site(s.near...).Host("client", client)
 		server := n.Site(s.far...).Host("ftp.example.com", netip.MustParseAddr("198.51.100.10"))
-		w.srv = &ftptest.Server{Tree: ftptest.NewTree(), Listen: server.Listen, Dial: server.DialFrom, ActivePort: 20, Personality: ftptest.VSFTPD()}
+		w.srv = &ftptest.Server{Tree: ftptest.NewTree(), Network: ftptest.Network{Listen: server.Listen, Dial: server.DialFrom, ActivePort: 20}, Personality: ftptest.VSFTPD()}
 		w.must(w.srv.Tree.WriteFile("file", small, 0o644))
 		if s.ftp != nil {
 			s.ftp(w.srv)
@@ -147,9 +165,12 @@ func (w *world) traced(ctx context.Context) context.Context {
 	}
 	return trace.With(ctx, &trace.Hooks{
 		Connect: func(c trace.Connect) { line("* connect %v %v", c.Local, c.Err) },
-		Command: func(s string) { line("> %s", s) },
-		Reply:   func(r proto.Reply) { line("< %v", r) },
-		Lost:    func(err error) { line("* lost: %v", err) },
+		Command: func(s string) {
+			w.sent = append(w.sent, control.Verb(s))
+			line("> %s", s)
+		},
+		Reply: func(r proto.Reply) { line("< %v", r) },
+		Lost:  func(err error) { line("* lost: %v", err) },
 		Note: func(s string) {
 			w.notes = append(w.notes, s)
 			line("# %s", s)
@@ -203,6 +224,9 @@ func (w *world) login() *client {
 	_, err := sess.Open(w.ctx)
 	w.must(err)
 	for _, line := range []string{"USER me", "PASS hush", "TYPE I", "FEAT"} {
+		if line == "FEAT" && w.set.late && sess.Postpone(w.ctx, line) {
+			continue
+		}
 		_, err := sess.Do(w.ctx, line)
 		w.must(err)
 	}

@@ -23,6 +23,7 @@ func (e *Engine) Open(ctx context.Context, req Request) (*Transfer, error) {
 	if err := control.CheckCommand(req.Line); err != nil {
 		return nil, err
 	}
+	req.kind = kindOf(req.Line)
 	e.headStart(ctx)
 	defer func() { e.port = nil }()
 	if err := e.ready(ctx); err != nil {
@@ -73,21 +74,46 @@ func (e *Engine) plainly(ctx context.Context, req Request, early *tooEarly) (*Tr
 	return t, nil
 }
 
-// negotiate goes through the plan until a step works: first quickly over all
-// steps, then with patience over those that met silence. Whatever a step does to
-// the control connection, the next one finds one in the same state.
+// negotiate goes through the plan until a step works: briskly over all steps, then
+// quickly over those that may have been lost on the way, and with patience over all
+// that met silence. Whatever a step does to the control connection, the next one
+// finds one in the same state.
 func (e *Engine) negotiate(ctx context.Context, req Request, early *tooEarly) (*Transfer, error) {
+	start := time.Now()
 	quick := plan.Quick(e.RTT(), e.cfg.Attempt)
+	brisk := e.brisk(quick)
 	n := &negotiation{e: e, req: req, first: early.first, life: early.life}
-	t, silent, err := n.pass(ctx, &course{steps: e.path.Steps(e.sealed())}, quick)
-	patient := plan.Patient(quick, len(silent), e.cfg.Attempt)
-	if t == nil && err == nil && len(silent) > 0 && patient != quick {
-		t, _, err = n.pass(ctx, &course{steps: silent, last: true}, patient)
+	c := &course{steps: e.path.Steps(e.sealed()), again: func(a *attempt) bool { return plan.Again(brisk, quick, a.Cause, a.Elapsed) }}
+	t, err := n.pass(ctx, c, brisk)
+	silent := slices.Concat(c.silent, c.left)
+	if t == nil && err == nil && len(c.lost) > 0 {
+		second := &course{steps: c.lost}
+		t, err = n.pass(ctx, second, quick)
+		silent = slices.DeleteFunc(silent, func(s plan.Step) bool {
+			return slices.Contains(c.lost, s) && !slices.Contains(second.silent, s) && !slices.Contains(second.left, s)
+		})
+	}
+	patient := plan.Patient(quick, len(silent), plan.Left(e.cfg.Attempt, time.Since(start)))
+	if t == nil && err == nil && patient != quick {
+		t, err = n.pass(ctx, &course{steps: silent, last: true}, patient)
 	}
 	if t == nil && err == nil {
 		err = e.failed(nil)
 	}
 	return t, err
+}
+
+// brisk returns the timers of the first pass. Behind a proxy a data connection is
+// dialled with one socket, and the round trip is not all that it takes.
+func (e *Engine) brisk(quick plan.Timers) plan.Timers {
+	if conn := e.sess.Live(); conn != nil {
+		e.lag = max(e.lag, conn.Lag())
+	}
+	brisk := plan.Brisk(quick, e.RTT(), e.lag)
+	if !e.path.Peer().IsValid() {
+		brisk.Dial = quick.Dial
+	}
+	return brisk
 }
 
 // sealed reports whether no box on the way can read the commands.
@@ -113,7 +139,7 @@ func (e *Engine) gaveUp(ctx context.Context, err error) error {
 	if len(e.attempts) == 0 {
 		return err
 	}
-	return e.failed(fmt.Errorf("the control connection could not be opened again: %w", proto.Limited(proto.Opaque(err))))
+	return e.failed(proto.Limited(proto.Opaque(err)))
 }
 
 // idleDoubt is how long a control connection may have been idle and not be
@@ -128,7 +154,7 @@ func (e *Engine) idle() time.Duration {
 	return 0
 }
 
-// negotiation is one pass, or two, through the plan.
+// negotiation is up to three passes through the plan.
 type negotiation struct {
 	e     *Engine
 	req   Request
@@ -137,16 +163,16 @@ type negotiation struct {
 	life  int      // of the session that was sent the command last; zero if none was
 }
 
-// pass tries the steps of a course in order until one works. It returns those
-// that met silence, and after them those that were left out because of it.
-func (n *negotiation) pass(ctx context.Context, c *course, timers plan.Timers) (t *Transfer, silent []plan.Step, err error) {
+// pass tries the steps of a course in order until one works. The course has those
+// that met silence then, and those that were left out because of it.
+func (n *negotiation) pass(ctx context.Context, c *course, timers plan.Timers) (*Transfer, error) {
 	e := n.e
 	for len(c.steps) > 0 {
 		step := c.steps[0]
 		a, t, err := n.try(ctx, step, timers)
 		switch {
 		case err != nil:
-			return nil, nil, err
+			return nil, err
 		case a.Err == errSameAddress:
 			// The step would repeat another one: nothing was tried.
 			c.steps = c.steps[1:]
@@ -159,7 +185,7 @@ func (n *negotiation) pass(ctx context.Context, c *course, timers plan.Timers) (
 		e.made(ctx, a)
 		if a.Cause == proto.OK {
 			e.path.Worked(step)
-			return t, nil, nil
+			return t, nil
 		}
 		if a.Cause.Lethal() && a.idle > idleDoubt && !c.stale {
 			// More likely a NAT had forgotten the connection, or the server
@@ -170,11 +196,14 @@ func (n *negotiation) pass(ctx context.Context, c *course, timers plan.Timers) (
 		e.path.Failed(step, a.Cause)
 		if a.Cause == proto.TLSReuseRequired || a.Cause == proto.TLSFailed {
 			// The path is not at fault: no other mode does better.
-			return nil, nil, e.failed(nil)
+			return nil, e.failed(nil)
+		}
+		if c.again != nil && c.again(a) {
+			c.lost = append(c.lost, step)
 		}
 		c.failed(a.Cause)
 	}
-	return nil, append(c.silent, c.left...), nil
+	return nil, nil
 }
 
 // try returns an attempt at a step: the one that was made already, or a new one
@@ -210,12 +239,14 @@ func (e *Engine) made(ctx context.Context, a *attempt) {
 
 // course is what is ahead of a pass, as the failures on its way change it.
 type course struct {
-	steps  []plan.Step // still to be tried; the first is the one under way
-	silent []plan.Step // that met silence
-	left   []plan.Step // left out because of that
-	last   bool        // leave none out
-	badIP  bool        // the server has found the data connection's address wrong
-	stale  bool        // a step was repeated because the control connection had been idle
+	steps  []plan.Step         // still to be tried; the first is the one under way
+	silent []plan.Step         // that met silence
+	left   []plan.Step         // left out because of that
+	lost   []plan.Step         // of the silent ones, what is to be tried again soon
+	again  func(*attempt) bool // reports which those are; nil for none
+	last   bool                // leave none out
+	badIP  bool                // the server has found the data connection's address wrong
+	stale  bool                // a step was repeated because the control connection had been idle
 }
 
 // failed goes on to the next step, by why the one under way failed.
@@ -271,7 +302,8 @@ type attempt struct {
 	again  bool          // what made it fail was changed meanwhile
 	life   int           // of the session that was sent the command; zero if none was
 
-	unmapped error // why the NAT has mapped no port; nil if it was not asked, or has
+	own      Transfer // see newTransfer
+	unmapped error    // why the NAT has mapped no port; nil if it was not asked, or has
 }
 
 func (e *Engine) attempt(req Request, step plan.Step, timers plan.Timers) *attempt {
@@ -308,21 +340,10 @@ func (a *attempt) run(ctx context.Context) (*Transfer, error) {
 func (a *attempt) restart(ctx context.Context) error {
 	e := a.e
 	if e.rests(a.req) {
-		line := fmt.Sprintf("REST %d", a.req.Offset)
+		line := a.restLine()
 		r, err := e.ask(ctx, line, a.timers.Reply)
-		var f *fault
-		refused := errors.As(err, &f) && f.cause == proto.Refused
-		switch {
-		case refused && a.req.Offset > 0:
-			return noRestart{proto.Refusal(line, f.reply)}
-		case err != nil && !refused:
+		if err := a.restarted(line, r, err); err != nil {
 			return err
-		case err == nil && a.req.Offset > 0 && !r.Is(3) && !r.Is(2):
-			return noRestart{proto.Refusal(line, r)}
-		}
-		e.restLife = 0
-		if a.req.Offset > 0 {
-			e.restLife = e.sess.Lives()
 		}
 	}
 	if !e.parts(a.req) {
@@ -334,6 +355,27 @@ func (a *attempt) restart(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+func (a *attempt) restLine() string { return fmt.Sprintf("REST %d", a.req.Offset) }
+
+// restarted records the reply to REST, or why there is none.
+func (a *attempt) restarted(line string, r proto.Reply, err error) error {
+	var f *fault
+	refused := errors.As(err, &f) && f.cause == proto.Refused
+	switch {
+	case refused && a.req.Offset > 0:
+		return noRestart{proto.Refusal(line, f.reply)}
+	case err != nil && !refused:
+		return err
+	case err == nil && a.req.Offset > 0 && !r.Is(3) && !r.Is(2):
+		return noRestart{proto.Refusal(line, r)}
+	}
+	a.e.restLife = 0
+	if a.req.Offset > 0 {
+		a.e.restLife = a.e.sess.Lives()
+	}
+	return nil
 }
 
 // start sends REST if it is needed, and the command.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -33,14 +34,18 @@ type offer struct {
 	behind  bool         // was sent behind a command that transfers
 	doubted bool         // the control connection had been idle for long
 	also    control.Also // the command; it was never sent while Call is nil
-	host    string       // to be dialled
-	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
+	host    string       // to be dialled, if peer is not known
+	dialer  dialer
 
 	settled bool        // the reply was read
 	reply   proto.Reply // to the command
 
+	peer     netip.Addr  // to be dialled
+	patience *time.Timer // of take; nil before its first use
+
 	mu     sync.Mutex
-	begun  time.Time // of the dial
+	ctx    context.Context // of the dial, and of the next one if it has not ended; nil before the first
+	begun  time.Time       // of the dial
 	gone   bool
 	done   chan struct{} // closed when the dial has ended; nil if there was none
 	cancel context.CancelFunc
@@ -53,11 +58,10 @@ type offer struct {
 // connection.
 func (e *Engine) sure() (plan.Step, bool) {
 	step := e.path.Proven()
-	if e.cfg.OneByOne || step.Source != plan.Peer || !step.Mode.Passive() || e.path.Avoids(step.Mode) || e.offersPRET() {
+	if e.cfg.OneByOne || step.Source != plan.Peer || e.path.Avoids(step.Mode) || e.offersPRET() {
 		return plan.Step{}, false
 	}
-	steps := e.path.Steps(e.sealed())
-	return step, len(steps) > 0 && steps[0] == step
+	return step, slices.Index(e.path.Steps(e.sealed()), step) == 0
 }
 
 // headStart asks for the port of the first step while the last reply to the login
@@ -85,12 +89,26 @@ func (e *Engine) newOffer() *offer {
 	if !ok {
 		return nil
 	}
-	f := &offer{step: step, doubted: e.idle() > idleDoubt, host: e.cfg.Host, dial: e.cfg.Dial}
-	if peer := e.path.Peer(); peer.IsValid() {
-		f.host = peer.String()
+	f := e.spare
+	if e.spare = nil; f == nil {
+		f = new(offer)
 	}
+	f.step, f.doubted, f.dialer = step, e.idle() > idleDoubt, dialerOf(e)
+	f.peer, f.host = e.path.Peer(), e.cfg.Host
 	f.also = control.Also{Line: step.Mode.String(), Hearer: f}
 	return f
+}
+
+// keep keeps an offer for the next one, if its connection was taken and nothing of
+// it goes on: one for each transfer would be a good part of what that costs.
+func (e *Engine) keep(f *offer) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.done == nil || f.gone {
+		return
+	}
+	f.done, f.settled, f.behind, f.reply = nil, false, false, proto.Reply{}
+	e.spare = f
 }
 
 // pending returns the offer that is there; nil if there is none, or if it is too
@@ -143,14 +161,21 @@ func (f *offer) Heard(r proto.Reply) {
 	if !ok || f.gone || f.done != nil {
 		return
 	}
-	var ctx context.Context
-	ctx, f.cancel = context.WithCancel(context.Background()) // expire has the limit
+	if f.ctx == nil || f.ctx.Err() != nil {
+		f.ctx, f.cancel = context.WithCancel(context.Background()) // expire has the limit
+	}
+	if f.expiry == nil {
+		f.expiry = time.AfterFunc(offerFor, f.expire)
+	} else {
+		f.expiry.Reset(offerFor)
+	}
 	f.begun = time.Now()
-	f.done = make(chan struct{})
-	f.expiry = time.AfterFunc(offerFor, f.expire)
-	go func() { // drop waits for it
-		defer close(f.done)
-		nc, err := f.dial(ctx, "tcp", net.JoinHostPort(f.host, strconv.Itoa(int(port))))
+	done := make(chan struct{})
+	f.done = done
+	ctx, cancel := f.ctx, f.cancel
+	go func() { // drop, or take, waits for it
+		defer close(done)
+		nc, err := f.dialer.open(ctx, cancel, f.addr(port))
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		switch {
@@ -161,6 +186,14 @@ func (f *offer) Heard(r proto.Reply) {
 			f.nc = nc
 		}
 	}()
+}
+
+// addr returns what is to be dialled.
+func (f *offer) addr(port uint16) string {
+	if f.peer.IsValid() {
+		return netip.AddrPortFrom(f.peer, port).String()
+	}
+	return net.JoinHostPort(f.host, strconv.Itoa(int(port)))
 }
 
 // passivePort returns the port in a reply to EPSV or PASV, if it is one that can
@@ -217,29 +250,43 @@ func (f *offer) drop() {
 // take returns the connection, nil if there is none soon enough. It is the
 // caller's then.
 func (f *offer) take(ctx context.Context, patience time.Duration) net.Conn {
-	defer f.drop()
 	f.mu.Lock()
 	done, begun := f.done, f.begun
 	f.mu.Unlock()
-	if done == nil {
-		return nil
-	}
-	select {
-	case <-done:
-	default:
-		timer := time.NewTimer(patience - time.Since(begun))
-		defer timer.Stop()
-		select {
-		case <-done:
-		case <-timer.C:
-		case <-ctx.Done():
-		}
+	if done != nil {
+		f.wait(ctx, done, patience-time.Since(begun))
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	nc := f.nc
 	f.nc = nil
+	over := nc != nil && f.expiry.Stop()
+	f.mu.Unlock()
+	if over {
+		<-done // all that was left is to say so
+	} else {
+		f.drop()
+	}
 	return nc
+}
+
+// wait waits for the end of the dial.
+func (f *offer) wait(ctx context.Context, done <-chan struct{}, limit time.Duration) {
+	select {
+	case <-done:
+		return
+	default:
+	}
+	if f.patience == nil {
+		f.patience = time.NewTimer(limit)
+	} else {
+		f.patience.Reset(limit)
+	}
+	defer f.patience.Stop()
+	select {
+	case <-done:
+	case <-f.patience.C:
+	case <-ctx.Done():
+	}
 }
 
 // aged reports whether the connection was given up for its age alone.
@@ -299,10 +346,12 @@ func (e *Engine) settle(ctx context.Context) error {
 	}
 	f.settled = true
 	line := f.also.Line
-	r, err := e.hear(ctx, f.also.Call, line, plan.Quick(e.RTT(), e.cfg.Attempt).Reply)
+	call := f.also.Call
+	r, err := e.hear(ctx, call, line, plan.Quick(e.RTT(), e.cfg.Attempt).Reply)
 	f.reply = r
 	switch {
 	case err == nil:
+		call.Done()
 		return nil
 	case ctx.Err() != nil:
 		e.sess.Drop(ctx, ctx.Err())

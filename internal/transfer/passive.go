@@ -49,7 +49,7 @@ func (a *attempt) dialPassive(ctx context.Context) (net.Conn, error) {
 func (a *attempt) dial(ctx context.Context, target string) (net.Conn, error) {
 	dctx, cancel := context.WithTimeout(ctx, a.timers.Dial)
 	defer cancel()
-	nc, err := a.e.cfg.Dial(dctx, "tcp", target)
+	nc, err := dialerOf(a.e).open(dctx, cancel, target)
 	if err != nil {
 		return nil, &fault{cause: dialCause(err), err: fmt.Errorf("data connection to %s: %w", target, err)}
 	}

@@ -38,7 +38,7 @@ func (p *prober) all(ctx context.Context) {
 // try takes one step and reports whether the next one can be taken.
 func (p *prober) try(ctx context.Context, step plan.Step) bool {
 	if err := p.clear(ctx); err != nil {
-		return p.stop(ctx, fmt.Errorf("the control connection could not be opened again: %w", err))
+		return p.stop(ctx, err)
 	}
 	limit, ok := p.share(ctx)
 	if !ok {

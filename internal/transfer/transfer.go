@@ -19,6 +19,7 @@ import (
 // for one goroutine at a time. It has to be ended by End, Abandon or Cut.
 type Transfer struct {
 	*data.Conn // nil until it is there
+	own        data.Conn
 
 	e        *Engine
 	req      Request
@@ -34,14 +35,17 @@ type Transfer struct {
 	behind    bool  // commands were sent behind it
 	abandoned bool  // by us
 	size      int64 // of the file at the end of a download; -1 while nobody told
+	twice     bool  // the server has said twice that it begins
+	cut       bool  // the data did not go through to its end
 	done      bool  // how it ended is recorded
 	broke     error // why Request.Body could not be sent; nil if it was
 	lost      error // why there is no closing reply; nil if there may be one
 }
 
-// newTransfer returns the transfer that an attempt may lead to.
+// newTransfer returns the transfer that an attempt may lead to. It is called once.
 func newTransfer(a *attempt) *Transfer {
-	t := &Transfer{e: a.e, req: a.req, patience: a.timers.Start, size: -1}
+	t := &a.own
+	t.e, t.req, t.patience, t.size = a.e, a.req, a.timers.Start, -1
 	if a.e.ended && a.step.Mode.Passive() && a.e.path.Proven() == a.step {
 		// The way is good: it is the server that takes so long, for a tape that
 		// has to be mounted.
@@ -51,13 +55,13 @@ func newTransfer(a *attempt) *Transfer {
 }
 
 // bind gives the transfer the socket of its data connection.
-func (t *Transfer) bind(nc net.Conn) { t.Conn = data.New(nc, data.Direction(t.Upload())) }
+func (t *Transfer) bind(nc net.Conn) { t.Conn = t.own.Init(nc, data.Direction(t.Upload())) }
 
 // Line returns the command.
 func (t *Transfer) Line() string { return t.req.Line }
 
 // Upload reports whether the bytes go to the server.
-func (t *Transfer) Upload() bool { return t.req.upload() }
+func (t *Transfer) Upload() bool { return t.req.kind.upload() }
 
 // Begun returns the 150.
 func (t *Transfer) Begun() proto.Reply { return t.begun }
@@ -65,34 +69,18 @@ func (t *Transfer) Begun() proto.Reply { return t.begun }
 // Verdict returns the closing reply; zero until it has come.
 func (t *Transfer) Verdict() proto.Reply { return t.verdict }
 
-// verb returns the word of the command.
-func (r Request) verb() string { return control.Verb(r.Line) }
-
 // Question returns the command of Check.
 func (r Request) Question() string {
 	if r.Check == SIZE {
-		_, name, _ := strings.Cut(r.Line, " ")
-		return SIZE + " " + name
+		return r.size()
 	}
 	return r.Check
 }
 
-// upload reports whether we are the one that sends.
-func (r Request) upload() bool {
-	switch r.verb() {
-	case "STOR", "APPE", "STOU":
-		return true
-	}
-	return false
-}
-
-// lists reports whether it is a listing that is asked for.
-func (r Request) lists() bool {
-	switch r.verb() {
-	case "LIST", "NLST", "MLSD":
-		return true
-	}
-	return false
+// size returns the command that asks for the size of what Line names.
+func (r Request) size() string {
+	_, name, _ := strings.Cut(r.Line, " ")
+	return SIZE + " " + name
 }
 
 // begin secures the data connection and, for a download, waits until the first
@@ -117,8 +105,18 @@ func (t *Transfer) begin(ctx context.Context) error {
 
 // peek waits for the first bytes of a download, or its end.
 func (t *Transfer) peek(ctx context.Context) error {
+	if t.begun.Code != 0 {
+		if got, ended := t.PeekSoon(); ended {
+			return t.peekedAt(ctx, got)
+		}
+	}
 	peeked := t.Peek()
 	for {
+		if t.verdict.Code >= 400 || t.nothing() {
+			// The server gave up, or there is nothing. If bytes come all the same
+			// the way is good, and the transfer is what failed.
+			t.ReadWithin(50*time.Millisecond + t.e.RTT())
+		}
 		select {
 		case got := <-peeked:
 			return t.peekedAt(ctx, got)
@@ -127,11 +125,6 @@ func (t *Transfer) peek(ctx context.Context) error {
 				t.Close()
 				<-peeked
 				return err
-			}
-			if t.verdict.Code >= 400 {
-				// The server gave up. If bytes came all the same the way is
-				// good, and the transfer is what failed.
-				t.ReadWithin(50*time.Millisecond + t.e.RTT())
 			}
 		case <-ctx.Done():
 			t.Close()
@@ -143,6 +136,9 @@ func (t *Transfer) peek(ctx context.Context) error {
 
 // peekedAt decides whether a download has begun, by its first bytes.
 func (t *Transfer) peekedAt(ctx context.Context, got data.Peeked) error {
+	if t.nothing() {
+		got.Err = io.EOF
+	}
 	switch {
 	case got.N > 0:
 		return nil
@@ -166,6 +162,12 @@ func (t *Transfer) peekedAt(ctx context.Context, got data.Peeked) error {
 	return nil
 }
 
+// nothing reports whether the server has said that there is nothing to list: some say
+// so in place of a 150, and leave the data connection open.
+func (t *Transfer) nothing() bool {
+	return t.req.kind == listing && t.verdict.Completed() && t.verdict.EmptyDir()
+}
+
 // repliesUntilVerdict returns the channel on which the closing reply comes; nil,
 // which never delivers, once it has.
 func (t *Transfer) repliesUntilVerdict() <-chan proto.Reply {
@@ -184,6 +186,8 @@ func (t *Transfer) saw(ctx context.Context, r proto.Reply) error {
 		return t.judgeFirst(ctx, r)
 	case !r.Preliminary():
 		t.verdict = r
+	default:
+		t.twice = true
 	}
 	return nil
 }
@@ -274,10 +278,8 @@ func (t *Transfer) handshakeLimit() time.Duration {
 func (t *Transfer) unsecured(ctx context.Context, err error) error {
 	t.Close()
 	limit := t.e.soon()
-	if t.begun.Code == 0 {
-		if ferr := t.firstReply(ctx, limit); ferr != nil {
-			return ferr
-		}
+	if ferr := t.firstReply(ctx, limit); ferr != nil {
+		return ferr
 	}
 	r, rerr := t.closing(ctx, limit)
 	if rerr != nil {
@@ -303,10 +305,9 @@ func (t *Transfer) unsecured(ctx context.Context, err error) error {
 // knows who has closed the data connection: only what is said on the control
 // connection counts.
 func (t *Transfer) isEmpty(ctx context.Context) bool {
-	verb, name, ok := strings.Cut(t.req.Line, " ")
-	if !ok || !strings.EqualFold(verb, "RETR") {
+	if t.req.kind != download {
 		return false
 	}
-	r, err := t.e.ask(ctx, "SIZE "+name, plan.Quick(t.e.RTT(), t.e.cfg.Attempt).Reply)
+	r, err := t.e.ask(ctx, t.req.size(), plan.Quick(t.e.RTT(), t.e.cfg.Attempt).Reply)
 	return err == nil && r.Size() == t.req.Offset
 }

@@ -46,7 +46,13 @@ type copying struct {
 
 // visit makes a directory, or leaves a file to a worker.
 func (c *copying) visit(name string, d fs.DirEntry) error {
-	to := path.Join(c.dir, name)
+	to := name
+	switch {
+	case name == ".":
+		to = c.dir
+	case c.dir != ".":
+		to = c.dir + "/" + name
+	}
 	switch {
 	case d.IsDir():
 		err := c.mkdir(to)
@@ -64,7 +70,7 @@ func (c *copying) visit(name string, d fs.DirEntry) error {
 // src.
 func (c *copying) ended(name string, err error) error {
 	if cerr := c.ctx.Err(); err != nil && cerr != nil {
-		return &fs.PathError{Op: "copyfs", Path: name, Err: cerr}
+		return &fs.PathError{Op: "copyfs", Path: name, Err: proto.Ended(c.ctx, cerr)}
 	}
 	return err
 }
@@ -77,7 +83,7 @@ func (c *copying) mkdir(dir string) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = c.dst.MkdirAll(c.ctx, dir)
 		}
-		if err == nil || !errors.Is(err, fs.ErrExist) {
+		if err == nil || !errors.Is(err, fs.ErrExist) && !unsure(err) {
 			return err
 		}
 	}

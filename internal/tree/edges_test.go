@@ -69,7 +69,7 @@ func TestCopyAnewFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	l := &landing{fetch: &fetch{}, to: "a", out: out}
+	l := &landing{at: new(place), fetch: &fetch{}, to: "a", out: out}
 	if err := l.copy(unseekable{}); !errors.Is(err, fs.ErrClosed) {
 		t.Errorf("copy = %v", err)
 	}

@@ -222,7 +222,12 @@ type fakeReader struct {
 
 func (r *fakeReader) Entry() listing.Entry { return r.e }
 
-func (r *fakeReader) Close() error { return nil }
+func (r *fakeReader) Close() error {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	r.s.calls["close"]++
+	return nil
+}
 
 func (r *fakeReader) Seek(offset int64, whence int) (int64, error) {
 	if whence != io.SeekStart {

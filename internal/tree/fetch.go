@@ -26,9 +26,7 @@ func Fetch(ctx context.Context, src Source, opts Options, dst, name string) erro
 	for _, r := range f.open {
 		err = r.end(err) // which only an error has left open
 	}
-	if f.root != nil {
-		f.root.Close()
-	}
+	f.places.close()
 	return err
 }
 
@@ -38,8 +36,8 @@ type fetch struct {
 	src       Source
 	splitOver int64 // see Options
 	dst       string
-	root      *os.Root // dst
-	top       string   // the directory that is fetched, or that of the file
+	top       string // the directory that is fetched, or that of the file
+	places    places
 
 	open []*ranged // files that may not be done; used by the walk alone until the workers have ended
 }
@@ -53,22 +51,26 @@ func (f *fetch) all(name string) error {
 			return err
 		}
 	}
-	err := os.MkdirAll(f.dst, 0o777)
-	if err == nil {
-		f.root, err = os.OpenRoot(f.dst)
+	if err := os.MkdirAll(f.dst, 0o777); err != nil {
+		return err
 	}
+	root, err := os.OpenRoot(f.dst)
 	if err != nil {
 		return err
 	}
+	at := f.places.add(root, "", isEmpty(root))
 	if e.Type == listing.TypeDir {
-		return f.walk(name, nil)
+		return f.walk(name, at, nil)
 	}
-	f.top = path.Dir(name)
-	return f.visit(name, e, nil)
+	defer at.leave()
+	f.top, e.Name = path.Dir(name), path.Base(name)
+	return f.visit(name, at, &e, nil)
 }
 
-// walk visits what is in a directory, in the order of fs.WalkDir.
-func (f *fetch) walk(dir string, in *within) error {
+// walk visits what is in a directory, in the order of fs.WalkDir, and leaves the
+// local one.
+func (f *fetch) walk(dir string, at *place, in *within) error {
+	defer at.leave()
 	entries, err := f.src.ReadDir(f.ctx, dir)
 	if err := f.names(err); err != nil {
 		return err
@@ -77,8 +79,13 @@ func (f *fetch) walk(dir string, in *within) error {
 		return err
 	}
 	in = in.with(entries)
-	for _, e := range entries {
-		if err := f.names(f.visit(path.Join(dir, e.Name), e, in)); err != nil {
+	under := ""
+	if dir != "." {
+		under = dir + "/"
+	}
+	for i := range entries {
+		e := &entries[i]
+		if err := f.names(f.visit(under+e.Name, at, e, in)); err != nil {
 			return err
 		}
 	}
@@ -86,39 +93,48 @@ func (f *fetch) walk(dir string, in *within) error {
 }
 
 // visit makes a directory and goes on in it, or leaves a file to a worker.
-func (f *fetch) visit(name string, e listing.Entry, in *within) error {
-	to, err := f.local(name)
+func (f *fetch) visit(name string, at *place, e *listing.Entry, in *within) error {
+	to, err := localize(e.Name)
 	if err != nil {
-		return err
+		return &fs.PathError{Op: "fetch", Path: name, Err: err}
 	}
 	switch e.Type {
 	case listing.TypeDir:
-		if err := f.mkdir(to); err != nil {
-			return f.localError(to, err)
+		below, err := f.mkdir(at, to)
+		if err != nil {
+			return f.localError(at, to, err)
 		}
-		return f.walk(name, in.below(e))
+		return f.walk(name, below, in.below(*e))
 	case listing.TypeFile:
-		if f.splits(e) {
-			return f.ranges(name, to, e)
+		if f.splits(*e) {
+			return f.ranges(name, at, to, *e)
 		}
-		return f.do(func() error { return f.file(name, to, e) })
+		at.enter()
+		return f.do(func() error {
+			defer at.leave()
+			return f.file(name, at, to, e)
+		})
 	case listing.TypeLink:
-		return f.do(func() error { return f.link(name, to, e) })
+		at.enter()
+		return f.do(func() error {
+			defer at.leave()
+			return f.link(name, at, to, e.Target)
+		})
 	}
 	return &fs.PathError{Op: "fetch", Path: name, Err: proto.Unable("it is neither a file nor a directory nor a link")}
 }
 
 // file fetches a file by what the listing says of it.
-func (f *fetch) file(name, to string, e listing.Entry) error {
+func (f *fetch) file(name string, at *place, to string, e *listing.Entry) error {
 	if e.Size < 0 {
-		return f.whole(name, to, nil)
+		e = nil
 	}
-	return f.whole(name, to, &e)
+	return f.whole(name, at, to, e)
 }
 
 // whole fetches a file in one stream. e is nil if the listing does not describe
 // it.
-func (f *fetch) whole(name, to string, e *listing.Entry) error {
+func (f *fetch) whole(name string, at *place, to string, e *listing.Entry) error {
 	in, err := f.src.Open(f.ctx, name, Opening{Entry: e, Steady: true})
 	if err != nil {
 		return err
@@ -126,9 +142,9 @@ func (f *fetch) whole(name, to string, e *listing.Entry) error {
 	defer in.Close()
 	found := in.Entry()
 	if found.Type == listing.TypeDir {
-		return f.dirLink(name, to)
+		return f.dirLink(name, at, to)
 	}
-	l, err := f.begin(to, found)
+	l, err := f.begin(at, to, found)
 	if err != nil {
 		return err
 	}
@@ -159,20 +175,20 @@ func (f *fetch) grown(name string, was listing.Entry, l *landing, err error) boo
 }
 
 // link makes a symbolic link, or fetches what is behind it.
-func (f *fetch) link(name, to string, e listing.Entry) error {
-	target, ok := inside(f.below(name), e.Target)
+func (f *fetch) link(name string, at *place, to, leads string) error {
+	target, ok := inside(f.below(name), leads)
 	if !ok {
-		return f.whole(name, to, nil)
+		return f.whole(name, at, to, nil)
 	}
-	return f.symlink(target, to)
+	return f.symlink(target, at, to)
 }
 
 // dirLink makes a symbolic link to a directory, if that is in the tree. The listing
 // need not have told where it leads.
-func (f *fetch) dirLink(name, to string) error {
+func (f *fetch) dirLink(name string, at *place, to string) error {
 	target, err := f.src.ReadLink(f.ctx, name)
 	if local, ok := inside(f.below(name), target); ok && err == nil {
-		return f.symlink(local, to)
+		return f.symlink(local, at, to)
 	}
 	why := errors.New("it is a link to a directory out of the tree")
 	if err != nil {
@@ -182,9 +198,9 @@ func (f *fetch) dirLink(name, to string) error {
 }
 
 // symlink makes a symbolic link.
-func (f *fetch) symlink(target, to string) error {
-	if err := f.root.Symlink(target, to); err != nil {
-		return f.localError(to, err)
+func (f *fetch) symlink(target string, at *place, to string) error {
+	if err := at.root.Symlink(target, to); err != nil {
+		return f.localError(at, to, err)
 	}
 	return nil
 }

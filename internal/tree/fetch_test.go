@@ -42,6 +42,9 @@ func TestFetch(t *testing.T) {
 			t.Error(err)
 		}
 		same(t, localTree(t, whole), srv.tree())
+		if n := srv.calls["stat"]; n != 1 {
+			t.Errorf("%d times Stat: the root was asked about", n)
+		}
 	}
 }
 
@@ -239,13 +242,14 @@ func TestLanding(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	f := &fetch{root: root, dst: dst, top: "."}
+	f := &fetch{dst: dst, top: "."}
+	at := f.places.add(root, "", true)
 	land := func(name string, meanwhile func(*landing), claim bool) error {
 		in, err := newServer(map[string]string{"file": "data"}).Open(t.Context(), "file", Opening{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, err := f.begin(name, in.Entry())
+		l, err := f.begin(at, name, in.Entry())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -280,7 +284,7 @@ func TestLanding(t *testing.T) {
 	if err := land("whole", nothing, false); err != nil {
 		t.Error(err)
 	}
-	l, err := f.begin("moved", listing.Entry{})
+	l, err := f.begin(at, "moved", listing.Entry{})
 	if err == nil {
 		err = l.claim()
 	}

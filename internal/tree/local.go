@@ -24,24 +24,12 @@ func (f *fetch) below(name string) string {
 	return name
 }
 
-// local returns the name of a file in the local directory.
-func (f *fetch) local(name string) (string, error) {
-	to, err := localize(f.below(name))
-	if err != nil {
-		return "", &fs.PathError{Op: "fetch", Path: name, Err: err}
-	}
-	return to, nil
-}
-
 // localize is filepath.Localize for names that need not be UTF-8, if the local
 // system accepts any bytes.
 func localize(name string) (string, error) {
-	errName := &proto.FSError{Kind: fs.ErrInvalid, Err: errors.New("the local system cannot hold the name")}
-	if !utf8.ValidString(name) && runtime.GOOS == "windows" {
-		return "", errName
-	}
-	if _, err := filepath.Localize(strings.ToValidUTF8(name, "_")); err != nil {
-		return "", errName
+	_, err := filepath.Localize(strings.ToValidUTF8(name, "_"))
+	if err != nil || !utf8.ValidString(name) && runtime.GOOS == "windows" {
+		return "", &proto.FSError{Kind: fs.ErrInvalid, Err: errors.New("the local system cannot hold the name")}
 	}
 	return filepath.FromSlash(name), nil
 }
@@ -72,22 +60,33 @@ func inside(link, target string) (string, bool) {
 	return filepath.FromSlash(up) + local, err == nil
 }
 
-// mkdir makes a directory, or finds it. A link to a directory is an error: what
-// would be in the tree by its name would not be there in fact.
-func (f *fetch) mkdir(to string) error {
-	err := f.root.Mkdir(to, 0o777)
-	if !errors.Is(err, fs.ErrExist) {
-		return err
+// mkdir makes a directory, or finds it, and opens it. A link to a directory is an
+// error: what would be in the tree by its name would not be there in fact.
+func (f *fetch) mkdir(at *place, to string) (*place, error) {
+	err := at.root.Mkdir(to, 0o777)
+	made := err == nil
+	if !made {
+		if !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		info, lerr := at.root.Lstat(to)
+		switch {
+		case lerr != nil:
+			return nil, lerr
+		case !info.IsDir():
+			return nil, err
+		}
 	}
-	if info, lerr := f.root.Lstat(to); lerr != nil || info.IsDir() {
-		return lerr
+	root, err := at.root.OpenRoot(to)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	return f.places.add(root, filepath.Join(at.path, to), made), nil
 }
 
 // localError makes an error of the local side, with the full path of the file.
-// Package os names files relative to dst in it.
-func (f *fetch) localError(to string, err error) error {
+// Package os names files relative to their directory in it.
+func (f *fetch) localError(at *place, to string, err error) error {
 	var pe *fs.PathError
 	var le *os.LinkError
 	switch {
@@ -96,7 +95,7 @@ func (f *fetch) localError(to string, err error) error {
 	case errors.As(err, &le):
 		err = le.Err
 	}
-	local := &fs.PathError{Op: "fetch", Path: filepath.Join(f.dst, to), Err: err}
+	local := &fs.PathError{Op: "fetch", Path: filepath.Join(f.dst, at.path, to), Err: err}
 	if !isOneName(err) {
 		return &diskError{local}
 	}
@@ -106,29 +105,44 @@ func (f *fetch) localError(to string, err error) error {
 // landing is a local file that is being written, under a temporary name.
 type landing struct {
 	fetch    *fetch
-	to, temp string
+	at       *place
+	to, temp string // in at
 	out      *os.File
 }
 
 // begin creates the temporary file for a file that does not exist yet.
-func (f *fetch) begin(to string, e listing.Entry) (*landing, error) {
-	if _, err := f.root.Lstat(to); err == nil {
-		return nil, f.localError(to, fs.ErrExist)
+func (f *fetch) begin(at *place, to string, e listing.Entry) (*landing, error) {
+	if !at.fresh {
+		if _, err := at.root.Lstat(to); err == nil {
+			return nil, f.localError(at, to, fs.ErrExist)
+		}
 	}
 	perm := fs.FileMode(0o666)
 	if e.HasMode {
 		perm |= e.Mode.Perm()
 	}
-	// The name is short, because that of the file may be as long as names can be.
-	temp := filepath.Join(filepath.Dir(to), ".ftpnat-"+strings.ToLower(rand.Text()[:12])+".part")
-	out, err := f.root.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
+	temp := tempName()
+	out, err := at.root.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
 	if err != nil {
-		return nil, f.localError(to, err)
+		return nil, f.localError(at, to, err)
 	}
-	return &landing{f, to, temp, out}, nil
+	at.enter()
+	return &landing{f, at, to, temp, out}, nil
 }
 
-func (l *landing) localError(err error) error { return l.fetch.localError(l.to, err) }
+// tempName returns a name that nobody else has. It is short, because that of the
+// file may be as long as names can be.
+func tempName() string {
+	const letters = "abcdefghijklmnopqrstuvwxyz234567"
+	var random [12]byte
+	rand.Read(random[:])
+	for i, b := range random {
+		random[i] = letters[b%byte(len(letters))]
+	}
+	return ".ftpnat-" + string(random[:]) + ".part"
+}
+
+func (l *landing) localError(err error) error { return l.fetch.localError(l.at, l.to, err) }
 
 // maxRestarts is how many times a file is begun anew if it cannot be resumed.
 const maxRestarts = 3
@@ -165,6 +179,7 @@ func (l *landing) rewind() error {
 // end closes the file, and gives it its name if err is nil; otherwise the file
 // is removed.
 func (l *landing) end(err error) error {
+	defer l.at.leave()
 	if cerr := l.out.Close(); err == nil && cerr != nil {
 		err = l.localError(cerr)
 	}
@@ -175,16 +190,16 @@ func (l *landing) end(err error) error {
 		}
 		err = l.localError(perr)
 	}
-	if rerr := l.fetch.root.Remove(l.temp); rerr != nil {
-		err = errors.Join(err, l.fetch.localError(l.temp, rerr))
+	if rerr := l.at.root.Remove(l.temp); rerr != nil {
+		err = errors.Join(err, l.fetch.localError(l.at, l.temp, rerr))
 	}
 	return err
 }
 
 // publish gives the file its name, unless another file has it.
 func (l *landing) publish() error {
-	if l.fetch.root.Link(l.temp, l.to) == nil {
-		return l.fetch.root.Remove(l.temp)
+	if l.at.root.Link(l.temp, l.to) == nil {
+		return l.at.root.Remove(l.temp)
 	}
 	return l.claim()
 }
@@ -192,13 +207,13 @@ func (l *landing) publish() error {
 // claim is publish for file systems without hard links: an empty file takes the
 // name first, unless there is one.
 func (l *landing) claim() error {
-	place, err := l.fetch.root.OpenFile(l.to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	place, err := l.at.root.OpenFile(l.to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}
 	place.Close()
-	if err := l.fetch.root.Rename(l.temp, l.to); err != nil {
-		return errors.Join(err, l.fetch.root.Remove(l.to))
+	if err := l.at.root.Rename(l.temp, l.to); err != nil {
+		return errors.Join(err, l.at.root.Remove(l.to))
 	}
 	return nil
 }

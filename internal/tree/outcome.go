@@ -74,12 +74,18 @@ func ends(err error) bool {
 	switch {
 	case errors.As(err, &disk), errors.Is(err, syscall.ENOSPC), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return true
-	case errors.Is(err, proto.ErrClosed), proto.IsNegotiate(err), proto.RefusedLogin(err), proto.ReplyOf(err).Code == 421:
+	case errors.Is(err, proto.ErrClosed), proto.IsNegotiate(err), proto.RefusedLogin(err), proto.IsNotOpen(err), proto.ReplyOf(err).Code == 421:
 		return true
 	case proto.RefusedAt(err):
 		return false
 	}
 	return proto.IsSilence(err) || errors.Is(err, proto.ErrLost) || errors.Is(err, proto.ErrUnreached) || errors.As(err, &dial) || errors.As(err, &name)
+}
+
+// unsure reports whether it is not known what has become of a change, as its reply was
+// lost.
+func unsure(err error) bool {
+	return !proto.IsNotOpen(err) && (errors.Is(err, proto.ErrLost) || proto.IsSilence(err))
 }
 
 // oneName are errors of the local system that other names need not have.

@@ -104,20 +104,22 @@ func TestFetchGrowing(t *testing.T) {
 	for _, tt := range []struct {
 		came string
 		size int64 // afterwards
+		err  error
 		want map[string]string
 	}{
-		{"line 1\nline 2\n", 14, map[string]string{"log": "line 1\n"}},
-		{"line 1\n", 14, map[string]string{"log": "line 1\n"}},
-		{"lin", 14, nil},
-		{"line 1\nline 2\n", 3, nil},
+		{"line 1\nline 2\n", 14, proto.ErrChanged, map[string]string{"log": "line 1\n"}},
+		{"line 1\n", 14, proto.ErrChanged, map[string]string{"log": "line 1\n"}},
+		{"lin", 14, proto.ErrChanged, nil},
+		{"line 1\nline 2\n", 3, proto.ErrChanged, nil},
+		{"line 1\n", 14, fs.ErrPermission, nil},
 	} {
 		srv := newServer(map[string]string{"log": "line 1\n"})
 		srv.content = func(string, int, int64) ([]byte, error) {
 			srv.files["log"].e.Size = tt.size
-			return []byte(tt.came), proto.ErrChanged
+			return []byte(tt.came), tt.err
 		}
 		dst := t.TempDir()
-		if err := Fetch(t.Context(), srv, most(1), dst, "."); !errors.Is(err, proto.ErrChanged) || !strings.Contains(err.Error(), "log") {
+		if err := Fetch(t.Context(), srv, most(1), dst, "."); !errors.Is(err, tt.err) || !strings.Contains(err.Error(), "log") {
 			t.Errorf("Fetch = %v", err)
 		}
 		same(t, localTree(t, dst), tt.want)

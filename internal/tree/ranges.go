@@ -76,12 +76,12 @@ func (f *fetch) splits(e listing.Entry) bool {
 
 // ranges leaves the ranges of a file to the workers. The last comes first,
 // because it shows best what the server makes of REST.
-func (f *fetch) ranges(name, to string, e listing.Entry) error {
+func (f *fetch) ranges(name string, at *place, to string, e listing.Entry) error {
 	timed, err := f.timed(name, &e)
 	if err != nil {
 		return err
 	}
-	l, err := f.begin(to, e)
+	l, err := f.begin(at, to, e)
 	if err != nil {
 		return err
 	}

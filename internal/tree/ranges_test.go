@@ -2,12 +2,14 @@ package tree
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"io/fs"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ftpnat/ftpnat/internal/listing"
@@ -56,6 +58,9 @@ func TestRanges(t *testing.T) {
 			t.Errorf("%v, notes: %q", err, notes)
 		}
 		same(t, got, srv.tree())
+		if srv.calls["close"] != srv.calls["open"] {
+			t.Errorf("%d connections: %d files opened, %d closed", conns, srv.calls["open"], srv.calls["close"])
+		}
 		split := conns > 1
 		want := trace.Progress{Name: "file", Bytes: int64(len(content)), Total: int64(len(content))}
 		if n := srv.opens["file"]; hashed != split || split && (n != min(conns, 3) || last != want) {
@@ -82,6 +87,7 @@ func TestRangesDoubt(t *testing.T) {
 	}
 	last := func(off int64) bool { return off > size/2 }
 	middle := func(off int64) bool { return off < size/2 }
+	begun := false
 	for _, tt := range []struct {
 		name    string
 		data    string
@@ -93,6 +99,19 @@ func TestRangesDoubt(t *testing.T) {
 		{name: "REST to another place", data: content, content: at(middle, 1000)},
 		{name: "REST too short", data: content, content: at(last, 1000)},
 		{name: "REST too far", data: content, content: at(last, 190_000)},
+		{name: "a range ends at its end", data: content, content: func(_ string, _ int, off int64) ([]byte, error) {
+			if off == 0 && !begun {
+				begun = true
+				return []byte(content)[:66_666], nil
+			}
+			return []byte(content)[off:], nil
+		}},
+		{name: "more than there is", data: content, content: func(_ string, _ int, off int64) ([]byte, error) {
+			if last(off) {
+				return []byte(content + "x")[off:], nil
+			}
+			return []byte(content)[off:], nil
+		}},
 		{name: "REST refused", data: content, content: func(name string, _ int, off int64) ([]byte, error) {
 			if off > 0 {
 				return nil, errNoRestart(name)
@@ -180,6 +199,53 @@ func TestRangesFail(t *testing.T) {
 		for name, data := range got {
 			if name != "more" || !bytes.Equal([]byte(data), []byte(content)) {
 				t.Errorf("%s is left", name)
+			}
+		}
+	}
+}
+
+// failing is a server on which the nth opening of a file fails.
+type failing struct {
+	*fakeServer
+	nth int
+	err error
+
+	opened atomic.Int64
+}
+
+// Open opens a file.
+func (f *failing) Open(ctx context.Context, name string, how Opening) (File, error) {
+	if f.opened.Add(1) == int64(f.nth) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: f.err}
+	}
+	in, err := f.fakeServer.Open(ctx, name, how)
+	if err == nil && errors.Is(f.err, proto.ErrLost) {
+		return stuck{in, ctx}, nil
+	}
+	return in, err
+}
+
+// stuck is a file that comes only when its context has ended.
+type stuck struct {
+	File
+	ctx context.Context
+}
+
+// Read waits.
+func (s stuck) Read([]byte) (int, error) {
+	<-s.ctx.Done()
+	return 0, s.ctx.Err()
+}
+
+// TestRangesOpen has one of the ranges not be opened: there is no file then. Where that
+// concerns all, what the others wait for ends.
+func TestRangesOpen(t *testing.T) {
+	for _, cause := range []error{fs.ErrPermission, proto.ErrLost} {
+		for nth := 1; nth <= 3; nth++ {
+			srv := &failing{fakeServer: newServer(map[string]string{"file": content}), nth: nth, err: cause}
+			got, _, _, err := inRanges(t, srv, 3)
+			if !errors.Is(err, cause) || len(got) > 0 {
+				t.Errorf("the %d. fails: %v, %v is there", nth, err, short(got))
 			}
 		}
 	}

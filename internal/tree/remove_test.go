@@ -163,3 +163,105 @@ func TestLoop(t *testing.T) {
 		}
 	})
 }
+
+// ground is a server whose directories are not what they seem.
+type ground struct {
+	*fakeServer
+	edit  func(dir string, entries []listing.Entry) ([]listing.Entry, error)
+	lists map[string]int
+	clear []string
+	named []string // what was to be removed
+}
+
+// List lists.
+func (g *ground) List(ctx context.Context, dir string) ([]listing.Entry, error) {
+	g.lists[dir]++
+	entries, err := g.ReadDir(ctx, dir)
+	if err == nil && g.edit != nil {
+		entries, err = g.edit(dir, entries)
+	}
+	return entries, err
+}
+
+// Clear records what is cleared by one call.
+func (g *ground) Clear(ctx context.Context, dir string, entries []listing.Entry, last bool) ([]error, bool, error) {
+	g.clear = append(g.clear, fmt.Sprint(dir, " ", len(entries), " ", last))
+	for _, e := range entries {
+		g.named = append(g.named, dir+"/"+e.Name)
+	}
+	return g.fakeServer.Clear(ctx, dir, entries, last)
+}
+
+// TestRemoveOdd has listings that fail, hide names, name what is elsewhere, or have lines
+// that are not understood: what can be removed is, and the rest is told.
+func TestRemoveOdd(t *testing.T) {
+	tree := map[string]string{"top/a/f": "x", "top/b/f": "x", "top/b/g": "x", "top/empty": "/", "top/file": "x", "kept": "x"}
+	unread := &proto.ListingError{Dir: "top/b", Lines: []string{"What?"}}
+	gone := false
+	only := func(dir string, f func([]listing.Entry) ([]listing.Entry, error)) func(string, []listing.Entry) ([]listing.Entry, error) {
+		return func(d string, all []listing.Entry) ([]listing.Entry, error) {
+			if d != dir {
+				return all, nil
+			}
+			return f(all)
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		edit  func(dir string, entries []listing.Entry) ([]listing.Entry, error)
+		errs  []error // each once; none if all goes well
+		left  []string
+		lists int // of all
+	}{
+		{"nothing is odd", nil, nil, nil, 3},
+		{"may not be listed", only("top/b", func([]listing.Entry) ([]listing.Entry, error) {
+			return nil, &fs.PathError{Op: "readdir", Path: "top/b", Err: fs.ErrPermission}
+		}), []error{fs.ErrPermission}, []string{"top", "top/b", "top/b/f", "top/b/g"}, 3},
+		{"gone for a moment", only("top/a", func(all []listing.Entry) ([]listing.Entry, error) {
+			if gone = !gone; gone {
+				return nil, proto.Missing(nil)
+			}
+			return all, nil
+		}), nil, nil, 5},
+		{"a line is odd", only("top/b", func(all []listing.Entry) ([]listing.Entry, error) { return all, unread }), nil, nil, 3},
+		{"a line is odd and hides a name", only("top/b", func(all []listing.Entry) ([]listing.Entry, error) { return all[:1], unread }),
+			[]error{proto.ErrNotEmpty, unread}, []string{"top", "top/b", "top/b/g"}, 3},
+		{"cut short", func(_ string, all []listing.Entry) ([]listing.Entry, error) { return all[:min(1, len(all))], nil }, nil, nil, 7},
+		{"names of elsewhere", only("top/b", func(all []listing.Entry) ([]listing.Entry, error) {
+			for _, name := range []string{"", ".", "..", "../../kept"} {
+				all = append(all, listing.Entry{Name: name, Type: listing.TypeFile})
+			}
+			return all, nil
+		}), []error{fs.ErrInvalid, fs.ErrInvalid, fs.ErrInvalid, fs.ErrInvalid}, []string{"top"}, 3},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			g := &ground{fakeServer: newServer(tree), edit: c.edit, lists: make(map[string]int)}
+			err := Remove(t.Context(), g, most(1), "top")
+			want := map[string]string{"kept": "x"}
+			for _, name := range c.left {
+				want[name] = newServer(tree).tree()[name]
+			}
+			same(t, g.tree(), want)
+			if lines := strings.Count(fmt.Sprint(err), "\n") + 1; (err == nil) != (c.errs == nil) || err != nil && lines != len(c.errs) {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			for _, e := range c.errs {
+				if !errors.Is(err, e) {
+					t.Errorf("%s: %v, want %v", c.name, err, e)
+				}
+			}
+			lists := 0
+			for _, n := range g.lists {
+				lists += n
+			}
+			if lists != c.lists {
+				t.Errorf("%s: %d listings: %v, %q", c.name, lists, g.lists, g.clear)
+			}
+			for _, name := range g.named {
+				if path.Clean(name) != name || !strings.HasPrefix(name, "top/") {
+					t.Errorf("%s: %q was to be removed", c.name, name)
+				}
+			}
+		})
+	}
+}

@@ -25,6 +25,7 @@ type fake struct {
 	edit   func(dir string, lines []string) []string
 	refuse func(dir string) (proto.Reply, error)
 	way    *inner.Path
+	crew   Crew
 
 	mu      sync.Mutex
 	listed  []string   // directories, in the ordinary way
@@ -79,15 +80,16 @@ func (f *fake) Line(verb, name string) (string, error) {
 	return verb + " " + name, nil
 }
 
-func (f *fake) Decode([]listing.Entry) error { return nil }
-func (f *fake) HasMLST() bool                { return f.mlsx }
-func (f *fake) HasMLSD() bool                { return f.mlsx }
-func (f *fake) HasSIZE() bool                { return true }
-func (f *fake) Pipelines() bool              { return true }
-func (f *fake) Path() *inner.Path            { return f.way }
-func (f *fake) Features() map[string]string  { return map[string]string{"REST": "STREAM"} }
-func (f *fake) Greeting() proto.Reply        { return proto.Reply{} }
-func (f *fake) RTT() time.Duration           { return time.Millisecond }
+func (f *fake) Decode([]listing.Entry) error  { return nil }
+func (f *fake) HasMLST() bool                 { return f.mlsx }
+func (f *fake) HasMLSD() bool                 { return f.mlsx }
+func (f *fake) HasSIZE() bool                 { return true }
+func (f *fake) CatchUp(context.Context) error { return nil }
+func (f *fake) Pipelines() bool               { return true }
+func (f *fake) Path() *inner.Path             { return f.way }
+func (f *fake) Features() map[string]string   { return map[string]string{"REST": "STREAM"} }
+func (f *fake) Greeting() proto.Reply         { return proto.Reply{} }
+func (f *fake) RTT() time.Duration            { return time.Millisecond }
 
 func (f *fake) ParseMLST(name, line string, r proto.Reply) (listing.Entry, bool, error) {
 	if r.Code == 550 {
@@ -162,7 +164,7 @@ func (f *fake) walk(w *Walk) {
 		d := w.Take(dir)
 		if d == nil {
 			var err error
-			if d, err = w.ReadDir(f.t.Context(), f, dir); err != nil {
+			if d, err = w.ReadDir(f.t.Context(), f, dir, f.crew); err != nil {
 				f.t.Fatalf("%q: %v", dir, err)
 			}
 		}

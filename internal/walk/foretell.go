@@ -27,6 +27,12 @@ const (
 	seenNames    = 100_000
 	// avoidMost bounds the directories that are remembered as unfit for STAT.
 	avoidMost = 4096
+	// wideAfter is after how many flights of that many directories, or ordinary
+	// listings, several connections list: a login costs a few.
+	wideAfter = 3
+	// wideFor is for how long after a listing the next one may be asked for over
+	// several connections: who comes for less is slower than one of them.
+	wideFor = 2 * time.Second
 )
 
 // forecast foretells which directories are listed next. A walk (fs.WalkDir,
@@ -47,6 +53,9 @@ type forecast struct {
 	names   int // in seen
 	ahead   map[string]*Dir
 	held    int                 // entries in ahead
+	biggest int                 // entries of the biggest of the last directories
+	last    time.Time           // of the last flight
+	flights int                 // that went as foretold, since window is the most
 	avoided map[string]struct{} // directories that STAT does not list well
 	sample  *Dir                // an ordinary listing to compare with STAT's
 	longest int                 // lines of the longest listing by STAT
@@ -174,11 +183,12 @@ func (w *forecast) drop(d *Dir) {
 }
 
 // shrink has less fetched ahead, because something was not used.
-func (w *forecast) shrink() { w.window = max(w.window/2, 1) }
+func (w *forecast) shrink() { w.window, w.flights = max(w.window/2, 1), 0 }
 
 // see records that a directory was listed, and which directories are in it.
 func (w *forecast) see(d *Dir) {
 	w.uses++
+	w.biggest = max(w.biggest-w.biggest/16, len(d.entries))
 	if old := w.seen[d.dir]; old != nil {
 		w.names -= len(old.subs)
 	}
@@ -218,6 +228,7 @@ func (w *forecast) listed(d *Dir, byStat bool) {
 	w.lock()
 	defer w.mu.Unlock()
 	w.see(d)
+	w.last = time.Now()
 	if byStat {
 		return
 	}
@@ -258,37 +269,72 @@ func (w *forecast) expected(dir string) bool {
 }
 
 // plan returns the directories that a walk needs after dir, in order, those that
-// are fit, and what store has to be told.
-func (w *forecast) plan(dir string, expected bool, fit func(dir string) bool) (dirs []string, drops int) {
+// are fit, and what store has to be told: as many as one flight has, and as many for
+// each of the others that may list at the same time.
+func (w *forecast) plan(dir string, expected bool, others int, fit func(dir string) bool) (dirs []string, drops int) {
 	w.lock()
 	defer w.mu.Unlock()
 	w.prune()
 	if !expected || w.held >= aheadEntries {
 		return nil, w.drops
 	}
-	for at := dir; at != "" && len(dirs) < w.window; {
+	most := w.window
+	if w.wide() {
+		most = max(most, min(windowMost*(1+others), w.room()))
+	}
+	return w.next(dir, most, fit), w.drops
+}
+
+// planOne is plan where each of the others lists one directory, and dir is listed
+// already.
+func (w *forecast) planOne(dir string, others int) (dirs []string, drops int) {
+	w.lock()
+	defer w.mu.Unlock()
+	w.prune()
+	if !w.wide() {
+		return nil, w.drops
+	}
+	return w.next(dir, min(others, w.room()), func(string) bool { return true }), w.drops
+}
+
+// wide counts a flight, and reports whether it is worth several connections.
+func (w *forecast) wide() bool {
+	if w.window < windowMost {
+		return false
+	}
+	w.flights++
+	return w.flights > wideAfter && time.Since(w.last) < wideFor
+}
+
+// room returns how many directories can be held further, if they are as big as the
+// last ones.
+func (w *forecast) room() int { return (aheadEntries - w.held) / max(w.biggest, 1) }
+
+// next returns directories that a walk needs after dir.
+func (w *forecast) next(dir string, most int, fit func(string) bool) (dirs []string) {
+	for at := dir; at != "" && len(dirs) < most; {
 		parent, base := remote.Split(at)
 		s := w.seen[parent]
 		if s == nil {
 			break
 		}
 		i, _ := slices.BinarySearch(s.subs, base+"\x00")
-		dirs = w.descend(dirs, parent, s.subs[i:], fit)
+		dirs = w.descend(dirs, parent, s.subs[i:], most, fit)
 		at = parent
 	}
-	return dirs, w.drops
+	return dirs
 }
 
 // descend appends the directories in parent, or, if they were fetched already,
 // those in them.
-func (w *forecast) descend(dirs []string, parent string, subs []string, fit func(string) bool) []string {
+func (w *forecast) descend(dirs []string, parent string, subs []string, most int, fit func(string) bool) []string {
 	for _, sub := range subs {
-		if len(dirs) >= w.window {
+		if len(dirs) >= most {
 			break
 		}
 		dir := remote.Below(parent, sub)
 		if d := w.ahead[dir]; d != nil {
-			dirs = w.descend(dirs, dir, d.subs, fit)
+			dirs = w.descend(dirs, dir, d.subs, most, fit)
 		} else if _, unfit := w.avoided[dir]; !unfit && fit(dir) {
 			dirs = append(dirs, dir)
 		}
@@ -325,6 +371,7 @@ func (w *forecast) store(list []*Dir, drops int) {
 	if w.drops != drops {
 		return
 	}
+	w.last = time.Now()
 	for _, d := range list {
 		if old := w.ahead[d.dir]; old != nil {
 			w.drop(old)

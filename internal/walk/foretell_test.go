@@ -80,12 +80,12 @@ func TestPlan(t *testing.T) {
 		if got := w.expected(c.dir); got != c.expected {
 			t.Errorf("expected(%q) = %v", c.dir, got)
 		}
-		if got, _ := w.plan(c.dir, c.expected, anyDir); !slices.Equal(got, c.want) {
+		if got, _ := w.plan(c.dir, c.expected, 0, anyDir); !slices.Equal(got, c.want) {
 			t.Errorf("plan(%q) = %q, want %q", c.dir, got, c.want)
 		}
 	}
 	w.window = 2
-	if got, _ := w.plan("a/x", true, func(dir string) bool { return dir != "a b" }); !slices.Equal(got, []string{"a/y", "b/1"}) {
+	if got, _ := w.plan("a/x", true, 0, func(dir string) bool { return dir != "a b" }); !slices.Equal(got, []string{"a/y", "b/1"}) {
 		t.Errorf("with room for two: %q", got)
 	}
 }
@@ -95,7 +95,7 @@ func TestEpoch(t *testing.T) {
 	var at writes
 	w := newForecast(at.epoch)
 	w.listed(newDir("", dirs("a", "b", "c")), false)
-	_, planned := w.plan("a", true, anyDir)
+	_, planned := w.plan("a", true, 0, anyDir)
 	w.store([]*Dir{newDir("a", nil), newDir("b", nil)}, planned)
 	if w.take("a", false) == nil {
 		t.Fatal("nothing was kept")
@@ -103,7 +103,7 @@ func TestEpoch(t *testing.T) {
 	if w.take("a", false) != nil {
 		t.Error("a listing was used twice")
 	}
-	_, planned = w.plan("a", true, anyDir)
+	_, planned = w.plan("a", true, 0, anyDir)
 	at++
 	if w.take("b", false) != nil {
 		t.Error("a listing from before a change was used")
@@ -115,7 +115,7 @@ func TestEpoch(t *testing.T) {
 	if w.sampled(func(listing.Entry) bool { return true }) != nil {
 		t.Error("a sample from before a change was used")
 	}
-	if got, _ := w.plan("a", true, anyDir); !slices.Equal(got, []string{"b", "c"}) {
+	if got, _ := w.plan("a", true, 0, anyDir); !slices.Equal(got, []string{"b", "c"}) {
 		t.Errorf("the names are not known any more: %q", got)
 	}
 }
@@ -129,7 +129,7 @@ func TestOld(t *testing.T) {
 		if w.take("a", false) != nil || w.window != windowFirst/2 {
 			t.Errorf("the window is %d", w.window)
 		}
-		w.plan("", false, anyDir)
+		w.plan("", false, 0, anyDir)
 		if len(w.ahead) > 0 || w.held > 0 || w.window != windowFirst/4 {
 			t.Errorf("%d are held, the window is %d", len(w.ahead), w.window)
 		}

@@ -26,6 +26,7 @@ type Session interface {
 	ParseMLST(name, line string, r proto.Reply) (e listing.Entry, known bool, err error)
 
 	Batch(ctx context.Context, lines []string, limit time.Duration, take func(i int, r proto.Reply) error) error
+	CatchUp(ctx context.Context) error
 	Path() *path.Path
 	Pipelines() bool // commands may be sent before earlier ones are answered
 	Features() map[string]string
@@ -135,14 +136,19 @@ func (w *Walk) Take(dir string) *Dir {
 // listing on the control connection, in one round trip, and many directories can
 // be asked for in one go. It is used once it was seen to tell what the ordinary
 // listing tells.
-func (w *Walk) ReadDir(ctx context.Context, s Session, dir string) (*Dir, error) {
+//
+// Where walks have gone on as foretold for long, the crew lists what comes thereafter.
+func (w *Walk) ReadDir(ctx context.Context, s Session, dir string, crew Crew) (*Dir, error) {
 	l := &lister{w, s}
 	expected := w.forecast.expected(dir)
 	if l.maySTAT(dir, expected) {
-		d, err := l.readAhead(ctx, dir, expected)
+		d, err := l.readAhead(ctx, dir, expected, crew)
 		if d != nil || err != nil {
 			return d, err
 		}
+	}
+	if expected && !l.usesSTAT() {
+		defer crew.list(ctx, w, dir)()
 	}
 	return l.ordinary(ctx, dir)
 }
@@ -180,32 +186,42 @@ func (l *lister) ordinary(ctx context.Context, dir string) (*Dir, error) {
 	if err != nil && proto.Unread(err) == nil {
 		return nil, err
 	}
+	d := l.ordinaryDir(dir, entries, err)
+	l.w.forecast.listed(d, false)
+	return d, nil
+}
+
+// ordinaryDir returns an ordinary listing, with the error that came with it.
+func (l *lister) ordinaryDir(dir string, entries []listing.Entry, unread error) *Dir {
 	if l.HasMLSD() && slices.ContainsFunc(entries, isLink) {
 		l.w.mu.Lock()
 		l.w.links = true
 		l.w.mu.Unlock()
 	}
 	d := newDir(dir, entries)
-	d.unread = err
-	l.w.forecast.listed(d, false)
+	d.unread = unread
 	l.whole(d)
-	return d, nil
+	return d
 }
 
 // maySTAT reports whether dir is to be listed by STAT. If MLSD tells more, that
 // is for walks alone.
 func (l *lister) maySTAT(dir string, expected bool) bool {
-	known := l.w.known()
-	if known == proto.No || l.w.server.Knows(remote.ListArg) == proto.No || l.Path().Takes(path.Walk) == proto.No || !l.Pipelines() || !l.echoes() || l.w.forecast.avoids(dir) {
+	if !l.usesSTAT() || l.w.forecast.avoids(dir) {
 		return false
 	}
 	if _, ok := l.statLine(dir); !ok {
 		return false
 	}
-	if l.w.details.Load() > 0 && l.short() {
-		return false // MLSD tells what is asked for too
+	return expected || l.w.known() == proto.Yes && !l.HasMLSD()
+}
+
+// usesSTAT reports whether directories are listed by STAT at all.
+func (l *lister) usesSTAT() bool {
+	if l.w.known() == proto.No || l.w.server.Knows(remote.ListArg) == proto.No || l.Path().Takes(path.Walk) == proto.No || !l.Pipelines() || !l.echoes() {
+		return false
 	}
-	return expected || known == proto.Yes && !l.HasMLSD()
+	return l.w.details.Load() == 0 || !l.short() // MLSD tells what is asked for too
 }
 
 // echoes reports whether the server may answer the marks between listings, as
@@ -218,7 +234,7 @@ func (l *lister) echoes() bool {
 
 // readAhead lists a directory by STAT and those that a walk needs next in the
 // same flight. It returns nil if dir must be listed in the ordinary way.
-func (l *lister) readAhead(ctx context.Context, dir string, expected bool) (*Dir, error) {
+func (l *lister) readAhead(ctx context.Context, dir string, expected bool, crew Crew) (*Dir, error) {
 	w := l.w.forecast
 	if d := w.take(dir, true); d != nil {
 		return l.compared(ctx, d)
@@ -230,7 +246,13 @@ func (l *lister) readAhead(ctx context.Context, dir string, expected bool) (*Dir
 			dirs = []string{sample.dir, dir}
 		}
 	}
-	plan, drops := w.plan(dir, expected, func(dir string) bool { _, ok := l.statLine(dir); return ok })
+	others := 0
+	if l.w.known() == proto.Yes {
+		others = crew.Most
+	}
+	plan, drops := w.plan(dir, expected, others, func(dir string) bool { _, ok := l.statLine(dir); return ok })
+	plan, rest := plan[:min(len(plan), windowMost)], plan[min(len(plan), windowMost):]
+	defer crew.stat(ctx, l.w, rest, drops)()
 	got, err := l.statAll(ctx, append(dirs, plan...))
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -285,19 +307,24 @@ func (l *lister) handOut(ctx context.Context, dir string, got []answer, drops in
 	if expected {
 		w.hit()
 	}
-	var others []*Dir
-	for _, a := range got[1:] {
+	l.store(ctx, d, got[1:], drops)
+	return d, ctx.Err()
+}
+
+// store keeps what was fetched ahead, with first or without it.
+func (l *lister) store(ctx context.Context, first *Dir, got []answer, drops int) {
+	var list []*Dir
+	for _, a := range got {
 		if a.list == nil || !l.showsSame(a.list) {
-			w.avoid(a.dir)
+			l.w.forecast.avoid(a.dir)
 			continue
 		}
-		others = append(others, a.list)
+		list = append(list, a.list)
 	}
-	w.store(others, drops)
+	l.w.forecast.store(list, drops)
 	if l.w.details.Load() > 0 {
-		l.completeAll(ctx, d, others)
+		l.completeAll(ctx, first, list)
 	}
-	return d, ctx.Err()
 }
 
 func isLink(e listing.Entry) bool { return e.Type == listing.TypeLink }

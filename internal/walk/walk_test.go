@@ -186,10 +186,10 @@ func TestWrites(t *testing.T) {
 	f := newFake(t, flat())
 	w := newWalk()
 	f.walk(w)
-	if _, err := w.ReadDir(t.Context(), f, ""); err != nil {
+	if _, err := w.ReadDir(t.Context(), f, "", Crew{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.ReadDir(t.Context(), f, "d00"); err != nil {
+	if _, err := w.ReadDir(t.Context(), f, "d00", Crew{}); err != nil {
 		t.Fatal(err)
 	}
 	f.tree["d01/new"] = 1
@@ -207,7 +207,7 @@ func rough(t *testing.T, f *fake) (*Walk, *Dir) {
 	w := newWalk()
 	f.walk(w)
 	for _, dir := range []string{"d00", "d01"} {
-		if _, err := w.ReadDir(t.Context(), f, dir); err != nil {
+		if _, err := w.ReadDir(t.Context(), f, dir, Crew{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -267,7 +267,7 @@ func TestExactWalk(t *testing.T) {
 		d := w.Take(dir)
 		if d == nil {
 			var err error
-			if d, err = w.ReadDir(t.Context(), f, dir); err != nil {
+			if d, err = w.ReadDir(t.Context(), f, dir, Crew{}); err != nil {
 				t.Fatal(err)
 			}
 		}
