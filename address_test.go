@@ -75,7 +75,7 @@ func TestDataAddress(t *testing.T) {
 // TestTrustedAddress reads from the host that the 227 names.
 func TestTrustedAddress(t *testing.T) {
 	s := setup{ftp: func(s *ftptest.Server) {
-		s.Advertise = netip.MustParseAddr("198.51.100.11")
+		s.Network.Advertise = netip.MustParseAddr("198.51.100.11")
 		s.Script = []ftptest.Step{{On: "EPSV", Reply: "502 no"}}
 	}, near: []memnet.Box{memnet.Firewall{Rules: []memnet.Rule{{Direction: memnet.Outbound, Ports: memnet.PortRange{First: 1024, Last: 65535}, To: netip.PrefixFrom(serverAddr, 32), Do: memnet.Drop}}}}}
 	inBubble(t, s, func(t *testing.T, w *world) {
@@ -138,7 +138,7 @@ func TestOtherAddress(t *testing.T) {
 	s := setup{dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PORT} }}
 	inBubble(t, s, func(t *testing.T, w *world) {
 		second := w.Net.Host("other", other)
-		w.Server.Dial = func(ctx context.Context, _ netip.AddrPort, network, addr string) (net.Conn, error) {
+		w.Server.Network.Dial = func(ctx context.Context, _ netip.AddrPort, network, addr string) (net.Conn, error) {
 			return second.DialFrom(ctx, netip.AddrPort{}, network, addr)
 		}
 		c := w.dial()

@@ -161,7 +161,7 @@ func TestFlightOdd(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := setup{ftp: func(s *ftptest.Server) {
 				s.Personality = ftptest.Plain()
-				s.Personality.Ahead, s.Personality.Early = c.ahead, c.early
+				s.Personality.Control.Ahead, s.Personality.Control.Early = c.ahead, c.early
 				files(3)(s)
 			}}
 			inBubble(t, s, func(t *testing.T, w *world) {
@@ -210,7 +210,7 @@ func TestFlightRefused(t *testing.T) {
 		{"no such directory", func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "CWD", Reply: "550 No such directory."}} }, 550},
 		{"slow", func(s *ftptest.Server) {
 			s.Personality = s.Personality.Saying()
-			s.Personality.Delays = map[string]time.Duration{"PASS": 3 * time.Second, ftptest.Greeting: 20 * time.Second}
+			s.Personality.Control.Delays = map[string]time.Duration{"PASS": 3 * time.Second, ftptest.Greeting: 20 * time.Second}
 		}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -260,7 +260,7 @@ func TestQueueFaults(t *testing.T) {
 		for _, one := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/%v", name, one), func(t *testing.T) {
 				s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) {
-					s.Personality.During, s.Personality.KeepShared = during, false
+					s.Personality.Control.During, s.Personality.Control.KeepShared = during, false
 					files(6)(s)
 				}}
 				inBubble(t, s, func(t *testing.T, w *world) {
@@ -304,7 +304,7 @@ func TestAheadMissed(t *testing.T) {
 	helper.FTPHelper = true
 	s := setup{
 		far: []memnet.Box{helper},
-		ftp: func(s *ftptest.Server) { s.Personality.Coalesce = time.Millisecond },
+		ftp: func(s *ftptest.Server) { s.Personality.Control.Coalesce = time.Millisecond },
 	}
 	inBubble(t, s, func(t *testing.T, w *world) {
 		fsys := w.openFS(t, "pub")
@@ -386,7 +386,7 @@ func TestEarlyRefused(t *testing.T) {
 
 // TestEarlyFull has the server run out of space after the data was sent.
 func TestEarlyFull(t *testing.T) {
-	inBubble(t, setup{ftp: func(s *ftptest.Server) { s.MaxFileSize = 5_000 }}, func(t *testing.T, w *world) {
+	inBubble(t, setup{ftp: func(s *ftptest.Server) { s.Limits.MaxFileSize = 5_000 }}, func(t *testing.T, w *world) {
 		fsys := w.openFS(t, "")
 		full := 0
 		for i := range 3 {

@@ -53,7 +53,7 @@ func TestQueueFaultsUploads(t *testing.T) {
 	for name, during := range faults {
 		t.Run(name, func(t *testing.T) {
 			s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) {
-				s.Personality.During, s.Personality.KeepShared = during, false
+				s.Personality.Control.During, s.Personality.Control.KeepShared = during, false
 			}}
 			inBubble(t, s, func(t *testing.T, w *world) {
 				fsys := w.openFS(t, "")
@@ -116,7 +116,7 @@ func TestFlightAUTH(t *testing.T) {
 			s := setup{
 				dialer: func(d *ftpnat.Dialer) { d.TLSConfig = &tls.Config{RootCAs: cert.Pool} },
 				ftp: func(s *ftptest.Server) {
-					s.TLS, s.Personality.Early = cert.Server, early
+					s.TLS, s.Personality.Control.Early = cert.Server, early
 				},
 			}
 			inBubble(t, s, func(t *testing.T, w *world) {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -185,10 +186,11 @@ func TestAskedAhead(t *testing.T) {
 // the practice.
 func TestAheadLate(t *testing.T) {
 	s := setup{dialer: func(d *ftpnat.Dialer) {
-		dial, dials := d.DialContext, 0
+		dial := d.DialContext
+		var dials atomic.Int32 // a second socket may be dialled beside
 		d.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if !strings.HasSuffix(addr, ":21") {
-				if dials++; dials == 3 || dials == 8 {
+				if n := dials.Add(1); n == 3 || n == 8 {
 					time.Sleep(time.Second) // virtual: a SYN was lost
 				}
 			}

@@ -47,3 +47,35 @@ func TestRoundTripsTLS(t *testing.T) {
 		})
 	}
 }
+
+// TestFirstByteTLS counts the round trips from the start to the first byte over TLS
+// 1.3. A later session takes seven: TCP, AUTH together with the greeting, TLS, the
+// login together with EPSV, TCP, TLS resumed, and the byte, since a server sends
+// none before it has the client's Finished.
+func TestFirstByteTLS(t *testing.T) {
+	cert := newCert(t, "ftp.example.com")
+	for _, p := range []ftptest.Personality{ftptest.VSFTPD(), ftptest.ProFTPD(), ftptest.PureFTPd(), ftptest.Pyftpdlib(), ftptest.IIS(), ftptest.FileZilla()} {
+		t.Run(p.Name, func(t *testing.T) {
+			s := setup{
+				dialer: func(d *ftpnat.Dialer) { d.TLSConfig = &tls.Config{RootCAs: cert.Pool} },
+				ftp: func(s *ftptest.Server) {
+					s.Personality, s.TLS = p, cert.Server.Clone()
+					files(1)(s)
+				},
+			}
+			inBubble(t, s, func(t *testing.T, w *world) {
+				for _, most := range []float64{9.1, 7.1, 7.1} {
+					atMost(t, "from the start to the first byte", trips(func() {
+						f, err := w.openFS(t, "").Open("f00")
+						if err != nil {
+							t.Fatal(err)
+						}
+						if _, err := f.Read(make([]byte, 1)); err != nil {
+							t.Fatal(err)
+						}
+					}), most)
+				}
+			})
+		})
+	}
+}

@@ -28,7 +28,7 @@ func TestAnyEnd(t *testing.T) {
 				ftp: func(srv *ftptest.Server) {
 					all := ftptest.Personalities()
 					srv.Personality = all[int(seed)%len(all)]
-					srv.Rate = 2 << 20
+					srv.Limits.Rate = 2 << 20
 					for i := 3; i < 60; i += 9 {
 						srv.Faults = append(srv.Faults, ftptest.Fault{On: ftptest.Data, Conn: i, After: 20_000, Kind: ftptest.Reset})
 					}

@@ -91,7 +91,7 @@ func TestFileAbort(t *testing.T) {
 
 // TestAbortBlocked gives a file up under a Write that does not come to an end.
 func TestAbortBlocked(t *testing.T) {
-	inBubble(t, setup{ftp: func(s *ftptest.Server) { s.Rate = 1000 }}, func(t *testing.T, w *world) {
+	inBubble(t, setup{ftp: func(s *ftptest.Server) { s.Limits.Rate = 1000 }}, func(t *testing.T, w *world) {
 		f, err := w.openFS(t, "").CreateAtomic("x")
 		if err != nil {
 			t.Fatal(err)

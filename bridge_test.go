@@ -31,7 +31,7 @@ func TestBridge(t *testing.T) {
 		{"MLSD", setup{ftp: func(s *ftptest.Server) { s.Personality = ftptest.ProFTPD() }}},
 		{"PRET", setup{ftp: func(s *ftptest.Server) {
 			s.Personality = ftptest.Plain()
-			s.Personality.RequirePRET = true
+			s.Personality.Data.RequirePRET = true
 			s.Personality.Features = append(slices.Clone(s.Personality.Features), "PRET")
 		}}},
 		{"250", setup{ftp: func(s *ftptest.Server) {
@@ -165,7 +165,7 @@ func TestBridgeNegotiateError(t *testing.T) {
 // TestBridgeMany has one function serve several connections, and its context
 // end them.
 func TestBridgeMany(t *testing.T) {
-	inBubble(t, setup{ftp: func(s *ftptest.Server) { s.Rate = 10_000 }}, func(t *testing.T, w *world) {
+	inBubble(t, setup{ftp: func(s *ftptest.Server) { s.Limits.Rate = 10_000 }}, func(t *testing.T, w *world) {
 		ctx, cancel := context.WithCancel(w.ctx)
 		dial := w.d.DialFunc(ctx)
 		var reads []*ftp.Response

@@ -3,35 +3,13 @@ package ftpnat_test
 import (
 	"errors"
 	"io/fs"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
+	"github.com/ftpnat/ftpnat/internal/ftpworld"
 )
-
-// latin1 is ISO 8859-1.
-type latin1 struct{}
-
-func (latin1) Encode(name string) (string, error) {
-	var b strings.Builder
-	for _, r := range name {
-		if r > 0xff {
-			return "", errors.New("not in ISO 8859-1")
-		}
-		b.WriteByte(byte(r))
-	}
-	return b.String(), nil
-}
-
-func (latin1) Decode(wire string) (string, error) {
-	var b strings.Builder
-	for i := range len(wire) {
-		b.WriteRune(rune(wire[i]))
-	}
-	return b.String(), nil
-}
 
 // TestCharset translates names both ways on a server without UTF-8, and leaves
 // them alone on one with it.
@@ -43,7 +21,7 @@ func TestCharset(t *testing.T) {
 		}
 		s := setup{
 			ftp:    func(srv *ftptest.Server) { srv.Personality = p },
-			dialer: func(d *ftpnat.Dialer) { d.Charset = latin1{} },
+			dialer: func(d *ftpnat.Dialer) { d.Charset = ftpworld.Latin1{} },
 		}
 		inBubble(t, s, func(t *testing.T, w *world) {
 			if err := w.Server.Tree.WriteFile(wire, []byte("x"), 0o644); err != nil {

@@ -3,13 +3,12 @@ package ftpnat
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io"
 	"io/fs"
-	"path"
-	"strings"
-	"sync"
-	"sync/atomic"
+	"os"
 
+	"github.com/ftpnat/ftpnat/internal/data"
+	"github.com/ftpnat/ftpnat/internal/fsys"
 	"github.com/ftpnat/ftpnat/internal/listing"
 	"github.com/ftpnat/ftpnat/internal/proto"
 	"github.com/ftpnat/ftpnat/internal/remote"
@@ -39,28 +38,25 @@ func (f *FS) CopyFS(dir string, src fs.FS) error {
 	if !remote.ValidName(dir) {
 		return &fs.PathError{Op: "copyfs", Path: dir, Err: fs.ErrInvalid}
 	}
-	opts := f.c.treeOptions()
+	opts := f.sys.Options()
 	from, remote := src.(*FS)
-	if remote && from.c == f.c {
+	if remote && from.sys.Client == f.sys.Client {
 		opts.Most = max(opts.Most/2, 1) // each file is read and written
 	}
-	return tree.Copy(f.ctx, newTarget(f), opts, dir, func(ctx context.Context) (fs.FS, context.CancelFunc) {
+	ctx, cancel := f.sys.Pool.Within(f.sys.Ctx)
+	defer cancel(nil)
+	return tree.Copy(ctx, target{fsys.NewTarget(f.sys)}, opts, dir, func(ctx context.Context) (fs.FS, context.CancelFunc) {
 		if !remote {
 			return src, func() {}
 		}
 		// It has a context of its own, and ends with the copy too.
-		both, cancel := context.WithCancel(from.ctx)
+		both, cancel := context.WithCancel(from.sys.Ctx)
 		stop := context.AfterFunc(ctx, cancel)
 		return from.WithContext(both), func() {
 			stop()
 			cancel()
 		}
 	})
-}
-
-// treeOptions returns how much is done at once.
-func (c *client) treeOptions() tree.Options {
-	return tree.Options{Most: c.maxConns, Room: c.Pool.Room, SplitOver: c.splitOver}
 }
 
 // Fetch copies a directory of the server, or one file, into the local directory
@@ -98,279 +94,127 @@ func (f *FS) Fetch(dst, name string) error {
 	if !remote.ValidName(name) {
 		return &fs.PathError{Op: "fetch", Path: name, Err: fs.ErrInvalid}
 	}
-	return tree.Fetch(f.ctx, side{f}, f.c.treeOptions(), dst, name)
+	ctx, cancel := f.sys.Pool.Within(f.sys.Ctx)
+	defer cancel(nil)
+	return tree.Fetch(ctx, side{fsys.Side{FS: f.sys}}, f.sys.Options(), dst, name)
 }
 
-// side is an FS as package tree sees it.
-type side struct{ f *FS }
+// What follows are files as package tree sees them. They have less than a File,
+// as there may be millions: no locks, since one job alone has each, and no context
+// of their own, but that of the copy, which ends with the pool too.
 
-// Stat describes a file, or what a symbolic link leads to.
-func (s side) Stat(ctx context.Context, name string) (listing.Entry, error) {
-	info, err := s.f.WithContext(ctx).Stat(name)
-	if e, ok := remote.Unlisted(name, err); ok {
-		return e, nil // a file that is known by name may be read
-	}
-	if err != nil {
-		return listing.Entry{}, err
-	}
-	return info.(fileInfo).e, nil
-}
+// side is an FS as package tree reads from it.
+type side struct{ fsys.Side }
 
-// ReadDir lists a directory.
-func (s side) ReadDir(ctx context.Context, name string) ([]listing.Entry, error) {
-	dir, err := s.f.WithContext(ctx).readDir(name)
-	if err != nil {
-		return nil, err
-	}
-	return dir.Entries(), unreadIn(name, dir.Unread())
-}
-
-// unreadIn returns an error that comes together with a listing in the form in which
-// package tree knows it; its public form is found in it.
-func unreadIn(name string, err error) error {
-	if err != nil {
-		err = &fs.PathError{Op: "readdir", Path: name, Err: err}
-	}
-	return err
-}
-
-// ReadLink returns where a symbolic link leads.
-func (s side) ReadLink(ctx context.Context, name string) (string, error) {
-	return s.f.WithContext(ctx).ReadLink(name)
-}
-
-// Open opens a file for reading.
+// Open opens a file for reading that a listing has described, or asks the server. ctx
+// is one of the pool's.
 func (s side) Open(ctx context.Context, name string, how tree.Opening) (tree.File, error) {
-	file, err := s.open(s.f.WithContext(ctx), name, how.Entry)
-	if err != nil {
-		return nil, err
-	}
-	source := file.source()
-	source.Asked = source.Asked || how.Timed
-	source.Quiet, source.Steady = how.Quiet, how.Steady
-	file.in = file.fs.c.Reader(source)
-	return opened{file}, nil
-}
-
-// open opens a file that a listing has described, or asks the server.
-func (s side) open(f *FS, name string, e *listing.Entry) (*File, error) {
-	if e == nil {
-		return f.openRead(name)
-	}
-	file := &File{fs: f, name: name, found: *e, info: fileInfo{*e}}
-	file.open(f.path(name))
-	return file, nil
-}
-
-// ModTime sets the time in e to that of MDTM, if the server has it.
-func (s side) ModTime(ctx context.Context, name string, e *listing.Entry) error {
-	return s.f.WithContext(ctx).ask("fetch", name, func(ctx context.Context, s *remote.Session, at string) error { return s.ModTime(ctx, at, e) })
-}
-
-// Check returns the hash of a file that is still the one that e describes.
-func (s side) Check(ctx context.Context, name string, e listing.Entry, timed bool) (sum *tree.Digest, err error) {
-	err = s.f.WithContext(ctx).ask("fetch", name, func(ctx context.Context, s *remote.Session, at string) error {
-		now, err := s.Stat(ctx, at, false)
-		if err == nil && timed {
-			err = s.ModTime(ctx, at, &now)
-		}
-		if err == nil && now.Size != e.Size {
-			err = fmt.Errorf("%w: it has %d bytes, and had %d", proto.ErrChanged, now.Size, e.Size)
-		}
-		if err == nil {
-			err = stream.Same(e, now)
-		}
+	f := &fetched{ctx: ctx, name: name}
+	asked := how.Timed
+	if how.Entry != nil {
+		f.found = *how.Entry
+	} else {
+		found, err := s.In(ctx).Find(name)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		d, ok, err := s.Hash(ctx, at)
-		if ok {
-			sum = &tree.Digest{Name: d.Name, Sum: d.Sum, New: d.New}
-		}
-		return err
-	})
-	return sum, err
-}
-
-// target is an FS as a target of package tree.
-type target struct {
-	side
-	made *sync.Map // directories that were made, in which nothing was before
-}
-
-func newTarget(f *FS) target { return target{side{f}, new(sync.Map)} }
-
-// Mkdir makes a directory.
-func (t target) Mkdir(ctx context.Context, name string) error {
-	err := t.f.WithContext(ctx).Mkdir(name, 0o777)
-	if err == nil {
-		t.made.Store(name, true)
+		f.found, asked = found.Entry, asked || found.Quick
 	}
-	return err
+	f.in = s.Reader(stream.Source{Name: name, Path: s.Path(name), Entry: f.found, Asked: asked, Quiet: how.Quiet, Steady: how.Steady})
+	return f, nil
 }
 
-// MkdirAll makes a directory and those above it.
-func (t target) MkdirAll(ctx context.Context, name string) error {
-	return t.f.WithContext(ctx).MkdirAll(name, 0o777)
+// fetched is a file that is read.
+type fetched struct {
+	ctx   context.Context
+	name  string
+	found listing.Entry
+	in    *stream.Reader
+	off   int64 // of the next Read
 }
+
+// Entry returns what was known of the file at first.
+func (f *fetched) Entry() listing.Entry { return f.found }
+
+// Read reads on.
+func (f *fetched) Read(p []byte) (int, error) {
+	n, err := f.in.Read(f.ctx, p, f.off)
+	f.off += int64(n)
+	return n, f.fail(err)
+}
+
+// Seek sets where Read goes on, from the start of the file.
+func (f *fetched) Seek(off int64, whence int) (int64, error) {
+	if whence != io.SeekStart {
+		return f.off, fs.ErrInvalid
+	}
+	f.off = off
+	return off, nil
+}
+
+// WriteTo copies the rest of the file.
+func (f *fetched) WriteTo(w io.Writer) (n int64, err error) {
+	if file, ok := w.(*os.File); ok {
+		n, err = f.in.CopyTo(f.ctx, file, f.off)
+		f.off += n
+		return n, f.fail(err)
+	}
+	buf := data.Buffer()
+	defer data.Recycle(buf)
+	return io.CopyBuffer(w, struct{ io.Reader }{f}, *buf)
+}
+
+// Close ends the use of the file.
+func (f *fetched) Close() error {
+	f.in.Stop(f.ctx)
+	return nil
+}
+
+func (f *fetched) fail(err error) error { return failed(f.ctx, "read", f.name, err) }
+
+// failed makes an error of what went wrong with a file of a copy; io.EOF stays bare.
+func failed(ctx context.Context, op, name string, err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	return &fs.PathError{Op: op, Path: name, Err: retry.Public(proto.Ended(ctx, err))}
+}
+
+// target is an FS as package tree writes to it.
+type target struct{ fsys.Target }
 
 // Create opens a file for writing that must not be there. The listing of a
 // directory that was there before does not have it, which need not be all: servers
 // hide names, those with a dot above all. So SIZE is asked too.
 func (t target) Create(ctx context.Context, name string, size int64) (tree.Writer, error) {
-	_, made := t.made.Load(path.Dir(name))
-	return created{t.f.WithContext(ctx).create(name, stream.Target{Total: size, Ours: made, New: !made, Whole: true})}, nil
+	parent, _ := remote.Split(name)
+	made := t.Made(parent)
+	file := &sent{ctx: ctx, name: name}
+	t.WriterIn(&file.out, stream.Target{Name: name, Path: t.Path(name), Total: size, Ours: made, New: !made, Whole: true})
+	return file, nil
 }
 
-// opened is a file that is read, as package tree sees it.
-type opened struct{ *File }
+// sent is a file that is written.
+type sent struct {
+	ctx  context.Context
+	name string
+	out  stream.Writer
+}
 
-// Entry returns what Open has found.
-func (f opened) Entry() listing.Entry { return f.found }
+// ReadFrom writes what r gives. An error of r is returned as it is.
+func (f *sent) ReadFrom(r io.Reader) (int64, error) {
+	if file, ok := r.(*File); ok {
+		r = gatherer{file}
+	}
+	n, err := f.out.ReadFrom(f.ctx, r)
+	if source, ok := errors.AsType[*stream.SourceError](err); ok {
+		return n, source.Err
+	}
+	return n, failed(f.ctx, "write", f.name, err)
+}
 
-// created is a file that is written, as package tree sees it.
-type created struct{ *File }
+// Close returns nil if the server has the whole file.
+func (f *sent) Close() error { return failed(f.ctx, "close", f.name, f.out.Close(f.ctx)) }
 
 // Abort gives the file up.
-func (f created) Abort() { _ = f.File.Abort() }
-
-// maxDepth is how many directories in each other are listed.
-const maxDepth = 100
-
-// bottomless returns the error of a directory that is too deep to be listed. Where a
-// server shows a link to a directory above as a directory, a walk finds it in itself
-// again and again.
-func bottomless(name string) error {
-	if strings.Count(name, "/") < maxDepth {
-		return nil
-	}
-	err := fmt.Errorf("more than %d directories in each other, which is most likely one that leads back to itself", maxDepth)
-	return &fs.PathError{Op: "readdir", Path: name, Err: err}
-}
-
-const (
-	// clearFew is how many names are cleared in turn by one call, so that there is
-	// something left for other connections, and clearMany how many at once.
-	clearFew  = 8
-	clearMany = 128
-)
-
-// ground is an FS as package tree removes from it.
-type ground struct {
-	f      *FS
-	atOnce atomic.Int32
-	stuck  atomic.Bool // a refusal for now has lasted
-}
-
-// List lists a directory in the ordinary way: what STAT hides must go too.
-func (g *ground) List(ctx context.Context, name string) (entries []listing.Entry, err error) {
-	if err := bottomless(name); err != nil {
-		return nil, err
-	}
-	var unread error
-	err = g.f.WithContext(ctx).ask("readdir", name, func(ctx context.Context, s *remote.Session, at string) (err error) {
-		g.atOnce.Store(clearFew)
-		if s.Pipelines() {
-			g.atOnce.Store(clearMany)
-		}
-		entries, err = s.List(ctx, at)
-		if proto.Unread(err) != nil {
-			unread, err = err, nil
-		}
-		return err
-	})
-	if err == nil {
-		err = unreadIn(name, unread)
-	}
-	return entries, err
-}
-
-// AtOnce returns how many names are best cleared by one call.
-func (g *ground) AtOnce() int { return int(g.atOnce.Load()) }
-
-// Remove removes a file, a link or an empty directory.
-func (g *ground) Remove(ctx context.Context, name string) error {
-	return g.f.WithContext(ctx).remove(name, false)
-}
-
-// Clear removes entries of a directory, and with last the directory. What is cut
-// off is sent again: that it is not there any more is all that counts.
-func (g *ground) Clear(ctx context.Context, dir string, entries []listing.Entry, last bool) (errs []error, gone bool, err error) {
-	f := g.f.WithContext(ctx)
-	at := f.path(dir)
-	var list []remote.Doomed
-	for _, e := range entries {
-		list = append(list, remote.Doomed{Name: remote.Below(at, e.Name), File: true, Dir: e.Type == listing.TypeDir})
-	}
-	if last {
-		list = append(list, remote.Doomed{Name: at, Dir: true})
-	}
-	err = f.do("remove", dir, retry.Worth, func(ctx context.Context, s *remote.Session, _ string) error {
-		defer s.Server.Changed()
-		before := len(errs)
-		err := s.Clear(ctx, list[before:], func(refusal error) { errs = append(errs, refusal) })
-		if len(errs) > before {
-			err = retry.Progress(err)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, false, err
-	}
-	if last {
-		gone = errs[len(entries)] == nil
-		errs = errs[:len(entries)]
-	}
-	return g.settled(ctx, dir, entries, errs), gone, nil
-}
-
-// settled makes of the refusals of a directory's entries what they mean. That a
-// name is not listed any more proves that it is gone: it was there before.
-func (g *ground) settled(ctx context.Context, dir string, entries []listing.Entry, errs []error) []error {
-	var now []listing.Entry
-	var lerr error
-	asked := false
-	for i, err := range errs {
-		e := entries[i]
-		if err == nil {
-			continue
-		}
-		if e.Type != listing.TypeDir && !asked {
-			asked = true
-			now, lerr = g.List(ctx, dir)
-		}
-		found := true
-		if e.Type != listing.TypeDir {
-			known := lerr == nil || proto.Unread(lerr) != nil && !proto.Unread(lerr).Mentions(e.Name)
-			was := e
-			e, found = remote.Find(now, e.Name)
-			if !found {
-				e = was
-				found = !known && !errors.Is(lerr, fs.ErrNotExist)
-			}
-		}
-		switch {
-		case !found:
-			errs[i] = nil
-		case e.Type == listing.TypeDir:
-			errs[i] = &proto.FSError{Kind: proto.ErrNotEmpty, Err: err}
-		default:
-			errs[i] = g.refused(ctx, dir+"/"+e.Name, err)
-		}
-	}
-	return errs
-}
-
-// refused returns the error of a file that is still there. A refusal for now is
-// waited out, but not for one file after the other.
-func (g *ground) refused(ctx context.Context, name string, err error) error {
-	if retry.Worth(err) && proto.RefusedAt(err) && !g.stuck.Load() {
-		err = g.Remove(ctx, name)
-		if err == nil || errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		g.stuck.Store(true)
-		return err
-	}
-	return &fs.PathError{Op: "remove", Path: name, Err: public(remote.Denied(err))}
-}
+func (f *sent) Abort() { _ = f.out.Abort(f.ctx) }

@@ -1,19 +1,22 @@
 package ftpnat
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
-	"strings"
 	"time"
 
+	"github.com/ftpnat/ftpnat/internal/address"
+	"github.com/ftpnat/ftpnat/internal/fsys"
 	"github.com/ftpnat/ftpnat/internal/path"
+	"github.com/ftpnat/ftpnat/internal/pool"
 	"github.com/ftpnat/ftpnat/internal/proto"
 	"github.com/ftpnat/ftpnat/internal/proxy"
+	"github.com/ftpnat/ftpnat/internal/retry"
 	"github.com/ftpnat/ftpnat/internal/session"
 	"github.com/ftpnat/ftpnat/internal/transfer"
 )
@@ -66,7 +69,8 @@ type Dialer struct {
 	// AttemptTimeout is the longest time that one attempt to open a data
 	// connection, or to open the control connection, may take. Zero means 15 s.
 	// Attempts are first made with short limits, a few times the measured round
-	// trip, and those that met silence are repeated with this one.
+	// trip, and those that met silence are repeated with what is left of this one,
+	// which they share.
 	AttemptTimeout time.Duration
 
 	// PublicAddr is the address for PORT and EPRT when the local address cannot
@@ -89,15 +93,23 @@ type Dialer struct {
 	// another host.
 	TrustDataAddr func(control, advertised netip.Addr) bool
 
-	// DialContext opens the control connection and passive data connections.
-	// Nil means a [net.Dialer] with TCP keepalive every 3 s, which outlives the
-	// shortest idle timers of NATs. The same keepalive is set on control
+	// DialContext opens the control connection and passive data connections. For one
+	// of these it may be called again while it has not returned; what comes first is used.
+	// Nil means a [net.Dialer]. The keepalive of KeepAliveConfig is set on the
 	// connections that have a SetKeepAliveConfig method, as [net.TCPConn] has.
 	// Data connections that are opened before they are needed are dialled
 	// concurrently with other calls, with contexts that are no caller's.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Listen opens the port for active mode. Nil means [net.ListenConfig].
 	Listen func(ctx context.Context, network, addr string) (net.Listener, error)
+	// KeepAliveConfig has TCP keepalive of control and data connections, as that of
+	// [net.Dialer]. What is zero in it means a probe after 3 s without traffic
+	// (Idle) and every 3 s then (Interval), which outlives the shortest idle timers
+	// of NATs, and that a connection is dead after 5 probes in a row without an
+	// answer (Count): one that goes silent is found out and replaced after 18 s.
+	// Negative values leave the system's. If Enable is false and anything else is
+	// not zero, no keepalive is set.
+	KeepAliveConfig net.KeepAliveConfig
 	// ProxyURL is a socks5:// or http:// (CONNECT) proxy for all connections.
 	// Nil means none. Behind a proxy only passive modes are used.
 	ProxyURL *url.URL
@@ -109,15 +121,25 @@ type Dialer struct {
 	// RetryFor is the time for which what may pass is tried again, with growing
 	// pauses: connections that break or are refused by the network, transfers that
 	// break, and replies that may not last (4yz). It is counted from the first
-	// failure, or from the last try that has brought bytes. Zero means 2 minutes;
-	// negative means never. What is final by its words or its kind is not tried
-	// again whatever its code, and tries that cost much and get no further (whole
-	// transfers, logins to a directory that cannot be entered) end after three.
-	// The package's documentation has a table.
+	// failure, or from the last try that has brought bytes, of a call as a whole.
+	// Zero means 2 minutes; negative means never. What is final by its words or its
+	// kind is not tried again whatever its code, and tries that cost much and get no
+	// further (whole transfers, logins to a directory that cannot be entered) end
+	// after three. The package's documentation has a table.
 	RetryFor time.Duration
 	// MaxConns is the number of control connections that an [FS] may hold. Zero
 	// means 4.
 	MaxConns int
+	// MaxConnsPerHost is the number of control connections that all [FS] that the
+	// Dialer has opened may hold to one host and port, beside the limit of each. They
+	// give connections that are idle to one another. An FS that has none waits for
+	// one of the others for a second, and then opens one all the same, so that no FS
+	// waits for ever, and a copy between two does not either. What [Dialer.Dial]
+	// returns is not counted. Zero means no such limit.
+	MaxConnsPerHost int
+	// IdleTimeout is how long an [FS] keeps a control connection that is not used.
+	// Zero means a minute; negative means until Close.
+	IdleTimeout time.Duration
 	// SplitOver is the size in bytes from which [FS.Fetch] splits a file into
 	// ranges, which are fetched over up to MaxConns connections at once. It
 	// helps if one connection does not fill the path. The ranges are compared
@@ -166,10 +188,9 @@ const (
 
 // config is a Dialer's filled copy for one server.
 type config struct {
-	session  *session.Config
-	dialer   *Dialer // as the caller made it, for what needs no default
-	host     string
-	maxConns int
+	session *session.Config
+	dialer  *Dialer // as the caller made it, for what needs no default
+	host    string
 }
 
 // fill returns the settings for the server addr with the defaults filled in.
@@ -177,11 +198,7 @@ func (d *Dialer) fill(addr string) (*config, error) {
 	if err := d.check(); err != nil {
 		return nil, err
 	}
-	c := &config{dialer: d, maxConns: d.MaxConns}
-	if c.maxConns <= 0 {
-		c.maxConns = defaultMaxConns
-	}
-	server, err := c.setServer(addr)
+	server, host, err := address.Server(addr, d.ImplicitTLS)
 	if err != nil {
 		return nil, err
 	}
@@ -189,6 +206,7 @@ func (d *Dialer) fill(addr string) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
+	c := &config{dialer: d, host: host}
 	s := &session.Config{
 		Server:    server,
 		User:      d.User,
@@ -197,10 +215,10 @@ func (d *Dialer) fill(addr string) (*config, error) {
 		OneByOne:  d.DisablePipelining,
 		TLS:       session.Security{Implicit: d.ImplicitTLS, AuthSSL: d.AuthSSL, ClearData: d.ClearData, ClearCommands: d.ClearCommands},
 		KeepNames: d.Charset != nil,
-		Dial:      func(ctx context.Context) (net.Conn, error) { return keptAlive(dial)(ctx, "tcp", server) },
-		Attempt:   d.attemptTimeout(),
-		RetryFor:  d.retryFor(),
-		Transfer:  d.transferConfig(server, c.host, dial),
+		Dial:      func(ctx context.Context) (net.Conn, error) { return dial(ctx, "tcp", server) },
+		Attempt:   cmp.Or(max(d.AttemptTimeout, 0), defaultAttemptTimeout),
+		RetryFor:  cmp.Or(d.RetryFor, defaultRetryFor),
+		Transfer:  d.transferConfig(host, dial),
 		Path:      d.pathConfig(),
 		Shared:    new(session.Shared),
 	}
@@ -213,22 +231,6 @@ func (d *Dialer) fill(addr string) (*config, error) {
 	c.session = s
 	c.setTLS(d.TLSConfig != nil || d.ImplicitTLS)
 	return c, nil
-}
-
-// attemptTimeout returns the limit of one attempt.
-func (d *Dialer) attemptTimeout() time.Duration {
-	if d.AttemptTimeout <= 0 {
-		return defaultAttemptTimeout
-	}
-	return d.AttemptTimeout
-}
-
-// retryFor returns for how long something is tried again.
-func (d *Dialer) retryFor() time.Duration {
-	if d.RetryFor == 0 {
-		return defaultRetryFor
-	}
-	return d.RetryFor
 }
 
 // check finds settings that cannot be meant.
@@ -252,25 +254,16 @@ func (d *Dialer) check() error {
 
 // dialFunc returns what opens connections, through the proxy if there is one.
 func (d *Dialer) dialFunc() (proxy.DialFunc, error) {
-	dial := d.DialContext
-	if dial == nil {
-		dial = (&net.Dialer{KeepAliveConfig: keepalive}).DialContext
-	}
+	dial := session.NewKeepAlive(d.KeepAliveConfig).Dial(d.DialContext)
 	if d.ProxyURL == nil {
 		return dial, nil
 	}
-	return proxy.Dialer(d.ProxyURL, keptAlive(dial))
+	return proxy.Dialer(d.ProxyURL, dial)
 }
 
 // transferConfig returns the settings of data connections.
-func (d *Dialer) transferConfig(server, host string, dial proxy.DialFunc) transfer.Config {
-	t := transfer.Config{
-		Server: server, Host: host, Attempt: d.attemptTimeout(),
-		Dial: dial, Listen: d.Listen, Ports: d.ListenPorts,
-	}
-	if t.Listen == nil {
-		t.Listen = new(net.ListenConfig).Listen
-	}
+func (d *Dialer) transferConfig(host string, dial proxy.DialFunc) transfer.Config {
+	t := transfer.Config{Host: host, Dial: dial, Listen: session.NewKeepAlive(d.KeepAliveConfig).Listen(d.Listen), Ports: d.ListenPorts}
 	if m := d.Mapper; m != nil && !d.PublicAddr.IsValid() {
 		t.Map = func(ctx context.Context, local netip.AddrPort) (netip.AddrPort, func() error, error) {
 			mapping, err := m.Map(ctx, local)
@@ -284,7 +277,7 @@ func (d *Dialer) transferConfig(server, host string, dial proxy.DialFunc) transf
 func (d *Dialer) pathConfig() path.Config {
 	memory := d.Memory
 	if memory == nil {
-		memory = memoryOf(d)
+		memory = memories.Of(d)
 	}
 	return path.Config{
 		Modes:      modes[proto.Mode](d.Modes),
@@ -294,30 +287,6 @@ func (d *Dialer) pathConfig() path.Config {
 		Trust:      d.TrustDataAddr,
 		Memory:     inner{memory},
 	}
-}
-
-// setServer sets the host of an address, and returns it as host:port.
-func (c *config) setServer(addr string) (string, error) {
-	server := addr
-	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
-		port = "21"
-		if c.dialer.ImplicitTLS {
-			port = "990"
-		}
-		server = net.JoinHostPort(strings.Trim(addr, "[]"), port)
-	}
-	host, _, err := net.SplitHostPort(server)
-	if err != nil {
-		return "", fmt.Errorf("ftpnat: server address %q: %w", addr, err)
-	}
-	if host == "" {
-		return "", fmt.Errorf("ftpnat: server address %q has no host", addr)
-	}
-	if _, err := netip.ParseAddr(host); err != nil && strings.Contains(host, ":") {
-		return "", fmt.Errorf("ftpnat: server address %q is neither host:port nor an IPv6 address", addr)
-	}
-	c.host = host
-	return server, nil
 }
 
 // setTLS puts TLS into the settings if it is wanted: a clone of the caller's
@@ -341,32 +310,6 @@ func (c *config) setTLS(want bool) {
 	s.Path.Verified = !base.InsecureSkipVerify && !c.dialer.ClearData
 }
 
-// keepalive is that of our own sockets. NATs are known to forget a connection
-// that is idle for 5 s and more; with net.Dialer.KeepAlive alone the system's
-// interval of 15 s stays in force.
-var keepalive = net.KeepAliveConfig{
-	Enable:   true,
-	Idle:     3 * time.Second,
-	Interval: 3 * time.Second,
-	Count:    20,
-}
-
-// keptAlive returns dial with that keepalive on the connections that have one.
-func keptAlive(dial proxy.DialFunc) proxy.DialFunc {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		nc, err := dial(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		if k, ok := nc.(interface {
-			SetKeepAliveConfig(net.KeepAliveConfig) error
-		}); ok {
-			k.SetKeepAliveConfig(keepalive)
-		}
-		return nc, nil
-	}
-}
-
 // Dial opens a control connection to addr (host, or host:port; the default port
 // is 21, or 990 with implicit TLS) and logs in. Without TLS the login does not
 // wait for the server's greeting; a server that does not take that is asked
@@ -385,9 +328,9 @@ func (d *Dialer) Dial(ctx context.Context, addr string) (*Conn, error) {
 func dial(ctx context.Context, cfg *config) (*Conn, error) {
 	c, err := session.Dial(ctx, cfg.session)
 	if err != nil {
-		return nil, public(err)
+		return nil, retry.Public(err)
 	}
-	return &Conn{cfg: cfg, c: c, ctx: context.WithoutCancel(ctx)}, nil
+	return &Conn{cfg: cfg, c: c.Exclusive(ctx)}, nil
 }
 
 // Open connects to the server that rawURL names, logs in, and returns the
@@ -402,70 +345,42 @@ func (d *Dialer) Open(ctx context.Context, rawURL string) (*FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openFS(ctx, cfg, dir)
+	sys, err := fsys.Open(ctx, cfg.files(), dir)
+	if err != nil {
+		return nil, err
+	}
+	return &FS{sys}, nil
 }
+
+// files returns the settings of an FS.
+func (c *config) files() fsys.Config {
+	d := c.dialer
+	f := fsys.Config{Session: c.session, Charset: d.Charset, Zone: d.ServerZone, MaxConns: cmp.Or(max(d.MaxConns, 0), defaultMaxConns), IdleLimit: d.IdleTimeout, SplitOver: d.SplitOver}
+	if d.MaxConnsPerHost > 0 {
+		f.Shared = limits.Of(d).Of(c.session.Server, d.MaxConnsPerHost)
+	}
+	return f
+}
+
+// limits are those of MaxConnsPerHost.
+var limits path.Beside[Dialer, pool.Limits]
 
 // parseURL returns the settings for a URL, and the directory that it names.
 func (d *Dialer) parseURL(rawURL string) (*config, string, error) {
-	u, err := url.Parse(rawURL)
-	if err == nil && u.User == nil && (strings.Contains(u.Fragment, "@") || strings.Contains(u.RawQuery, "@")) {
-		err = errUnescaped
-	}
-	if err != nil {
-		return nil, "", fmt.Errorf("ftpnat: the URL cannot be read: %w", unreadable(rawURL, err))
-	}
-	port, implicit, wantTLS := "21", d.ImplicitTLS, d.TLSConfig != nil
-	switch strings.ToLower(u.Scheme) {
-	case "ftp":
-		if implicit {
-			port = "990"
-		}
-	case "ftpes":
-		wantTLS = true
-	case "ftps":
-		port, implicit = "990", true
-	default:
-		return nil, "", fmt.Errorf("ftpnat: the URL %s has the scheme %q: ftp, ftpes and ftps are known", proxy.Shown(u), u.Scheme)
-	}
-	if u.Hostname() == "" {
-		return nil, "", fmt.Errorf("ftpnat: the URL %s has no host", proxy.Shown(u))
-	}
-	if p := u.Port(); p != "" {
-		port = p
-	}
-	cfg, err := d.fill(net.JoinHostPort(u.Hostname(), port))
+	u, err := address.Parse(rawURL, d.ImplicitTLS)
 	if err != nil {
 		return nil, "", err
 	}
-	cfg.session.TLS.Implicit = implicit
-	cfg.setTLS(wantTLS || implicit)
+	cfg, err := d.fill(u.Addr)
+	if err != nil {
+		return nil, "", err
+	}
+	cfg.session.TLS.Implicit = u.Implicit
+	cfg.setTLS(u.TLS || u.Implicit || d.TLSConfig != nil)
 	if u.User != nil {
 		cfg.setUser(u.User)
 	}
-	dir := strings.TrimPrefix(u.EscapedPath(), "/")
-	dir, _, _ = strings.Cut(dir, ";type=")
-	dir, err = url.PathUnescape(dir)
-	if err != nil {
-		return nil, "", fmt.Errorf("ftpnat: the path of the URL %s: %w", u.Redacted(), err)
-	}
-	return cfg, dir, nil
-}
-
-// errUnescaped says that a URL was cut where its password was to go on.
-var errUnescaped = errors.New("there is an @ behind a # or ?")
-
-// unreadable returns what is wrong with a URL, without what may be a password. One
-// with a raw #, / or ? in the password ends there for net/url, which then takes
-// what is ahead of it for a port.
-func unreadable(rawURL string, err error) error {
-	_, rest, _ := strings.Cut(rawURL, "://")
-	if err != errUnescaped {
-		err = proxy.Unreadable(err)
-	}
-	if cut := strings.IndexAny(rest, "/?#"); cut >= 0 && strings.Contains(rest[:cut], ":") && strings.Contains(rest[cut:], "@") {
-		return fmt.Errorf("%w: a #, / or ? in the user or the password is written as %%23, %%2F or %%3F, or they are set as Dialer.User and Dialer.Password", err)
-	}
-	return err
+	return cfg, u.Dir, nil
 }
 
 // setUser sets the login of a URL. A user without a password has the Dialer's,

@@ -80,7 +80,7 @@ func listers() []ftptest.Personality {
 func TestReadDirStreams(t *testing.T) {
 	for _, p := range listers() {
 		t.Run(p.Name, func(t *testing.T) {
-			slow := many(p, func(s *ftptest.Server) { s.Rate = 10_000 })
+			slow := many(p, func(s *ftptest.Server) { s.Limits.Rate = 10_000 })
 			inBubble(t, slow, func(t *testing.T, w *world) {
 				fsys := w.openFS(t, "")
 				start := time.Now()

@@ -19,8 +19,9 @@
 //
 //   - It tries EPSV, PASV, PORT with the local address (which a NAT helper may
 //     rewrite), PORT with the public one, and EPRT, each with a timer that
-//     follows from the measured round trip, so that a blocked port costs about
-//     a second and not minutes.
+//     follows from the measured round trip, so that a blocked port costs a third
+//     of a second and not minutes. Where nothing works that is known, with the
+//     reasons, after about one [Dialer.AttemptTimeout].
 //   - When the control connection is reset or goes silent under a command, it
 //     is replaced, its state (login, directory, options) restored, and the
 //     whole operation goes on in the next mode.
@@ -84,6 +85,7 @@
 //	Remove, Rename                  again                           again, once it was found out
 //	                                                                whether it has been done
 //	Mkdir                           again                           never
+//	MkdirAll                        again                           again
 //	Chmod, Chtimes                  again                           again
 //
 // "Never" leaves it to the caller: [Retryable] tells whether the same call may

@@ -34,7 +34,7 @@ func drainWays() (all []drainWay) {
 		}
 		for _, w := range []drainWay{{name: "clear"}, {name: "TLS", tls: true}, {name: "TLS without alerts", tls: true, mute: true}, {name: "TLS, less sent", tls: true, honest: true}} {
 			w.name, w.p = name+"/"+w.name, p
-			w.p.NoNotify = w.mute
+			w.p.TLS.NoNotify = w.mute
 			all = append(all, w)
 		}
 	}
@@ -49,7 +49,7 @@ func (d drainWay) setup(t *testing.T, dir ftptest.Direction, after int64) setup 
 		switch {
 		case after < 0:
 		case d.honest && dir == ftptest.Sent:
-			srv.SendMost = map[int]int64{1: after}
+			srv.Limits.SendMost = map[int]int64{1: after}
 		default:
 			srv.Faults = []ftptest.Fault{{On: ftptest.Data, Conn: 1, Dir: dir, After: after, Kind: ftptest.Drained}}
 		}

@@ -23,7 +23,7 @@ func embedded(edit func(*ftptest.Personality)) setup {
 		dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 },
 		ftp: func(s *ftptest.Server) {
 			s.Personality = ftptest.Plain()
-			s.Personality.ShowHidden, s.Personality.ListOptions = true, false
+			s.Personality.Listing.ShowHidden, s.Personality.Listing.Options = true, false
 			edit(&s.Personality)
 		},
 	}
@@ -61,7 +61,7 @@ func within(t *testing.T, d time.Duration, f func()) {
 // TestUploadKeptOpen has a server, goftp's, leave the data connections of
 // uploads open. What it says of them is enough.
 func TestUploadKeptOpen(t *testing.T) {
-	s := overTLS(t, embedded(func(p *ftptest.Personality) { p.KeepUpload = true }))
+	s := overTLS(t, embedded(func(p *ftptest.Personality) { p.Data.KeepUpload = true }))
 	inBubble(t, s, func(t *testing.T, w *world) {
 		fsys := w.openFS(t, "")
 		for i, n := range []int{0, 100, 200_000} {
@@ -79,7 +79,7 @@ func TestUploadKeptOpen(t *testing.T) {
 // TestUploadKeptOpenRefused has such a server refuse an upload that was sent
 // before the 150.
 func TestUploadKeptOpenRefused(t *testing.T) {
-	s := overTLS(t, embedded(func(p *ftptest.Personality) { p.KeepUpload = true }))
+	s := overTLS(t, embedded(func(p *ftptest.Personality) { p.Data.KeepUpload = true }))
 	inBubble(t, s, func(t *testing.T, w *world) {
 		fsys := w.openFS(t, "")
 		if err := fsys.WriteFile("up", content[:100], 0o644); err != nil {
@@ -99,7 +99,7 @@ func TestUploadKeptOpenRefused(t *testing.T) {
 // TestLazyTLS has a server, as those of crypto/tls do, close the data connection
 // of an empty file before any TLS.
 func TestLazyTLS(t *testing.T) {
-	s := overTLS(t, embedded(func(p *ftptest.Personality) { p.LazyTLS = true }))
+	s := overTLS(t, embedded(func(p *ftptest.Personality) { p.TLS.Lazy = true }))
 	inBubble(t, s, func(t *testing.T, w *world) {
 		fsys := w.openFS(t, "")
 		for range 3 {
@@ -168,7 +168,7 @@ func TestRefusedBeforeTLS(t *testing.T) {
 // TestRestAppends has a server append where STOR follows a REST, whatever its
 // number.
 func TestRestAppends(t *testing.T) {
-	s := embedded(func(p *ftptest.Personality) { p.RestAppends = true })
+	s := embedded(func(p *ftptest.Personality) { p.Files.RestAppends = true })
 	inBubble(t, s, func(t *testing.T, w *world) {
 		c := w.dial()
 		defer c.Close()
@@ -280,7 +280,7 @@ func TestTransientMissing(t *testing.T) {
 
 // TestRMDAll has a server remove directories with all that is in them.
 func TestRMDAll(t *testing.T) {
-	s := embedded(func(p *ftptest.Personality) { p.RMDAll = true })
+	s := embedded(func(p *ftptest.Personality) { p.Files.RMDAll = true })
 	inBubble(t, s, func(t *testing.T, w *world) {
 		fsys := w.openFS(t, "")
 		if err := fsys.Remove("pub"); !errors.Is(err, syscall.ENOTEMPTY) {
@@ -297,7 +297,7 @@ func TestRMDAll(t *testing.T) {
 // TestRMDAllUnreadable has the listing of a directory hold one line that nobody can
 // read: on a server that removes what is in a directory, it stays.
 func TestRMDAllUnreadable(t *testing.T) {
-	s := embedded(func(p *ftptest.Personality) { p.RMDAll = true })
+	s := embedded(func(p *ftptest.Personality) { p.Files.RMDAll = true })
 	server := s.ftp
 	s.ftp = func(srv *ftptest.Server) {
 		server(srv)
@@ -315,7 +315,7 @@ func TestRMDAllUnreadable(t *testing.T) {
 // TestNameChanged has a server take letters out of names, and say nothing of it.
 func TestNameChanged(t *testing.T) {
 	s := embedded(func(p *ftptest.Personality) {
-		p.Strip = "\"\\ü"
+		p.Files.Strip = "\"\\ü"
 		p.Features = []string{"MDTM", "SIZE", "REST STREAM"}
 	})
 	inBubble(t, s, func(t *testing.T, w *world) {
@@ -363,7 +363,7 @@ func TestWalkRemembered(t *testing.T) {
 // TestFlightMixed has a server answer the last command of a login first, and no
 // other: that takes no long wait to know.
 func TestFlightMixed(t *testing.T) {
-	s := embedded(func(p *ftptest.Personality) { p.Ahead = ftptest.FirstOnly })
+	s := embedded(func(p *ftptest.Personality) { p.Control.Ahead = ftptest.FirstOnly })
 	server := s.ftp
 	s.ftp = func(s *ftptest.Server) {
 		server(s)

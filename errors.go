@@ -62,39 +62,26 @@ type ListingError struct {
 	// More is how many there are beyond those.
 	More int
 
-	text string
+	text   string
+	closed bool
 }
 
 func (e *ListingError) Error() string { return "ftpnat: " + e.text }
+
+// Is reports whether target is [fs.ErrPermission], and the line is that of a server
+// which may not open the directory.
+func (e *ListingError) Is(target error) bool { return target == fs.ErrPermission && e.closed }
 
 // The inner packages have errors of their own. errors.As finds the public ones
 // through them.
 func init() {
 	proto.Public.Reply = func(e *proto.Error) error { return &ReplyError{Command: e.Command, Reply: Reply(e.Reply)} }
 	proto.Public.Negotiate = func(e *proto.NegotiateError) error {
-		public := &NegotiateError{Server: e.Server, Err: e.Err, proven: e.Proven}
-		for _, a := range e.Attempts {
-			public.Attempts = append(public.Attempts, attemptOf(a))
-		}
-		return public
+		return &NegotiateError{Server: e.Server, Attempts: each(e.Attempts, attemptOf), Err: e.Err, proven: e.Proven}
 	}
 	proto.Public.Listing = func(e *proto.ListingError) error {
-		return &ListingError{Dir: e.Dir, Lines: e.Lines, More: e.More, text: e.Error()}
+		return &ListingError{Dir: e.Dir, Lines: e.Lines, More: e.More, text: e.Error(), closed: e.Closed()}
 	}
-}
-
-// public returns the public form of an inner error, which is found by errors.As
-// in any case, for callers that compare types.
-func public(err error) error {
-	switch e := retry.Bare(err).(type) {
-	case *proto.Error:
-		return proto.Public.Reply(e)
-	case *proto.NegotiateError:
-		return proto.Public.Negotiate(e)
-	case *proto.ListingError:
-		return proto.Public.Listing(e)
-	}
-	return retry.Bare(err)
 }
 
 // Retryable reports whether the call that returned err may succeed if it is made

@@ -125,20 +125,23 @@ func ExampleFS_walk() {
 	// readme.txt 9
 }
 
-// Sub returns one directory as a file system.
-func ExampleFS_Sub() {
+// Dir returns one directory as a file system, with all that an FS can do.
+func ExampleFS_Dir() {
 	srv := ftptest.NewServer(archive)
 	defer srv.Close()
 	fsys := openServer(srv)
 	defer fsys.Close()
 
-	year, err := fsys.Sub("2006")
+	year, err := fsys.Dir("2006")
 	if err != nil {
 		log.Fatal(err)
 	}
-	names, err := fs.Glob(year, "*.csv")
+	names, err := year.Glob("*.csv")
 	fmt.Println(names, err)
-	// Output: [feb.csv jan.csv] <nil>
+	fmt.Println(year.Rename("feb.csv", "february.csv"))
+	// Output:
+	// [feb.csv jan.csv] <nil>
+	// <nil>
 }
 
 // Anything that takes an fs.FS takes a server: here net/http.

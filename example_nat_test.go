@@ -57,7 +57,7 @@ func behindNAT(box memnet.Box) (d *ftpnat.Dialer, addr string, stop func()) {
 	}
 	s := &ftptest.Server{
 		Tree: ftptest.NewTree(), Personality: ftptest.VSFTPD(),
-		Listen: server.Listen, Dial: server.DialFrom,
+		Network: ftptest.Network{Listen: server.Listen, Dial: server.DialFrom},
 	}
 	s.Start(ln)
 	d = &ftpnat.Dialer{DialContext: client.DialContext, Listen: client.Listen}

@@ -102,7 +102,7 @@ func everyServerAndConns(t *testing.T, f func(t *testing.T, w *world, fsys *ftpn
 		for _, conns := range []int{1, 4} {
 			t.Run(fmt.Sprintf("%s/%d", p.Name, conns), func(t *testing.T) {
 				s := setup{
-					ftp:    func(srv *ftptest.Server) { srv.Personality, srv.MaxConns = p, conns },
+					ftp:    func(srv *ftptest.Server) { srv.Personality, srv.Limits.MaxConns = p, conns },
 					dialer: func(d *ftpnat.Dialer) { d.MaxConns = conns },
 				}
 				inBubble(t, s, func(t *testing.T, w *world) { f(t, w, w.openFS(t, "")) })
@@ -250,7 +250,7 @@ func TestHooksInTurn(t *testing.T) {
 // TestFetchFew has a server that takes one connection, and one that takes two.
 func TestFetchFew(t *testing.T) {
 	for _, most := range []int{1, 2} {
-		inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.MaxConns = most }}, func(t *testing.T, w *world) {
+		inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Limits.MaxConns = most }}, func(t *testing.T, w *world) {
 			plantMany(t, w.Server.Tree, 40, 20_000)
 			fsys := w.openFS(t, "")
 			dst := t.TempDir()
@@ -272,7 +272,7 @@ func TestFetchFew(t *testing.T) {
 // TestFetchOne has a server that takes one connection and is slow: the crew
 // comes down to one worker, which is not made to lend its connection.
 func TestFetchOne(t *testing.T) {
-	inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.MaxConns, srv.Rate = 1, 50_000 }}, func(t *testing.T, w *world) {
+	inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Limits.MaxConns, srv.Limits.Rate = 1, 50_000 }}, func(t *testing.T, w *world) {
 		for i := range 16 {
 			if err := w.Server.Tree.WriteFile(fmt.Sprintf("slow/%d", i), content[i:], 0o644); err != nil {
 				t.Fatal(err)
@@ -293,7 +293,7 @@ func TestFetchOne(t *testing.T) {
 // transfers are due to be lent: they are not, as they could not go on.
 func TestFetchSlowAncient(t *testing.T) {
 	s := setup{ftp: func(srv *ftptest.Server) {
-		srv.Personality, srv.MaxConns, srv.Rate = ftptest.Ancient(), 1, 20_000
+		srv.Personality, srv.Limits.MaxConns, srv.Limits.Rate = ftptest.Ancient(), 1, 20_000
 	}}
 	inBubble(t, s, func(t *testing.T, w *world) {
 		for i := range 5 {

@@ -124,8 +124,15 @@ func TestFetchSizes(t *testing.T) {
 			if tt.want != nil {
 				want = nil
 			}
-			if err := w.openFS(t, "many").Fetch(dst, "."); !errors.Is(err, tt.want) {
+			fsys := w.openFS(t, "many")
+			if err := fsys.Fetch(dst, "."); !errors.Is(err, tt.want) {
 				t.Errorf("%s: Fetch = %v, want %v", tt.listed, err, tt.want)
+			}
+			sameTrees(t, localTree(t, dst), want)
+			// What the server has is known now.
+			dst = t.TempDir()
+			if err := fsys.Fetch(dst, "."); !errors.Is(err, tt.want) {
+				t.Errorf("%s: a second Fetch = %v, want %v", tt.listed, err, tt.want)
 			}
 			sameTrees(t, localTree(t, dst), want)
 		})
@@ -157,7 +164,7 @@ func TestFetchUnsized(t *testing.T) {
 // but itself, and the other all transfers at once.
 func TestFirstError(t *testing.T) {
 	s := setup{ftp: func(srv *ftptest.Server) {
-		srv.Rate = 1000
+		srv.Limits.Rate = 1000
 		srv.Script = []ftptest.Step{{On: "RETR", Arg: "many/03", Reply: "550 Permission denied."}, {On: "STOR", Arg: "up/10", Reply: "552 Disk full."}}
 	}}
 	inBubble(t, s, func(t *testing.T, w *world) {
@@ -245,7 +252,7 @@ func TestLocalNames(t *testing.T) {
 // TestFetchCancelled ends the context in the middle.
 func TestFetchCancelled(t *testing.T) {
 	for _, after := range []time.Duration{0, time.Millisecond, 10 * rtt, 3 * time.Second, 30 * time.Second} {
-		inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Rate = 10_000 }}, func(t *testing.T, w *world) {
+		inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Limits.Rate = 10_000 }}, func(t *testing.T, w *world) {
 			plantMany(t, w.Server.Tree, 50, 100_000)
 			fsys := w.openFS(t, "")
 			ctx, cancel := context.WithTimeout(t.Context(), after)
@@ -277,7 +284,7 @@ func TestFetchCancelled(t *testing.T) {
 
 // TestFetchClosed closes the FS in the middle.
 func TestFetchClosed(t *testing.T) {
-	inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Rate = 10_000 }}, func(t *testing.T, w *world) {
+	inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Limits.Rate = 10_000 }}, func(t *testing.T, w *world) {
 		plantMany(t, w.Server.Tree, 50, 100_000)
 		fsys := w.openFS(t, "")
 		time.AfterFunc(5*time.Second, func() { fsys.Close() })

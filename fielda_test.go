@@ -48,7 +48,7 @@ func emptyParts(srv *ftptest.Server) {
 
 func TestUploadResumedBeyondEnd(t *testing.T) {
 	hole, clamp := ftptest.VSFTPD(), ftptest.PureFTPd()
-	hole.Holes, clamp.RestartClamp = true, true
+	hole.Files.Holes, clamp.Files.RestartClamp = true, true
 	for _, p := range []ftptest.Personality{hole, clamp} {
 		for _, verb := range []string{"SIZE", "REST", "MLST"} {
 			for _, old := range []string{"", "old"} {
@@ -157,7 +157,7 @@ func TestVerdictLostSameSize(t *testing.T) {
 	old, data := content[:2000], content[2000:4000]
 	for _, p := range theFour() {
 		t.Run(p.Name, func(t *testing.T) {
-			p.HideStores = true
+			p.Files.HideStores = true
 			plan := func(isControl bool, nth int) ftpworld.Mishap {
 				switch {
 				case isControl && nth == 1:
@@ -180,7 +180,7 @@ func TestVerdictLostSameSize(t *testing.T) {
 
 func TestRenameCutHidden(t *testing.T) {
 	p := ftptest.VSFTPD()
-	p.Hide = []string{".*"}
+	p.Listing.Hide = []string{".*"}
 	for name, step := range map[string]ftptest.Step{
 		"not carried out": {On: "RNTO", Nth: 1, Then: ftptest.Reset},
 		"cut":             {On: "RNTO", Nth: 1, Then: ftptest.Cut},
@@ -378,9 +378,9 @@ func TestEmptyDirectory(t *testing.T) {
 func TestListingEndedTLS(t *testing.T) {
 	const record = 22 // bytes that TLS 1.3 puts around a record
 	for _, p := range []ftptest.Personality{ftptest.VSFTPD(), ftptest.ProFTPD()} {
-		p.LineRecords = true
+		p.TLS.LineRecords = true
 		for _, mute := range []bool{false, true} {
-			p.NoNotify = mute
+			p.TLS.NoNotify = mute
 			t.Run(fmt.Sprint(p.Name, " ", mute), func(t *testing.T) {
 				total, line := tenLines(t, p, -1), 0
 				p := p

@@ -295,7 +295,7 @@ func TestNoPROT(t *testing.T) {
 							script = append(script, ftptest.Step{On: "PBSZ", Reply: reply})
 						}
 						s := played(ftptest.VSFTPD(), func(srv *ftptest.Server) {
-							srv.Script, srv.TLS, srv.ImplicitTLS, srv.Personality.ClearData = script, cert.Server, implicit, true
+							srv.Script, srv.TLS, srv.ImplicitTLS, srv.Personality.TLS.ClearData = script, cert.Server, implicit, true
 						})
 						s.dialer = func(d *ftpnat.Dialer) {
 							d.TLSConfig, d.ImplicitTLS, d.ClearData = &tls.Config{RootCAs: cert.Pool}, implicit, clear

@@ -121,11 +121,11 @@ var ownCopies = map[string]func(fsys *ftpnat.FS, dst string) error{
 		return fsys.Rename("new/file.bin", "copy")
 	},
 	"CopyFS of what hides the FS": func(fsys *ftpnat.FS, _ string) error {
-		sub, err := fsys.Sub("pub")
+		sub, err := fsys.Dir("pub")
 		if err != nil {
 			return err
 		}
-		if err := fsys.CopyFS("new", onlyOpen{sub.(*ftpnat.FS)}); err != nil {
+		if err := fsys.CopyFS("new", onlyOpen{sub}); err != nil {
 			return err
 		}
 		return fsys.Rename("new/file.bin", "copy")
@@ -172,7 +172,7 @@ func TestOneConnectionOfItsOwn(t *testing.T) {
 	for _, p := range append(theFour(), hashing, ftptest.HiddenStores()) {
 		for name, f := range ownCopies {
 			t.Run(p.Name+" "+name, func(t *testing.T) {
-				s := played(p, func(srv *ftptest.Server) { srv.MaxConns = 1 })
+				s := played(p, func(srv *ftptest.Server) { srv.Limits.MaxConns = 1 })
 				s.dialer = func(d *ftpnat.Dialer) { d.MaxConns = 1 }
 				inBubble(t, s, func(t *testing.T, w *world) {
 					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)

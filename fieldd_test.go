@@ -277,7 +277,7 @@ func TestCancelledUploadLeavesNothing(t *testing.T) {
 		for _, delay := range []time.Duration{0, 100 * time.Millisecond, 400 * time.Millisecond} {
 			for after := 10 * time.Millisecond; after < time.Second; after += 45 * time.Millisecond {
 				t.Run(fmt.Sprint(p.Name, " ", delay, " ", after), func(t *testing.T) {
-					s := played(p, ftptest.Step{On: "STOR", Delay: delay}, func(srv *ftptest.Server) { srv.Rate = 400_000 })
+					s := played(p, ftptest.Step{On: "STOR", Delay: delay}, func(srv *ftptest.Server) { srv.Limits.Rate = 400_000 })
 					inBubble(t, s, func(t *testing.T, w *world) {
 						fsys := w.openFS(t, "")
 						ctx, cancel := context.WithTimeout(t.Context(), after)

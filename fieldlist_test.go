@@ -19,7 +19,7 @@ import (
 
 func TestUnreadableDirectory(t *testing.T) {
 	for _, p := range append(theFour(), ftptest.Plain()) {
-		p.Modes = true
+		p.Listing.Modes = true
 		t.Run(p.Name, func(t *testing.T) {
 			inBubble(t, played(p), func(t *testing.T, w *world) {
 				w.put(t, "top/dir/x", small)
@@ -98,7 +98,7 @@ func TestListIgnoresArgument(t *testing.T) {
 
 func TestStoredElsewhere(t *testing.T) {
 	for _, p := range append(theFour(), ftptest.Plain()) {
-		p.StoreAs = []string{" ", "+"}
+		p.Files.StoreAs = []string{" ", "+"}
 		t.Run(p.Name, func(t *testing.T) {
 			writeOn(t, played(p), nothingHappens, func(t *testing.T, w *world, way string, write func(string, []byte) error) {
 				w.put(t, "other", small) // so that SIZE was answered before
@@ -127,7 +127,7 @@ func TestStoredElsewhere(t *testing.T) {
 // TestDropBox has servers that take files and tell nothing of them.
 func TestDropBox(t *testing.T) {
 	hidden := ftptest.VSFTPD()
-	hidden.Hide = []string{"*"}
+	hidden.Listing.Hide = []string{"*"}
 	hidden.Denied = []string{"SIZE", "MDTM"}
 	missing := ftptest.DropBox().Saying("denied", "550 No such file or directory.")
 	for name, p := range map[string]ftptest.Personality{"denied": ftptest.DropBox(), "as if missing": missing, "hidden": hidden} {
@@ -151,7 +151,7 @@ func TestDropBox(t *testing.T) {
 
 func TestHiddenFromListings(t *testing.T) {
 	for _, p := range theFour() {
-		p.Hide = []string{"*.mp3"}
+		p.Listing.Hide = []string{"*.mp3"}
 		t.Run(p.Name, func(t *testing.T) {
 			for _, before := range []bool{false, true} {
 				inBubble(t, played(p), func(t *testing.T, w *world) {
@@ -198,7 +198,7 @@ func TestHiddenFromListings(t *testing.T) {
 
 func TestHiddenDirectory(t *testing.T) {
 	for _, p := range append(theFour(), ftptest.BlindBox()) {
-		p.Hide = []string{"*"}
+		p.Listing.Hide = []string{"*"}
 		t.Run(p.Name, func(t *testing.T) {
 			inBubble(t, played(p), func(t *testing.T, w *world) {
 				w.put(t, "deep/dir/x", small)
@@ -269,8 +269,8 @@ func TestCopyOverHidden(t *testing.T) {
 	for _, p := range theFour() {
 		t.Run(p.Name, func(t *testing.T) {
 			for name, hide := range map[string][]string{"dots": {".*"}, "all": {"*"}, "as it comes": nil} {
-				p.Hide, p.ListOptions = hide, name == "as it comes" && p.ListOptions
-				p.DotDirs = p.DotDirs && hide == nil
+				p.Listing.Hide, p.Listing.Options = hide, name == "as it comes" && p.Listing.Options
+				p.Listing.DotDirs = p.Listing.DotDirs && hide == nil
 				inBubble(t, played(p), func(t *testing.T, w *world) {
 					w.put(t, "dir/.profile", []byte("old"))
 					err := w.openFS(t, "").CopyFS("dir", fstest.MapFS{".profile": &fstest.MapFile{Data: []byte("new")}})

@@ -41,7 +41,7 @@ import (
 // and whose LIST does: www -> public_html is in each home of a shared host.
 func TestLinkByList(t *testing.T) {
 	pure := ftptest.PureFTPd()
-	pure.LinkType = "OS.unix=symlink"
+	pure.Listing.LinkType = "OS.unix=symlink"
 	for _, p := range []ftptest.Personality{ftptest.ProFTPD(), pure, ftptest.Plain()} {
 		for _, conns := range []int{1, 4} {
 			t.Run(fmt.Sprint(p.Name, " ", conns), func(t *testing.T) {
@@ -95,8 +95,8 @@ func TestPortsUsedUp(t *testing.T) {
 				t.Run(fmt.Sprint(reply[:3], " ", op, " ", before), func(t *testing.T) {
 					var until time.Time
 					s := played(ftptest.VSFTPD(), func(srv *ftptest.Server) {
-						listen := srv.Listen
-						srv.Listen = func(ctx context.Context, network, addr string) (net.Listener, error) {
+						listen := srv.Network.Listen
+						srv.Network.Listen = func(ctx context.Context, network, addr string) (net.Listener, error) {
 							if time.Now().Before(until) {
 								return nil, errors.New("no port is free")
 							}
@@ -328,11 +328,11 @@ func TestMkdirCut(t *testing.T) {
 func TestMkdirOfWhatIsThere(t *testing.T) {
 	for i, ahead := range []ftptest.Ahead{ftptest.InOrder, ftptest.FirstOnly, ftptest.InOrder, ftptest.FirstOnly} {
 		p := ftptest.Ancient()
-		p.SizeDirs = i > 1
-		p.Name, p.Missing, p.Ahead = "ftp-srv", []string{"MLSD", "MLST", "EPRT", "HASH", "XCRC", "XMD5", "XSHA256", "PRET", "CCC", "HOST", "LANG", "CLNT"}, ahead
+		p.Files.SizeDirs = i > 1
+		p.Name, p.Missing, p.Control.Ahead = "ftp-srv", []string{"MLSD", "MLST", "EPRT", "HASH", "XCRC", "XMD5", "XSHA256", "PRET", "CCC", "HOST", "LANG", "CLNT"}, ahead
 		p.Features = []string{"SIZE", "MDTM", "REST STREAM", "UTF8"}
 		p = p.Saying("MKD.failed", `257 "{path}" created`)
-		t.Run(fmt.Sprint(ahead, " ", p.SizeDirs), func(t *testing.T) {
+		t.Run(fmt.Sprint(ahead, " ", p.Files.SizeDirs), func(t *testing.T) {
 			inBubble(t, played(p), func(t *testing.T, w *world) {
 				w.put(t, "dir/x", []byte("old"))
 				fsys := w.openFS(t, "")

@@ -28,7 +28,7 @@ func TestFigures(t *testing.T) {
 		{"EPSV swallowed", setup{near: []memnet.Box{homeNAT, on("EPSV", memnet.Swallow)}}, 4 * time.Second},
 		{"passive dropped", setup{far: []memnet.Box{activeOnly}}, 6 * time.Second},
 		{"passive dropped, public address learnt", setup{far: []memnet.Box{activeOnly},
-			ftp:  func(s *ftptest.Server) { s.Personality.ForeignPORT = ftptest.Connect },
+			ftp:  func(s *ftptest.Server) { s.Personality.Data.ForeignPORT = ftptest.Connect },
 			near: []memnet.Box{memnet.NAT{Public: natAddr, Forwards: []memnet.Forward{{Ports: memnet.AllPorts, To: privateClient}}}}}, 6 * time.Second},
 		{"PORT reset", setup{near: []memnet.Box{homeNAT, on("PORT", memnet.Reset)}, dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PORT, ftpnat.EPSV} }}, 1500 * time.Millisecond},
 	}

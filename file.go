@@ -10,9 +10,9 @@ import (
 
 	"github.com/ftpnat/ftpnat/internal/data"
 	"github.com/ftpnat/ftpnat/internal/listing"
-	"github.com/ftpnat/ftpnat/internal/pool"
 	"github.com/ftpnat/ftpnat/internal/proto"
 	"github.com/ftpnat/ftpnat/internal/remote"
+	"github.com/ftpnat/ftpnat/internal/retry"
 	"github.com/ftpnat/ftpnat/internal/stream"
 )
 
@@ -69,7 +69,7 @@ var _ interface {
 // open makes the file ready for use.
 func (f *File) open(at string) {
 	f.at = at
-	f.ctx, f.cancel = f.fs.c.Pool.Within(f.fs.ctx)
+	f.ctx, f.cancel = f.fs.sys.Pool.Within(f.fs.sys.Ctx)
 	f.use, f.useAt = newIOLock(), newIOLock()
 	f.size.Store(f.found.Size)
 }
@@ -82,7 +82,7 @@ func (f *File) source() stream.Source {
 // reader returns the stream of Read.
 func (f *File) reader() *stream.Reader {
 	if f.in == nil {
-		f.in = f.fs.c.Reader(f.source())
+		f.in = f.fs.sys.Reader(f.source())
 	}
 	return f.in
 }
@@ -92,11 +92,11 @@ func (f *File) fail(op string, err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
-	err = pool.Ended(f.ctx, err)
+	err = proto.Ended(f.ctx, err)
 	if cause := context.Cause(f.ctx); cause == fs.ErrClosed {
 		err = cause
 	}
-	return &fs.PathError{Op: op, Path: f.name, Err: public(err)}
+	return &fs.PathError{Op: op, Path: f.name, Err: retry.Public(err)}
 }
 
 // Name returns the name that the file was opened with.
@@ -149,14 +149,14 @@ func (f *File) complete() error {
 	}
 	var e listing.Entry
 	err := f.look("stat", func(ctx context.Context, s *remote.Session, at string) (err error) {
-		e, err = s.Stat(ctx, at, f.quick)
+		e, err = remote.Stat(ctx, s, at, f.quick)
 		if !errors.Is(err, proto.ErrMissing) {
 			return err
 		}
 		// The listing has it under another name, with other cases, or hides
 		// it; or it is gone.
 		e = f.found
-		return s.ModTime(ctx, at, &e)
+		return remote.ModTime(ctx, s, at, &e)
 	})
 	if err != nil {
 		return err
@@ -171,7 +171,7 @@ func (f *File) complete() error {
 
 // look asks the server about the file, without the name in the error.
 func (f *File) look(op string, fn func(ctx context.Context, s *remote.Session, at string) error) error {
-	err := f.fs.WithContext(f.ctx).ask(op, f.name, fn)
+	err := f.fs.sys.In(f.ctx).Ask(op, f.name, fn)
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
 		return pe.Err
@@ -206,7 +206,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	f.useAt.lock()
 	defer f.useAt.unlock()
 	if f.random == nil {
-		f.random = f.fs.c.Reader(f.source())
+		f.random = f.fs.sys.Reader(f.source())
 	}
 	n := 0
 	for n < len(p) {
@@ -322,7 +322,7 @@ func (f *File) ReadDir(n int) ([]fs.DirEntry, error) {
 		return nil, f.fail("readdir", &proto.FSError{Kind: proto.ErrNotDir})
 	}
 	if f.dir == nil {
-		f.dir = f.fs.c.Dir(f.at)
+		f.dir = f.fs.sys.Dir(f.at)
 	}
 	list, err := f.dir.Next(f.ctx, n)
 	return (&place{fs: f.fs, dir: f.name}).entries(list), f.fail("readdir", err)
@@ -437,7 +437,7 @@ func (f *File) Abort() error {
 	f.closed = true
 	defer f.cancel(fs.ErrClosed)
 	if err := f.out.Abort(f.ctx); err != nil {
-		return &fs.PathError{Op: "abort", Path: f.name, Err: public(err)}
+		return &fs.PathError{Op: "abort", Path: f.name, Err: retry.Public(err)}
 	}
 	return nil
 }

@@ -181,7 +181,7 @@ func TestResume(t *testing.T) {
 func TestChanged(t *testing.T) {
 	for _, p := range []ftptest.Personality{ftptest.ProFTPD(), ftptest.VSFTPD()} {
 		t.Run(p.Name, func(t *testing.T) {
-			s := setup{ftp: func(srv *ftptest.Server) { srv.Personality = p; srv.Rate = 50_000 }}
+			s := setup{ftp: func(srv *ftptest.Server) { srv.Personality = p; srv.Limits.Rate = 50_000 }}
 			inBubble(t, s, func(t *testing.T, w *world) {
 				fsys := w.openFS(t, "")
 				f, err := fsys.Open("pub/file.bin")
@@ -259,7 +259,7 @@ func TestTruth(t *testing.T) {
 // TestTruncatedListing never takes part of a directory for all of it.
 func TestTruncatedListing(t *testing.T) {
 	for _, p := range []ftptest.Personality{ftptest.PureFTPd(), ftptest.VSFTPD()} {
-		s := setup{ftp: func(srv *ftptest.Server) { srv.Personality = p; srv.MaxListing = 3 }}
+		s := setup{ftp: func(srv *ftptest.Server) { srv.Personality = p; srv.Limits.MaxListing = 3 }}
 		inBubble(t, s, func(t *testing.T, w *world) {
 			plant(t, w.Server.Tree)
 			fsys := w.openFS(t, "")
@@ -293,7 +293,7 @@ func TestNoREST(t *testing.T) {
 
 // TestProgress counts how often progress is told.
 func TestProgress(t *testing.T) {
-	s := setup{ftp: func(srv *ftptest.Server) { srv.Rate = 100_000 }}
+	s := setup{ftp: func(srv *ftptest.Server) { srv.Limits.Rate = 100_000 }}
 	inBubble(t, s, func(t *testing.T, w *world) {
 		var events []ftpnat.ProgressEvent
 		ctx := ftpnat.WithTrace(t.Context(), &ftpnat.Trace{Progress: func(e ftpnat.ProgressEvent) { events = append(events, e) }})
@@ -374,7 +374,7 @@ func TestCloseDuringRead(t *testing.T) {
 // TestCloseHalfRead measures what it costs to close a file early.
 func TestCloseHalfRead(t *testing.T) {
 	for _, p := range ftptest.Personalities() {
-		inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Personality = p; srv.Rate = 100_000 }}, func(t *testing.T, w *world) {
+		inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Personality = p; srv.Limits.Rate = 100_000 }}, func(t *testing.T, w *world) {
 			fsys := w.openFS(t, "")
 			f, err := fsys.Open("pub/file.bin")
 			if err != nil {
@@ -435,7 +435,7 @@ func openLoopback(t testing.TB, srv *ftptest.Server, d *ftpnat.Dialer) *ftpnat.F
 func TestIdleNAT(t *testing.T) {
 	s := setup{
 		near: []memnet.Box{memnet.NAT{Public: natAddr, IdleTimeout: 8 * time.Second}},
-		ftp:  func(srv *ftptest.Server) { srv.Rate = 10_000 },
+		ftp:  func(srv *ftptest.Server) { srv.Limits.Rate = 10_000 },
 	}
 	inBubble(t, s, func(t *testing.T, w *world) {
 		w.d.DialContext = noKeepalive(w.d.DialContext)

@@ -63,7 +63,7 @@ func TestNothingWorks(t *testing.T) {
 	}{
 		{"all data ports dropped on both sides", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly}}, []ftpnat.Cause{ftpnat.DialTimeout}},
 		{"the same, and PORT is taken", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly},
-			ftp: func(s *ftptest.Server) { s.Personality.ForeignPORT = ftptest.Connect }}, []ftpnat.Cause{ftpnat.DialTimeout, ftpnat.AcceptTimeout}},
+			ftp: func(s *ftptest.Server) { s.Personality.Data.ForeignPORT = ftptest.Connect }}, []ftpnat.Cause{ftpnat.DialTimeout, ftpnat.AcceptTimeout}},
 		{"all commands swallowed", setup{near: []memnet.Box{homeNAT, memnet.CommandBox{Verbs: []string{"EPSV", "PASV", "PORT", "EPRT"}, Do: memnet.Swallow}}}, []ftpnat.Cause{ftpnat.ControlSilent}},
 		{"all commands reset", setup{near: []memnet.Box{homeNAT, memnet.CommandBox{Verbs: []string{"EPSV", "PASV", "PORT", "EPRT"}, Do: memnet.Reset}}}, []ftpnat.Cause{ftpnat.ControlReset}},
 		{"all commands refused", setup{ftp: func(s *ftptest.Server) {
@@ -336,7 +336,7 @@ func TestCancel(t *testing.T) {
 
 // TestBusy has a Conn do one thing at a time, and Close end it.
 func TestBusy(t *testing.T) {
-	inBubble(t, setup{ftp: func(s *ftptest.Server) { s.Rate = 10_000 }}, func(t *testing.T, w *world) {
+	inBubble(t, setup{ftp: func(s *ftptest.Server) { s.Limits.Rate = 10_000 }}, func(t *testing.T, w *world) {
 		c := w.dial()
 		rc, err := c.Retrieve(w.ctx, "pub/file.bin", 0)
 		if err != nil {
@@ -368,7 +368,7 @@ func TestBusy(t *testing.T) {
 func TestEarlyClose(t *testing.T) {
 	for _, p := range ftptest.Personalities() {
 		t.Run(p.Name, func(t *testing.T) {
-			inBubble(t, setup{ftp: func(s *ftptest.Server) { s.Personality = p; s.Rate = 100_000 }}, func(t *testing.T, w *world) {
+			inBubble(t, setup{ftp: func(s *ftptest.Server) { s.Personality = p; s.Limits.Rate = 100_000 }}, func(t *testing.T, w *world) {
 				c := w.dial()
 				defer c.Close()
 				rc, err := c.Retrieve(w.ctx, "pub/file.bin", 0)

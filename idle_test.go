@@ -26,7 +26,7 @@ func TestIdleControl(t *testing.T) {
 		forgetful.IdleReset = reset
 		for _, modes := range [][]ftpnat.Mode{nil, {ftpnat.PASV}} {
 			s := setup{near: []memnet.Box{forgetful}, dialer: func(d *ftpnat.Dialer) { d.Modes = modes },
-				ftp: func(s *ftptest.Server) { s.Rate = int64(len(content)) / 30 }}
+				ftp: func(s *ftptest.Server) { s.Limits.Rate = int64(len(content)) / 30 }}
 			inBubble(t, s, func(t *testing.T, w *world) {
 				c := w.dial()
 				defer c.Close()
@@ -79,6 +79,37 @@ func TestIdleForgotten(t *testing.T) {
 	})
 }
 
+// TestIdleTimeout has a connection that nobody uses closed after Dialer.IdleTimeout,
+// and kept if that is negative.
+func TestIdleTimeout(t *testing.T) {
+	for _, tt := range []struct {
+		timeout, pause time.Duration
+		logins         int
+	}{
+		{0, 50 * time.Second, 1},
+		{0, 70 * time.Second, 2},
+		{10 * time.Second, 11 * time.Second, 2},
+		{5 * time.Minute, 4 * time.Minute, 1},
+		{-1, 24 * time.Hour, 1},
+	} {
+		inBubble(t, setup{dialer: func(d *ftpnat.Dialer) { d.IdleTimeout = tt.timeout }}, func(t *testing.T, w *world) {
+			fsys := w.openFS(t, "")
+			for range 2 {
+				if _, err := fsys.ReadDir("pub"); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(tt.pause) // the program does something else
+			}
+			if _, err := fsys.ReadDir("pub"); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := w.commands("PASS"), 1+2*(tt.logins-1); got != want {
+				t.Errorf("timeout %v, pause %v: %d logins, want %d", tt.timeout, tt.pause, got, want)
+			}
+		})
+	}
+}
+
 // noKeepalive returns connections without keepalive.
 func noKeepalive(dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -98,7 +129,7 @@ func TestOtherDataHost(t *testing.T) {
 	build := func(w *world) {
 		other := w.Net.Host("data.example.com", dataHost)
 		s := w.Server
-		s.Listen, s.Advertise = func(ctx context.Context, network, addr string) (net.Listener, error) {
+		s.Network.Listen, s.Network.Advertise = func(ctx context.Context, network, addr string) (net.Listener, error) {
 			_, port, _ := net.SplitHostPort(addr)
 			return other.Listen(ctx, network, net.JoinHostPort(dataHost.String(), port))
 		}, dataHost
@@ -146,7 +177,7 @@ func TestOtherDataHost(t *testing.T) {
 func TestOnePerAddress(t *testing.T) {
 	for _, do := range []memnet.Action{memnet.Swallow, memnet.Reset, memnet.Hangup} {
 		t.Run(do.String(), func(t *testing.T) {
-			s := setup{near: []memnet.Box{homeNAT, on("EPSV", do)}, ftp: func(s *ftptest.Server) { s.MaxPerAddr = 1 }}
+			s := setup{near: []memnet.Box{homeNAT, on("EPSV", do)}, ftp: func(s *ftptest.Server) { s.Limits.MaxPerAddr = 1 }}
 			inBubble(t, s, func(t *testing.T, w *world) {
 				fsys, err := w.d.Open(w.ctx, "ftp://"+w.Addr+"/pub")
 				if err != nil {
@@ -249,7 +280,7 @@ func TestSIPPort(t *testing.T) {
 		})
 	}
 	// A server with no other port is taken at its word.
-	s := setup{ftp: func(s *ftptest.Server) { s.PassivePorts = [2]uint16{5060, 5060} }}
+	s := setup{ftp: func(s *ftptest.Server) { s.Network.PassivePorts = [2]uint16{5060, 5060} }}
 	inBubble(t, s, func(t *testing.T, w *world) {
 		c := w.dial()
 		defer c.Close()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ftpnat/ftpnat/internal/listing"
 	"github.com/ftpnat/ftpnat/internal/remote"
+	"github.com/ftpnat/ftpnat/internal/retry"
 	"github.com/ftpnat/ftpnat/internal/walk"
 )
 
@@ -151,15 +152,15 @@ func (p *place) name(entry string) string {
 // info returns all that the server can tell of an entry.
 func (p *place) info(entry string) (fs.FileInfo, error) {
 	name := p.name(entry)
-	e, err := p.fs.c.walk.Exact(p.fs.ctx, p.rough, entry, func(fn func(context.Context, walk.Session) error) error {
-		return p.fs.ask("lstat", name, func(ctx context.Context, s *remote.Session, _ string) error { return fn(ctx, s) })
+	e, err := p.fs.sys.Walk.Exact(p.fs.sys.Ctx, p.rough, entry, func(fn func(context.Context, walk.Session) error) error {
+		return p.fs.sys.Ask("lstat", name, func(ctx context.Context, s *remote.Session, _ string) error { return fn(ctx, s) })
 	})
 	var pe *fs.PathError
 	switch {
 	case errors.As(err, &pe):
 		return nil, pe
 	case err != nil:
-		return nil, &fs.PathError{Op: "lstat", Path: name, Err: public(err)}
+		return nil, &fs.PathError{Op: "lstat", Path: name, Err: retry.Public(err)}
 	}
 	return fileInfo{e}, nil
 }

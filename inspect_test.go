@@ -87,7 +87,7 @@ var inspections = []inspected{
 func (c inspected) setup(p ftptest.Personality, mode ftpnat.Mode, plainly bool) setup {
 	s := setup{near: c.near, far: c.far, ftp: func(s *ftptest.Server) {
 		s.Personality = p
-		s.Personality.Coalesce = c.coalesce
+		s.Personality.Control.Coalesce = c.coalesce
 		files(20)(s)
 		for i := range 10 {
 			if err := s.Tree.WriteFile(fmt.Sprintf("tree/directory%02d/f", i), small, 0o644); err != nil {
@@ -140,18 +140,19 @@ func TestInspect(t *testing.T) {
 			parts = append(parts, w.inspect(t)...)
 		}
 		return parts
-	}, func(t *testing.T, fast, slow []time.Duration) {
+	}, func(fast, slow []time.Duration) error {
 		half := len(fast) / 2
 		var extra time.Duration
 		for i := range fast {
 			over := fast[i] - slow[i]
 			if extra += max(over, 0); i >= half && over > onceMet {
-				t.Errorf("part %d of the second session took %v, and %v one command at a time", i-half, fast[i], slow[i])
+				return fmt.Errorf("part %d of the second session took %v, and %v one command at a time", i-half, fast[i], slow[i])
 			}
 			if i == half-1 && extra > firstMet {
-				t.Errorf("the first session took %v, and %v one command at a time", fast[:half], slow[:half])
+				return fmt.Errorf("the first session took %v, and %v one command at a time", fast[:half], slow[:half])
 			}
 		}
+		return nil
 	})
 }
 
@@ -171,21 +172,23 @@ func TestInspectSessions(t *testing.T) {
 			fsys.Close()
 		}
 		return parts
-	}, func(t *testing.T, fast, slow []time.Duration) {
+	}, func(fast, slow []time.Duration) error {
 		var extra time.Duration
 		for i := range fast {
 			extra += max(fast[i]-slow[i], 0)
 		}
 		last := len(fast) - 1
 		if extra > firstMet || fast[last] > slow[last] {
-			t.Errorf("sessions took %v, and %v one command at a time", fast, slow)
+			return fmt.Errorf("sessions took %v, and %v one command at a time", fast, slow)
 		}
+		return nil
 	})
 }
 
 // eachInspection has work done on each way, also one command at a time, and the
-// times that its parts took compared.
-func eachInspection(t *testing.T, work func(*testing.T, *world) []time.Duration, compare func(t *testing.T, fast, slow []time.Duration)) {
+// times that its parts took compared: the best of three, as the scheduler may give
+// one connection of a crew more than its share.
+func eachInspection(t *testing.T, work func(*testing.T, *world) []time.Duration, compare func(fast, slow []time.Duration) error) {
 	for _, c := range inspections {
 		for _, mode := range []ftpnat.Mode{ftpnat.EPSV, ftpnat.PASV, ftpnat.PORT} {
 			t.Run(fmt.Sprintf("%s/%v", c.name, mode), func(t *testing.T) {
@@ -193,23 +196,29 @@ func eachInspection(t *testing.T, work func(*testing.T, *world) []time.Duration,
 				if mode == ftpnat.PASV {
 					p = ftptest.ProFTPD()
 				}
-				var took [2][]time.Duration
-				for i := range took {
-					inBubble(t, c.setup(p, mode, i == 1), func(t *testing.T, w *world) {
-						var seen faults
-						w.ctx = seen.watch(w.ctx)
-						took[i] = work(t, w)
-						for _, f := range seen.seen {
-							if !slices.Contains(c.blames, f) {
-								t.Errorf("an attempt failed: %s", f)
+				var err error
+				for range 3 {
+					var took [2][]time.Duration
+					for i := range took {
+						inBubble(t, c.setup(p, mode, i == 1), func(t *testing.T, w *world) {
+							var seen faults
+							w.ctx = seen.watch(w.ctx)
+							took[i] = work(t, w)
+							for _, f := range seen.seen {
+								if !slices.Contains(c.blames, f) {
+									t.Errorf("an attempt failed: %s", f)
+								}
 							}
-						}
-						if i == 0 {
-							t.Logf("%v; %+v", took[i], w.lesson())
-						}
-					})
+							if i == 0 {
+								t.Logf("%v; %+v", took[i], w.lesson())
+							}
+						})
+					}
+					if err = compare(took[0], took[1]); err == nil {
+						return
+					}
 				}
-				compare(t, took[0], took[1])
+				t.Error(err)
 			})
 		}
 	}

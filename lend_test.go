@@ -19,7 +19,7 @@ import (
 func TestLendImpatient(t *testing.T) {
 	for _, patience := range []time.Duration{0, 20 * time.Millisecond, time.Second, time.Minute} {
 		t.Run(patience.String(), func(t *testing.T) {
-			s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) { s.Rate = 40_000 }}
+			s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) { s.Limits.Rate = 40_000 }}
 			inBubble(t, s, func(t *testing.T, w *world) {
 				fsys := w.openFS(t, "")
 				f, err := fsys.Create("up")
@@ -99,7 +99,7 @@ func TestLendEnded(t *testing.T) {
 	for _, end := range []string{"owner", "owner, then taker", "FS"} {
 		for _, after := range []time.Duration{0, 2 * rtt} {
 			t.Run(end+" "+after.String(), func(t *testing.T) {
-				s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) { s.Rate = 10_000 }}
+				s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) { s.Limits.Rate = 10_000 }}
 				inBubble(t, s, func(t *testing.T, w *world) {
 					fsys := w.openFS(t, "")
 					ctx, cancel := context.WithCancel(t.Context())
@@ -153,10 +153,10 @@ func TestLendEnded(t *testing.T) {
 func TestLendQueue(t *testing.T) {
 	cert := newCert(t, "ftp.example.com")
 	for _, secure := range []bool{false, true} {
-		s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) { s.Rate = 100_000 }}
+		s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) { s.Limits.Rate = 100_000 }}
 		if secure {
 			s.dialer = func(d *ftpnat.Dialer) { d.MaxConns, d.TLSConfig = 1, &tls.Config{RootCAs: cert.Pool} }
-			s.ftp = func(s *ftptest.Server) { s.Rate, s.TLS = 100_000, cert.Server }
+			s.ftp = func(s *ftptest.Server) { s.Limits.Rate, s.TLS = 100_000, cert.Server }
 		}
 		inBubble(t, s, func(t *testing.T, w *world) {
 			fsys := w.openFS(t, "")

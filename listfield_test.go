@@ -13,6 +13,7 @@ import (
 
 	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/internal/ftptest"
+	"github.com/ftpnat/ftpnat/internal/ftpworld"
 )
 
 // fieldCase is a listing that was seen, or is of a kind that was.
@@ -35,7 +36,7 @@ func (c *fieldCase) wire() string {
 	if !c.Bytes {
 		return body
 	}
-	wire, _ := latin1{}.Encode(body)
+	wire, _ := ftpworld.Latin1{}.Encode(body)
 	return wire
 }
 

@@ -97,6 +97,40 @@ func TestUnreadLines(t *testing.T) {
 	}
 }
 
+// TestUnreadClosed has a directory of which all that is listed is that it may not be:
+// the error is one of rights.
+func TestUnreadClosed(t *testing.T) {
+	for line, want := range map[string]bool{
+		".: Permission denied": true, "ls: .: Permission denied": true, "ls: cannot open directory '.': Permission denied": true,
+		"ls: cannot open directory pub: Permission denied": true, "ls: x: Permission denied": false, "What? is this": false,
+	} {
+		s := unreadOn(ftptest.Ancient())
+		before := s.ftp
+		s.ftp = func(srv *ftptest.Server) {
+			before(srv)
+			only := func(dir string, list []string) []string {
+				if dir != "pub" && dir != "/pub" {
+					return list
+				}
+				return []string{line}
+			}
+			srv.EditList, srv.EditStat = only, only
+		}
+		inBubble(t, s, func(t *testing.T, w *world) {
+			fsys := w.openFS(t, "")
+			list, err := fsys.ReadDir("pub")
+			var unread *ftpnat.ListingError
+			if len(list) != 0 || !errors.As(err, &unread) || unread.Dir != "pub" || errors.Is(err, fs.ErrPermission) != want {
+				t.Errorf("%q: %d entries, %v", line, len(list), err)
+			}
+			mustRead(t, fsys, "pub/sub/deep", "deep")
+			if err := fsys.Fetch(t.TempDir(), "pub"); errors.Is(err, fs.ErrPermission) != want {
+				t.Errorf("%q: Fetch: %v", line, err)
+			}
+		})
+	}
+}
+
 // unreadFile reads the same directory as a file, in one go and one by one.
 func unreadFile(t *testing.T, fsys fs.FS, entries, lines int) {
 	t.Helper()

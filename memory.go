@@ -1,15 +1,16 @@
 package ftpnat
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/netip"
-	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
-	"weak"
 
+	"github.com/ftpnat/ftpnat/internal/path"
 	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
@@ -46,21 +47,7 @@ type Memory interface {
 
 // memories has the Memory of each Dialer that was given none. It is not kept
 // in the Dialer, which is a plain struct that may be copied.
-var memories sync.Map // weak.Pointer[Dialer] to *MemoryMap
-
-// memoryOf returns the memory of a Dialer without one of its own, which lives
-// as long as the Dialer.
-func memoryOf(d *Dialer) *MemoryMap {
-	key := weak.Make(d)
-	if m, ok := memories.Load(key); ok {
-		return m.(*MemoryMap)
-	}
-	m, known := memories.LoadOrStore(key, new(MemoryMap))
-	if !known {
-		runtime.AddCleanup(d, func(key weak.Pointer[Dialer]) { memories.Delete(key) }, key)
-	}
-	return m.(*MemoryMap)
-}
+var memories path.Beside[Dialer, MemoryMap]
 
 // maxPaths bounds a MemoryMap; beyond it the oldest lesson makes room.
 const maxPaths = 4096
@@ -89,22 +76,16 @@ func (m *MemoryMap) Learn(p Path, l Lesson) {
 		m.lessons = make(map[Path]Lesson)
 	}
 	if _, known := m.lessons[p]; !known && len(m.lessons) >= maxPaths {
-		m.dropOldest()
+		oldest := p
+		for q := range m.lessons {
+			if oldest == p || m.lessons[q].Seen.Before(m.lessons[oldest].Seen) {
+				oldest = q
+			}
+		}
+		delete(m.lessons, oldest)
 	}
 	l.Avoid = slices.Clone(l.Avoid)
 	m.lessons[p] = l
-}
-
-func (m *MemoryMap) dropOldest() {
-	var oldest Path
-	var seen time.Time
-	first := true
-	for p, l := range m.lessons {
-		if first || l.Seen.Before(seen) {
-			oldest, seen, first = p, l.Seen, false
-		}
-	}
-	delete(m.lessons, oldest)
 }
 
 // Forget removes the lesson of a path.
@@ -131,13 +112,7 @@ func (m *MemoryMap) MarshalJSON() ([]byte, error) {
 		entries = append(entries, entry{p.Server, p.Network, l})
 	}
 	slices.SortFunc(entries, func(a, b entry) int {
-		if a.Server != b.Server {
-			if a.Server < b.Server {
-				return -1
-			}
-			return 1
-		}
-		return a.Network.Addr().Compare(b.Network.Addr())
+		return cmp.Or(strings.Compare(a.Server, b.Server), a.Network.Addr().Compare(b.Network.Addr()))
 	})
 	return json.Marshal(entries)
 }

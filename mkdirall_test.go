@@ -39,6 +39,31 @@ func TestMkdirAllTogether(t *testing.T) {
 	}
 }
 
+// TestMkdirAllBroken breaks the connection at each command of MkdirAll in turn.
+func TestMkdirAllBroken(t *testing.T) {
+	for _, server := range []ftptest.Personality{ftptest.VSFTPD(), ftptest.PureFTPd()} {
+		for _, verb := range []string{"MKD", "MLST", "SIZE", "RNFR", "EPSV", "LIST", "MLSD", "CWD"} {
+			for nth := 1; nth <= 4; nth++ {
+				s := setup{ftp: func(s *ftptest.Server) {
+					s.Personality = server
+					s.Script = []ftptest.Step{{On: verb, Nth: nth, Then: ftptest.Reset}}
+				}}
+				inBubble(t, s, func(t *testing.T, w *world) {
+					fsys := w.openFS(t, "")
+					for _, dir := range []string{"r", "r/data", "r/keys", "r/data"} {
+						if err := fsys.MkdirAll(dir, 0o777); err != nil {
+							t.Errorf("%s, a reset at %s %d: %v", server.Name, verb, nth, err)
+						}
+					}
+					if info, err := fsys.Stat("r/keys"); err != nil || !info.IsDir() {
+						t.Errorf("Stat = %v, %v", info, err)
+					}
+				})
+			}
+		}
+	}
+}
+
 // TestUploadIntoNewDirectory uploads into a directory that another goroutine makes
 // at the same time: the file is there, or the error says that its directory is not.
 func TestUploadIntoNewDirectory(t *testing.T) {

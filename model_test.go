@@ -34,9 +34,9 @@ func modelWorlds() []modelWorld {
 	exact := ftptest.Plain()
 	exact.Features = append(slices.Clone(exact.Features), "HASH SHA-256*")
 	clamp := ftptest.PureFTPd()
-	clamp.RestartClamp = true
+	clamp.Files.RestartClamp = true
 	hole := ftptest.VSFTPD()
-	hole.Holes = true
+	hole.Files.Holes = true
 	return []modelWorld{
 		{p: hole, conns: 4}, {p: ftptest.ProFTPD(), conns: 2}, {p: clamp, conns: 8}, {p: ftptest.Pyftpdlib(), conns: 1},
 		{p: exact, conns: 3, split: 30_000}, {p: ftptest.HiddenStores(), conns: 2}, {p: ftptest.IIS(), conns: 2},
@@ -89,7 +89,7 @@ func TestModel(t *testing.T) {
 func (m modelWorld) run(t *testing.T, seed uint64, ops int, count func(res ftpmodel.Result, faults int)) {
 	proxy := &ftpworld.Proxy{Plan: mishaps(seed, m.tls || m.p.Name == ftptest.PureFTPd().Name)}
 	s := setup{
-		ftp: func(srv *ftptest.Server) { srv.Personality, srv.Rate = m.p, 4<<20 },
+		ftp: func(srv *ftptest.Server) { srv.Personality, srv.Limits.Rate = m.p, 4<<20 },
 		dialer: func(d *ftpnat.Dialer) {
 			d.MaxConns, d.SplitOver = m.conns, m.split
 			proxy.Dial = d.DialContext

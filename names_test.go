@@ -35,7 +35,7 @@ func TestNames(t *testing.T) {
 func TestRawNames(t *testing.T) {
 	const raw = "caf\xe9 \xff"
 	for _, p := range []ftptest.Personality{ftptest.ProFTPD(), ftptest.Ancient()} {
-		inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Personality = p; srv.Personality.Telnet = true }}, func(t *testing.T, w *world) {
+		inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Personality = p; srv.Personality.Control.Telnet = true }}, func(t *testing.T, w *world) {
 			if err := w.Server.Tree.WriteFile("d/"+raw, []byte("raw"), 0o644); err != nil {
 				t.Fatal(err)
 			}

@@ -1,12 +1,12 @@
 package ftpnat
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
 	"time"
 
+	"github.com/ftpnat/ftpnat/internal/advice"
 	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
@@ -35,16 +35,20 @@ func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // UnmarshalText reads a command's name.
 func (m *Mode) UnmarshalText(text []byte) error {
-	for _, k := range []Mode{EPSV, PASV, PORT, EPRT} {
-		if string(text) == k.String() {
-			*m = k
+	return parseName(m, text, "a mode", EPSV, PASV, PORT, EPRT)
+}
+
+// parseName sets v to the one of all that has the name.
+func parseName[T fmt.Stringer](v *T, name []byte, what string, all ...T) error {
+	names := make([]string, len(all))
+	for i, k := range all {
+		if names[i] = k.String(); names[i] == string(name) {
+			*v = k
 			return nil
 		}
 	}
-	return fmt.Errorf("ftpnat: %q is not a mode: EPSV, PASV, PORT, EPRT are", text)
+	return fmt.Errorf("ftpnat: %q is not %s: %s are", name, what, strings.Join(names, ", "))
 }
-
-func (m Mode) passive() bool { return proto.Mode(m).Passive() }
 
 // Cause is the reason why an attempt to open a data connection failed. Its
 // String is what happened, and its Advice what a person can do about it.
@@ -91,56 +95,21 @@ const (
 	ProxyRefused
 )
 
-var causes = [...]struct{ name, happened, advice string }{
-	OK:               {"OK", "it works", ""},
-	ControlReset:     {"ControlReset", "the control connection was cut", "Something on the way, or the server itself, cuts the connection as soon as it sees this command. Let ftpnat use the other modes (leave Dialer.Modes empty)."},
-	ControlSilent:    {"ControlSilent", "no reply", "Something on the way swallows this command, or the server hangs. Let ftpnat use the other modes (leave Dialer.Modes empty)."},
-	Refused:          {"Refused", "the server refused", "The server does not allow this mode. If no other mode works either, its administrator has to allow passive mode."},
-	BadAddress:       {"BadAddress", "the server gave no usable address", "The server's passive mode is misconfigured: its administrator has to set the address and ports that it announces."},
-	DialRefused:      {"DialRefused", "connection refused", "The ports that the server opens for passive mode are closed on the way: its administrator has to open (and, behind a NAT, forward) the server's passive port range."},
-	DialTimeout:      {"DialTimeout", "no answer", "A firewall drops connections to the ports that the server opens for passive mode: its administrator has to open (and, behind a NAT, forward) the server's passive port range; or a firewall on this side has to allow outgoing connections to ports above 1023."},
-	DialFailed:       {"DialFailed", "connection failed", "The network does not lead to the address that the server gave for the data connection."},
-	AcceptTimeout:    {"AcceptTimeout", "the server did not connect", "The server cannot connect back to this machine: a NAT or a firewall on this side is in the way. Forward a range of ports to this machine and set Dialer.PublicAddr and Dialer.ListenPorts, or set Dialer.Mapper to ask the router for it."},
-	DataRefused:      {"DataRefused", "the server could not open the data connection", "The server tried and could not connect: a firewall on either side is in the way of the data connection."},
-	BadIP:            {"BadIP", "the server saw another address", "The data connection leaves your network from another address than the control connection (several uplinks, a pool of NAT addresses, or a proxy for one of the two): both have to take the same way, or the server has to allow it (vsftpd: pasv_promiscuous=YES)."},
-	TLSReuseRequired: {"TLSReuseRequired", "the server requires TLS session reuse", "The server wants the data connection to resume the control connection's TLS session and did not take the one that was offered: allow TLS 1.3 on the server, or switch the requirement off there (vsftpd: require_ssl_reuse=NO; ProFTPD: TLSOptions NoSessionReuseRequired)."},
-	TLSFailed:        {"TLSFailed", "TLS handshake failed", "The data connection opened but could not be secured; the network is not at fault. The error beside it names the reason."},
-	OtherAddress:     {"OtherAddress", "the connection came from another address than the server's", "Somebody connected from an address that is not the one of the control connection, and was turned away. If that is the server, which may have several addresses, let Dialer.TrustDataAddr allow it; or use passive mode."},
-	ListenFailed:     {"ListenFailed", "no port to listen on", "No local port could be opened for active mode: Dialer.ListenPorts may all be in use, or the system forbids it."},
-	NoAddress:        {"NoAddress", "no public address is known", "This machine's address means nothing to the server and its public address is not known: set Dialer.PublicAddr (with Dialer.ListenPorts forwarded to this machine), or Dialer.Mapper."},
-	ProxyRefused:     {"ProxyRefused", "the proxy did not connect", "The proxy did not open the data connection. Where it says that it may not, its administrator has to allow connections (CONNECT) to the server's passive ports, which are above 1023; where it tried and failed, the server's administrator has to open these ports."},
-}
-
 // String returns what happened, in a few words.
-func (c Cause) String() string {
-	if int(c) >= len(causes) {
-		return fmt.Sprintf("cause %d", uint8(c))
-	}
-	return causes[c].happened
-}
+func (c Cause) String() string { return advice.Of(proto.Cause(c)).Happened }
 
 // Advice returns what a person can do about it, in one or two sentences; it is
 // empty for OK.
-func (c Cause) Advice() string {
-	if int(c) >= len(causes) {
-		return ""
-	}
-	return causes[c].advice
-}
+func (c Cause) Advice() string { return advice.Of(proto.Cause(c)).Advice }
 
 // MarshalText returns the constant's name, such as DialTimeout.
 func (c Cause) MarshalText() ([]byte, error) {
-	if int(c) >= len(causes) {
+	name := advice.Of(proto.Cause(c)).Name
+	if name == "" {
 		return nil, fmt.Errorf("ftpnat: %d is not a cause", uint8(c))
 	}
-	return []byte(causes[c].name), nil
+	return []byte(name), nil
 }
-
-// silent reports whether a longer wait could have changed the outcome.
-func (c Cause) silent() bool { return proto.Cause(c).Silent() }
-
-// lethal reports whether the control connection did not survive.
-func (c Cause) lethal() bool { return proto.Cause(c).Lethal() }
 
 // Attempt is one try to open a data connection.
 type Attempt struct {
@@ -162,71 +131,25 @@ func attemptOf(a proto.Attempt) Attempt {
 	}
 }
 
+func (a Attempt) inner() proto.Attempt {
+	return proto.Attempt{
+		Mode: proto.Mode(a.Mode), Advertised: a.Advertised, Used: a.Used, Reply: proto.Reply(a.Reply),
+		Start: a.Start, Elapsed: a.Elapsed, Cause: proto.Cause(a.Cause), Err: a.Err,
+	}
+}
+
+// each converts the elements of a list.
+func each[To, From any](list []From, convert func(From) To) []To {
+	var to []To
+	for _, v := range list {
+		to = append(to, convert(v))
+	}
+	return to
+}
+
 // String returns the attempt on one line: the mode, the addresses, what
 // happened and after how long.
-func (a Attempt) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%-4s", a.Mode)
-	if where := a.where(); where != "" {
-		b.WriteByte(' ')
-		b.WriteString(where)
-	}
-	fmt.Fprintf(&b, ": %s, after %s", a.what(), roundTime(a.Elapsed))
-	return b.String()
-}
-
-func (a Attempt) where() string {
-	var parts []string
-	switch {
-	case a.Advertised.Port() == 0:
-	case a.Mode == EPSV && a.Advertised.Addr() == a.Used.Addr():
-		// The 229 names a port alone.
-	case a.Advertised != a.Used || !a.Mode.passive():
-		parts = append(parts, "advertised "+a.Advertised.String())
-	}
-	if a.Used.IsValid() {
-		verb := "dialled "
-		if !a.Mode.passive() {
-			verb = "accepted "
-		}
-		parts = append(parts, verb+a.Used.String())
-	}
-	return strings.Join(parts, ", ")
-}
-
-func (a Attempt) what() string {
-	if a.Cause == OK {
-		return a.Cause.String()
-	}
-	what := a.Cause.String()
-	var unmapped *proto.UnmappedError
-	if errors.As(a.Err, &unmapped) {
-		return what + " (" + unmapped.Error() + ")"
-	}
-	if a.Cause == OtherAddress {
-		return what + " (" + a.Err.Error() + ")"
-	}
-	if a.Reply.Code >= 400 {
-		return what + " (" + a.Reply.String() + ")"
-	}
-	if a.Err != nil && (a.Cause == DialFailed || a.Cause == TLSFailed || a.Cause == ProxyRefused || a.Cause == ListenFailed || a.Cause == BadAddress || a.Cause == NoAddress) {
-		return what + " (" + a.Err.Error() + ")"
-	}
-	return what
-}
-
-// roundTime keeps two digits or so of a duration: nobody reads the rest.
-func roundTime(d time.Duration) time.Duration {
-	switch {
-	case d >= 10*time.Second:
-		return d.Round(time.Second)
-	case d >= time.Second:
-		return d.Round(100 * time.Millisecond)
-	case d >= time.Millisecond:
-		return d.Round(time.Millisecond)
-	}
-	return d.Round(time.Microsecond)
-}
+func (a Attempt) String() string { return advice.Line(a.inner()) }
 
 // NegotiateError is returned if no data connection could be opened. It has each
 // attempt, in order, and why it failed.
@@ -238,56 +161,26 @@ type NegotiateError struct {
 	proven bool // a mode has worked on this path before
 }
 
-// Error returns a line for each attempt, and the advice.
-func (e *NegotiateError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "ftpnat: no data connection with %s:", e.Server)
-	for _, a := range e.Attempts {
-		b.WriteString("\n  " + a.String())
-	}
-	if e.Err != nil {
-		b.WriteString("\n  then: " + e.Err.Error())
-	}
-	for _, s := range e.Advice() {
-		b.WriteString("\n  * " + s)
-	}
-	return b.String()
+func (e *NegotiateError) inner() *proto.NegotiateError {
+	return &proto.NegotiateError{Server: e.Server, Attempts: each(e.Attempts, Attempt.inner), Err: e.Err, Proven: e.proven}
 }
+
+// Error returns a line for each attempt, and the advice.
+func (e *NegotiateError) Error() string { return advice.Explain(e.inner()) }
+
+// Advice returns what a person can do, most useful first, in plain words.
+func (e *NegotiateError) Advice() []string { return advice.On(e.inner()) }
 
 // Unwrap returns the error of each attempt and Err, for errors.Is and
 // errors.As.
-func (e *NegotiateError) Unwrap() []error {
-	var errs []error
-	for _, a := range e.Attempts {
-		if a.Err != nil {
-			errs = append(errs, a.Err)
-		}
-	}
-	if e.Err != nil {
-		errs = append(errs, e.Err)
-	}
-	return errs
-}
+func (e *NegotiateError) Unwrap() []error { return e.inner().Unwrap() }
 
 // Temporary reports whether the same may work later: a mode has worked on this path
 // before, or the server has refused one by a reply that may pass (425 or 421: all
 // its ports are in use). Where that is so, calls on an [FS] try again for
 // [Dialer.RetryFor] before they return the error.
-func (e *NegotiateError) Temporary() bool {
-	in := proto.NegotiateError{Proven: e.proven}
-	for _, a := range e.Attempts {
-		in.Attempts = append(in.Attempts, proto.Attempt{Cause: proto.Cause(a.Cause), Reply: proto.Reply(a.Reply)})
-	}
-	return in.Temporary()
-}
+func (e *NegotiateError) Temporary() bool { return e.inner().Temporary() }
 
 // Timeout reports whether every attempt met silence, so that patience or another
 // path may help and another setting cannot.
-func (e *NegotiateError) Timeout() bool {
-	for _, a := range e.Attempts {
-		if !a.Cause.silent() {
-			return false
-		}
-	}
-	return len(e.Attempts) > 0
-}
+func (e *NegotiateError) Timeout() bool { return e.inner().Timeout() }

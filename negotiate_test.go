@@ -82,7 +82,7 @@ var events = []struct {
 		[]string{"PORT ControlSilent", "EPSV OK"}, "EPSV RETR", 2, 4 * time.Second},
 	{"PORT refused, EPRT next", setup{ftp: func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "PORT", Reply: "502 no"}} }, dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PORT, ftpnat.EPRT} }},
 		[]string{"PORT Refused", "EPRT OK"}, "PORT STAT EPRT RETR", 1, 20 * rtt},
-	{"PORT 200 and nobody connects", setup{near: []memnet.Box{homeNAT}, ftp: func(s *ftptest.Server) { s.Personality.ForeignPORT = ftptest.Connect }, dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PORT, ftpnat.EPSV} }},
+	{"PORT 200 and nobody connects", setup{near: []memnet.Box{homeNAT}, ftp: func(s *ftptest.Server) { s.Personality.Data.ForeignPORT = ftptest.Connect }, dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PORT, ftpnat.EPSV} }},
 		nil, "EPSV RETR", 3, 9 * time.Second},
 	{"425 after 150", setup{dialer: plain, ftp: func(s *ftptest.Server) {
 		s.Script = []ftptest.Step{{On: "RETR", Nth: 1, After150: "425 Can't open data connection."}}
@@ -94,18 +94,18 @@ var events = []struct {
 		s.Script = []ftptest.Step{{On: "RETR", Nth: 1, Reply: "425 Security: Bad IP connecting."}}
 	}}, []string{"EPSV BadIP", "EPSV OK"}, "EPSV RETR EPSV RETR", 1, 20 * rtt},
 	{"server stuck in connect", setup{near: []memnet.Box{homeNAT}, ftp: func(s *ftptest.Server) {
-		s.Personality.ForeignPORT = ftptest.Connect
-		s.Personality.EagerPORT = false
+		s.Personality.Data.ForeignPORT = ftptest.Connect
+		s.Personality.Data.EagerPORT = false
 	}, dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PORT, ftpnat.PASV} }}, nil, "PASV RETR", 3, 9 * time.Second},
 	{"227 names a private address", setup{ftp: func(s *ftptest.Server) {
-		s.Advertise = privateServer
+		s.Network.Advertise = privateServer
 		s.Script = []ftptest.Step{{On: "EPSV", Reply: "502 no"}}
 	}}, []string{"EPSV Refused", "PASV OK"}, "EPSV PASV RETR", 1, 13 * rtt},
 	{"server behind DNAT, 227 private, EPSV refused", setup{server: privateServer, name: serverAddr,
 		far: []memnet.Box{memnet.NAT{Public: serverAddr, Forwards: []memnet.Forward{{Ports: memnet.AllPorts, To: privateServer}}}},
 		ftp: func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "EPSV", Reply: "550 Permission denied."}} }},
 		[]string{"EPSV Refused", "PASV OK"}, "EPSV PASV RETR", 1, 13 * rtt},
-	{"227 names a dead public address", setup{ftp: func(s *ftptest.Server) { s.Advertise = deadAddr }, dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PASV} }},
+	{"227 names a dead public address", setup{ftp: func(s *ftptest.Server) { s.Network.Advertise = deadAddr }, dialer: func(d *ftpnat.Dialer) { d.Modes = []ftpnat.Mode{ftpnat.PASV} }},
 		[]string{"PASV OK"}, "PASV RETR", 1, 13 * rtt},
 	{"227 in answer to EPSV", setup{ftp: func(s *ftptest.Server) { s.Script = []ftptest.Step{{On: "EPSV", As: "PASV"}} }},
 		[]string{"EPSV OK"}, "EPSV RETR", 1, 13 * rtt},
@@ -128,11 +128,11 @@ var events = []struct {
 		[]string{"EPSV OK"}, "EPSV RETR", 1, 14 * rtt},
 	{"first SYN of data lost", setup{far: []memnet.Box{memnet.Loss{SYNs: 1, Ports: memnet.PortRange{First: 1024, Last: 65535}}}},
 		[]string{"EPSV OK"}, "EPSV RETR", 1, time.Second + 14*rtt},
-	{"one connection per address, EPSV swallowed", setup{near: []memnet.Box{homeNAT, on("EPSV", memnet.Swallow)}, ftp: func(s *ftptest.Server) { s.MaxPerAddr = 1 }},
+	{"one connection per address, EPSV swallowed", setup{near: []memnet.Box{homeNAT, on("EPSV", memnet.Swallow)}, ftp: func(s *ftptest.Server) { s.Limits.MaxPerAddr = 1 }},
 		[]string{"EPSV ControlSilent", "PASV OK"}, "PASV RETR", 0, 5 * time.Second},
 	{"PRET", setup{ftp: func(s *ftptest.Server) {
 		s.Personality = ftptest.Plain()
-		s.Personality.RequirePRET = true
+		s.Personality.Data.RequirePRET = true
 		s.Personality.Features = append(slices.Clone(s.Personality.Features), "PRET")
 	}}, []string{"EPSV OK"}, "PRET EPSV RETR", 1, 14 * rtt},
 	{"IPv6", setup{client: client6, server: server6}, []string{"EPSV OK"}, "EPSV RETR", 1, 12 * rtt},
@@ -140,9 +140,9 @@ var events = []struct {
 		[]string{"EPSV DialTimeout", "PASV Refused", "EPRT OK"}, "EPRT RETR", 1, 6 * time.Second},
 	{"NAT64: IPv6 to us, EPSV refused, the 227 has an IPv4 address", setup{client: client6, server: server6, ftp: func(s *ftptest.Server) {
 		s.Script = []ftptest.Step{{On: "EPSV", Reply: "502 no"}}
-		s.Advertise = serverAddr
+		s.Network.Advertise = serverAddr
 	}}, []string{"EPSV Refused", "PASV OK"}, "EPSV PASV RETR", 1, 13 * rtt},
-	{"port 5060", setup{ftp: func(s *ftptest.Server) { s.PassivePorts = [2]uint16{5060, 5063} }},
+	{"port 5060", setup{ftp: func(s *ftptest.Server) { s.Network.PassivePorts = [2]uint16{5060, 5063} }},
 		[]string{"EPSV OK"}, "RETR", 1, 14 * rtt},
 }
 

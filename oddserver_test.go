@@ -77,7 +77,7 @@ func TestLostBehind(t *testing.T) {
 		t.Run(code, func(t *testing.T) {
 			s := setup{dialer: func(d *ftpnat.Dialer) { d.MaxConns = 1 }, ftp: func(s *ftptest.Server) {
 				s.Personality = ftptest.VSFTPD().Saying("nodata", code+" No connector setup, send PASV or PORT")
-				s.Personality.During, s.Personality.LoseBehind = ftptest.Defer, true
+				s.Personality.Control.During, s.Personality.Control.LoseBehind = ftptest.Defer, true
 				files(30)(s)
 			}}
 			inBubble(t, s, func(t *testing.T, w *world) {
@@ -135,7 +135,7 @@ func TestMarksUnanswered(t *testing.T) {
 // a directory that is not empty, ProFTPD and ftp-srv of one that is not there.
 func TestTransientRefusals(t *testing.T) {
 	p := ftptest.VSFTPD().Saying("RMD.failed", "451 file system error", "LIST.failed", "450 {arg}: No such file or directory")
-	p.EmptyMissing = false
+	p.Listing.EmptyMissing = false
 	s := setup{ftp: func(s *ftptest.Server) { s.Personality = p }}
 	inBubble(t, s, func(t *testing.T, w *world) {
 		fsys := w.openFS(t, "")

@@ -298,7 +298,9 @@ func (p route) addServerNAT(s *setup) {
 		s.far = append(s.far, serverNAT(memnet.Port(21)))
 	case serverSetUp:
 		s.far = append(s.far, serverNAT(memnet.Port(21), memnet.PortRange{First: 30000, Last: 30099}))
-		s.ftp = func(s *ftptest.Server) { s.PassivePorts, s.Advertise = [2]uint16{30000, 30099}, serverAddr }
+		s.ftp = func(s *ftptest.Server) {
+			s.Network.PassivePorts, s.Network.Advertise = [2]uint16{30000, 30099}, serverAddr
+		}
 	}
 }
 

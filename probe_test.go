@@ -141,7 +141,7 @@ var probes = []struct {
 		findings{ftpnat.No, ftpnat.Unknown, ftpnat.Yes, publicClient, privateServer}, []string{nothingToDo, "In PASV the server names 10.9.0.10, an address of its own network. It was passed over"}},
 	{"nothing, server behind NAT that forwards port 21", setup{near: []memnet.Box{homeNAT}, server: privateServer, name: serverAddr, far: []memnet.Box{serverNAT(memnet.Port(21))}}, nil, nil,
 		findings{ftpnat.Yes, ftpnat.No, ftpnat.Yes, natAddr, privateServer}, []string{passiveBlocked, "The server is behind a NAT and does not know it: in passive mode it names 10.9.0.10", forwardPorts}},
-	{"227 names another public host", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly}, ftp: func(s *ftptest.Server) { s.Advertise = deadAddr }}, nil, nil,
+	{"227 names another public host", setup{near: []memnet.Box{homeNAT}, far: []memnet.Box{activeOnly}, ftp: func(s *ftptest.Server) { s.Network.Advertise = deadAddr }}, nil, nil,
 		findings{ftpnat.Yes, ftpnat.No, ftpnat.Unknown, natAddr, deadAddr}, []string{passiveBlocked, "In passive mode the server names another host, 192.0.2.99.", forwardPorts}},
 	{"bad IP", setup{ftp: func(s *ftptest.Server) {
 		s.Script = []ftptest.Step{{On: "LIST", Reply: "425 Security: Bad IP connecting."}}

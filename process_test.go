@@ -33,7 +33,15 @@ func TestMain(m *testing.M) {
 // process uses can be told apart.
 type served struct {
 	Files map[string]int64 // size by name; the content is zeros
+	Trees []servedTree
 	TLS   bool
+}
+
+// servedTree is many files in one directory.
+type servedTree struct {
+	Dir   string
+	Files int // file00000.bin and so on
+	Size  int64
 }
 
 // serve runs a server, prints its address, and returns at the end of the
@@ -43,10 +51,17 @@ func serve(job string) error {
 	if err := json.Unmarshal([]byte(job), &s); err != nil {
 		return err
 	}
-	srv := &ftptest.Server{Tree: ftptest.NewTree(), Personality: ftptest.VSFTPD(), Discard: true, MaxFileSize: 4 << 30}
+	srv := &ftptest.Server{Tree: ftptest.NewTree(), Personality: ftptest.VSFTPD(), Discard: true, Limits: ftptest.Limits{MaxFileSize: 4 << 30}}
 	for name, size := range s.Files {
 		if err := srv.Tree.WriteFrom(name, nil, size, 0o644); err != nil {
 			return err
+		}
+	}
+	for _, tree := range s.Trees {
+		for n := range tree.Files {
+			if err := srv.Tree.WriteFrom(fmt.Sprintf("%s/file%05d.bin", tree.Dir, n), nil, tree.Size, 0o644); err != nil {
+				return err
+			}
 		}
 	}
 	if s.TLS {

@@ -145,7 +145,7 @@ func TestProxy(t *testing.T) {
 	for scheme, serve := range map[string]func(*proxyServer, net.Conn){"http": serveCONNECT, "socks5": serveSOCKS5} {
 		for _, modes := range [][]ftpnat.Mode{nil, {ftpnat.PASV}} {
 			t.Run(fmt.Sprint(scheme, modes), func(t *testing.T) {
-				srv := &ftptest.Server{Tree: ftptest.NewTree(), Advertise: netip.MustParseAddr("192.0.2.1")}
+				srv := &ftptest.Server{Tree: ftptest.NewTree(), Network: ftptest.Network{Advertise: netip.MustParseAddr("192.0.2.1")}}
 				if err := srv.Tree.WriteFile("f", content, 0o644); err != nil {
 					t.Fatal(err)
 				}

@@ -44,7 +44,7 @@ func inRanges(t *testing.T, w *world) (got []byte, notes []string, events []ftpn
 func TestRanges(t *testing.T) {
 	for _, p := range ftptest.Personalities() {
 		t.Run(p.Name, func(t *testing.T) {
-			inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Personality, srv.Rate = p, 50_000 }}, func(t *testing.T, w *world) {
+			inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Personality, srv.Limits.Rate = p, 50_000 }}, func(t *testing.T, w *world) {
 				start := time.Now()
 				got, notes, events, err := inRanges(t, w)
 				if err != nil || !bytes.Equal(got, content) {
@@ -127,7 +127,7 @@ func TestRangesChanged(t *testing.T) {
 	slices.Reverse(other)
 	for after := 200 * time.Millisecond; after < 4*time.Second; after += 300 * time.Millisecond {
 		for _, p := range []ftptest.Personality{ftptest.ProFTPD(), ftptest.VSFTPD()} {
-			inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Personality, srv.Rate = p, 50_000 }}, func(t *testing.T, w *world) {
+			inBubble(t, setup{ftp: func(srv *ftptest.Server) { srv.Personality, srv.Limits.Rate = p, 50_000 }}, func(t *testing.T, w *world) {
 				if err := w.Server.Tree.Chtimes("pub/file.bin", treeTime); err != nil {
 					t.Fatal(err)
 				}

@@ -5,13 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"net/netip"
-	"slices"
 	"time"
 
-	"github.com/ftpnat/ftpnat/internal/plan"
+	"github.com/ftpnat/ftpnat/internal/advice"
 	"github.com/ftpnat/ftpnat/internal/proto"
 	"github.com/ftpnat/ftpnat/internal/session"
 )
@@ -28,33 +26,15 @@ const (
 	Yes = Finding(proto.Yes)
 )
 
-func found(yes bool) Finding { return Finding(proto.Found(yes)) }
-
 // String returns unknown, no or yes.
-func (f Finding) String() string {
-	switch f {
-	case Unknown:
-		return "unknown"
-	case No:
-		return "no"
-	case Yes:
-		return "yes"
-	}
-	return fmt.Sprintf("Finding(%d)", uint8(f))
-}
+func (f Finding) String() string { return proto.Finding(f).String() }
 
 // MarshalText returns what String returns.
 func (f Finding) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
 // UnmarshalText reads what MarshalText writes.
 func (f *Finding) UnmarshalText(text []byte) error {
-	for _, k := range []Finding{Unknown, No, Yes} {
-		if string(text) == k.String() {
-			*f = k
-			return nil
-		}
-	}
-	return fmt.Errorf("ftpnat: %q is not a finding: unknown, no, yes are", text)
+	return parseName(f, text, "a finding", Unknown, No, Yes)
 }
 
 // Report is what is known of the path to a server. It is plain data; empty
@@ -116,9 +96,7 @@ func (c *config) report(conn *session.Conn) *Report {
 		RTT:        conn.RTT(),
 		Reconnect:  max(conn.Control().Lives()-1, 0),
 		Mode:       Mode(lesson.Mode),
-	}
-	for _, a := range t.Attempts() {
-		r.Attempts = append(r.Attempts, attemptOf(a))
+		Attempts:   each(t.Attempts(), attemptOf),
 	}
 	r.conclude()
 	return r
@@ -126,88 +104,33 @@ func (c *config) report(conn *session.Conn) *Report {
 
 // conclude fills in what follows from the addresses and the attempts.
 func (r *Report) conclude() {
-	r.NAT = r.findNAT()
-	r.Helper = r.findHelper()
-	for _, a := range r.Attempts {
-		if a.Mode == PASV {
-			r.sawDataAddr(a.Advertised.Addr())
-		}
-		if a.Cause == TLSReuseRequired {
-			r.TLSResumed = No
-		}
-		if a.Cause == OK && !slices.Contains(r.Works, a.Mode) {
-			r.Works = append(r.Works, a.Mode)
-		}
-		if a.fatal() && !slices.Contains(r.Fatal, a.Mode) {
-			r.Fatal = append(r.Fatal, a.Mode)
-		}
+	in := r.inner()
+	in.Conclude()
+	r.NAT, r.Helper, r.ServerNAT, r.TLSResumed = Finding(in.NAT), Finding(in.Helper), Finding(in.ServerNAT), Finding(in.TLSResumed)
+	r.DataAddr, r.Works, r.Fatal = in.DataAddr, modes[Mode](in.Works), modes[Mode](in.Fatal)
+}
+
+// inner returns the report as package advice reads it.
+func (r *Report) inner() *advice.Report {
+	return &advice.Report{
+		Path: advice.Path{
+			Server: r.Server, Greeting: r.Greeting, Local: r.Local, Remote: r.Remote, Seen: r.Seen, Public: r.Public, Proxy: r.Proxy,
+			NAT: proto.Finding(r.NAT), Helper: proto.Finding(r.Helper), ServerNAT: proto.Finding(r.ServerNAT), DataAddr: r.DataAddr,
+			TLS: r.TLS, TLSVersion: r.TLSVersion, TLSResumed: proto.Finding(r.TLSResumed), RTT: r.RTT, Reconnect: r.Reconnect,
+		},
+		Mode: proto.Mode(r.Mode), Works: modes[proto.Mode](r.Works), Fatal: modes[proto.Mode](r.Fatal),
+		Attempts: each(r.Attempts, Attempt.inner), Stopped: r.Stopped,
 	}
 }
 
-func (r *Report) findNAT() Finding {
-	switch {
-	case r.Proxy || !r.Local.IsValid():
-		return Unknown
-	case r.Seen.IsValid():
-		return found(r.Seen != r.Local)
-	case r.Local.IsLoopback():
-		return No
-	case plan.Private(r.Local) && plan.Global(r.Remote):
-		return Yes
-	}
-	return Unknown
-}
+// Advice returns what the report comes to, most useful first, in plain words:
+// what can be done where no mode works, and where one does, what to know about
+// the path all the same.
+func (r *Report) Advice() []string { return r.inner().Advice() }
 
-// findHelper looks at what became of our private address in PORT and EPRT. A
-// server that replaces private addresses itself looks like a helper where the
-// NAT lets everything in; there the public address works as well, and it does
-// not matter.
-func (r *Report) findHelper() Finding {
-	if r.NAT != Yes || !plan.Private(r.Local) {
-		return Unknown
-	}
-	var own, other []Cause
-	for _, a := range r.Attempts {
-		switch {
-		case a.Mode.passive() || !a.Advertised.IsValid():
-		case a.Advertised.Addr() == r.Local:
-			own = append(own, a.Cause)
-		default:
-			other = append(other, a.Cause)
-		}
-	}
-	refused := func(c Cause) bool { return c == Refused }
-	switch {
-	case slices.Contains(own, OK) && !slices.Contains(other, OK):
-		return Yes
-	case len(own) > 0 && !slices.ContainsFunc(own, func(c Cause) bool { return c != Refused }) &&
-		len(other) > 0 && !slices.ContainsFunc(other, refused):
-		// The server got to see what we sent.
-		return No
-	}
-	return Unknown
-}
-
-// sawDataAddr records the address in a 227.
-func (r *Report) sawDataAddr(addr netip.Addr) {
-	if !addr.IsValid() || addr.IsUnspecified() || !r.Remote.IsValid() || addr.Is4() != r.Remote.Is4() {
-		return
-	}
-	switch {
-	case addr == r.Remote:
-		r.ServerNAT = No
-	default:
-		r.DataAddr = addr
-		if plan.Private(addr) && plan.Global(r.Remote) {
-			r.ServerNAT = Yes
-		}
-	}
-}
-
-// fatal reports whether the mode's own command cost the control connection.
-func (a Attempt) fatal() bool {
-	return a.Cause.lethal() && (a.Reply.Code == 0 || a.Reply.Code == 421)
-}
+// String returns the report as a page for people: the path, a table of the
+// attempts and the advice. What the server said cannot steer a terminal.
+func (r *Report) String() string { return r.inner().String() }
 
 // Err returns nil if a mode works, and otherwise the [*NegotiateError] of the
 // attempts.
@@ -254,19 +177,6 @@ func (a Attempt) MarshalJSON() ([]byte, error) {
 	return json.Marshal(v)
 }
 
-// The limits of a probe, for which a person waits.
-const (
-	// probeLimit is the longest time that a probe may take, apart from the QUIT
-	// at its end.
-	probeLimit = 28 * time.Second
-	// probeRetry is how long a lost control connection is tried again: a server
-	// that allows one connection needs about a second to see that the last one
-	// is gone.
-	probeRetry = 4 * time.Second
-	// closeWithin is what is left of a deadline of the caller's for the end.
-	closeWithin = 300 * time.Millisecond
-)
-
 // Probe logs in to addr, tries every allowed mode with a listing of the login
 // directory, also after one has worked, and returns what it found. It changes
 // nothing on the server and takes less than 30 seconds, or less than the
@@ -280,35 +190,12 @@ func (d *Dialer) Probe(ctx context.Context, addr string) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := cfg.session
-	s.RetryFor, s.OneByOne, s.Transfer.OneByOne = min(s.RetryFor, probeRetry), true, true
-	limit := probeLimit
-	if end, ok := ctx.Deadline(); ok {
-		left := time.Until(end)
-		limit = min(limit, left-min(closeWithin, left/2))
-	}
-	pctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	c, err := dial(pctx, cfg)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return nil, proto.ContextError(ctx, err)
-	case err != nil && pctx.Err() != nil:
-		return nil, fmt.Errorf("ftpnat: %s: the login took more than %v: %w", s.Server, roundTime(limit), err)
-	case err != nil:
-		return nil, err
-	}
-	defer c.Close()
-	op, err := c.acquire(pctx)
+	c, works, stopped, err := session.Probe(ctx, cfg.session)
 	if err != nil {
 		return nil, err
 	}
-	defer c.release(op)
-	works, stopped := c.c.Transfer().Probe(op.ctx)
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	r := cfg.report(c.c)
+	defer c.Quit(context.WithoutCancel(ctx))
+	r := cfg.report(c)
 	r.Mode = Mode(works)
 	if stopped != nil {
 		r.Stopped = stopped.Error()

@@ -198,8 +198,8 @@ func muteSetup(cert ftptest.Cert, after int64, script []ftptest.Step) setup {
 			if after >= 0 {
 				s.Faults = []ftptest.Fault{{On: ftptest.Data, Conn: 1, Dir: ftptest.Sent, After: after, Kind: ftptest.Cut}}
 			}
-			listen := s.Listen
-			s.Listen = func(ctx context.Context, network, addr string) (net.Listener, error) {
+			listen := s.Network.Listen
+			s.Network.Listen = func(ctx context.Context, network, addr string) (net.Listener, error) {
 				ln, err := listen(ctx, network, addr)
 				return mute{ln}, err
 			}
@@ -298,7 +298,7 @@ func TestAuthSSL(t *testing.T) {
 func TestClearData(t *testing.T) {
 	cert := newCert(t, "ftp.example.com")
 	s := setup{
-		ftp: func(s *ftptest.Server) { s.TLS, s.Advertise = cert.Server, deadAddr },
+		ftp: func(s *ftptest.Server) { s.TLS, s.Network.Advertise = cert.Server, deadAddr },
 		dialer: func(d *ftpnat.Dialer) {
 			d.TLSConfig, d.ClearData, d.Modes = &tls.Config{RootCAs: cert.Pool}, true, []ftpnat.Mode{ftpnat.PASV}
 		},

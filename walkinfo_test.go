@@ -15,7 +15,7 @@ import (
 // does.
 func TestWalkInfo(t *testing.T) {
 	for _, p := range ftptest.Personalities() {
-		if p.DOSDate != "" {
+		if p.Listing.DOSDate != "" {
 			continue // links are no links there
 		}
 		t.Run(p.Name, func(t *testing.T) {

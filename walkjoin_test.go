@@ -13,8 +13,8 @@ import (
 // there is never more on its way than fits in a read.
 func TestWalkJoined(t *testing.T) {
 	p := ftptest.ProFTPD()
-	p.ReadSize = 4102
-	p.Delays = map[string]time.Duration{"STAT": time.Millisecond, "MLST": time.Millisecond}
+	p.Control.ReadSize = 4102
+	p.Control.Delays = map[string]time.Duration{"STAT": time.Millisecond, "MLST": time.Millisecond}
 	files := make(map[string]int)
 	for dir := range 26 {
 		for file := range 40 {

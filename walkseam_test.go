@@ -91,7 +91,7 @@ func TestRangesReplaced(t *testing.T) {
 	for _, p := range pipelined {
 		for _, later := range []time.Duration{20 * time.Second, 45 * time.Minute} {
 			s := setup{
-				ftp:    func(srv *ftptest.Server) { srv.Personality, srv.Rate, srv.MaxConns = p, 50_000, 2 },
+				ftp:    func(srv *ftptest.Server) { srv.Personality, srv.Limits.Rate, srv.Limits.MaxConns = p, 50_000, 2 },
 				dialer: func(d *ftpnat.Dialer) { d.SplitOver = int64(len(content)) },
 			}
 			t.Run(fmt.Sprintf("%s/%v", p.Name, later), func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestWalkOdd(t *testing.T) {
 	for _, p := range pipelined {
 		for _, where := range []struct{ url, sub string }{{"", "."}, {"base", "."}, {"", "base"}, {"base", "ü"}} {
 			t.Run(fmt.Sprintf("%s/%s/%s", p.Name, where.url, where.sub), func(t *testing.T) {
-				p.RestPersists = true
+				p.Files.RestPersists = true
 				files := oddTree("base/", "base/ü/")
 				s := treeSetup(t, p, 1, files)
 				inBubble(t, s, func(t *testing.T, w *world) {
@@ -210,7 +210,7 @@ func TestWalkOdd(t *testing.T) {
 					if _, err := io.ReadFull(big, half); err != nil {
 						t.Fatal(err)
 					}
-					sub, err := f.Sub(where.sub)
+					sub, err := f.Dir(where.sub)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -237,7 +237,7 @@ func TestWalkOdd(t *testing.T) {
 						t.Errorf("%d bytes, %v", len(half), err)
 					}
 					dst := t.TempDir()
-					if err := sub.(*ftpnat.FS).Fetch(dst, "."); err != nil {
+					if err := sub.Fetch(dst, "."); err != nil {
 						t.Fatal(err)
 					}
 					sameTrees(t, localTree(t, dst), serverTree(t, w.Server.Tree, prefix))
@@ -254,7 +254,7 @@ func TestWalkOdd(t *testing.T) {
 // finds is not what the listing said.
 func TestListedBefore(t *testing.T) {
 	s := setup{
-		ftp:    func(srv *ftptest.Server) { srv.Rate = 50 },
+		ftp:    func(srv *ftptest.Server) { srv.Limits.Rate = 50 },
 		dialer: func(d *ftpnat.Dialer) { d.MaxConns = 2 },
 	}
 	inBubble(t, s, func(t *testing.T, w *world) {

@@ -58,6 +58,7 @@ type setup struct {
 	ftp    func(*ftptest.Server)
 	dialer func(*ftpnat.Dialer)
 	real   bool
+	oneWay time.Duration // zero means ftpworld.Latency
 }
 
 // world is a setup that runs.
@@ -84,7 +85,7 @@ func inBubble(t *testing.T, s setup, f func(t *testing.T, w *world)) {
 func newWorld(t testing.TB, s setup) *world {
 	t.Helper()
 	w := &world{t: t, log: new(bytes.Buffer)}
-	w.World = ftpworld.New(t, ftpworld.Setup{Near: s.near, Far: s.far, Client: s.client, Server: s.server, Name: s.name, FTP: s.ftp, Real: s.real})
+	w.World = ftpworld.New(t, ftpworld.Setup{Near: s.near, Far: s.far, Client: s.client, Server: s.server, Name: s.name, FTP: s.ftp, Real: s.real, Latency: s.oneWay})
 	w.d = &ftpnat.Dialer{DialContext: w.Client.DialContext, Listen: w.Client.Listen}
 	if s.dialer != nil {
 		s.dialer(w.d)

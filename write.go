@@ -8,13 +8,10 @@ import (
 	"os"
 	"time"
 
-	"github.com/ftpnat/ftpnat/internal/listing"
-	"github.com/ftpnat/ftpnat/internal/pool"
 	"github.com/ftpnat/ftpnat/internal/proto"
 	"github.com/ftpnat/ftpnat/internal/remote"
 	"github.com/ftpnat/ftpnat/internal/retry"
 	"github.com/ftpnat/ftpnat/internal/stream"
-	"github.com/ftpnat/ftpnat/internal/tree"
 )
 
 // Create opens a file for writing, replacing any existing file.
@@ -46,8 +43,8 @@ func (f *FS) CreateAtomic(name string) (*File, error) {
 		return nil, &fs.PathError{Op: "create", Path: name, Err: fs.ErrInvalid}
 	}
 	file := &File{fs: f, name: name}
-	to := stream.Target{Name: name, Path: f.path(name), Total: -1}
-	file.out = f.c.Atomic(to)
+	to := stream.Target{Name: name, Path: f.sys.Path(name), Total: -1}
+	file.out = f.sys.Atomic(to)
 	file.open(to.Path)
 	return file, nil
 }
@@ -77,7 +74,7 @@ func (f *FS) OpenFile(name string, flag int, perm fs.FileMode) (*File, error) {
 	case name == ".":
 		err = &proto.FSError{Kind: proto.ErrIsDir}
 	default:
-		err = f.mayWrite(name, flag)
+		err = f.sys.MayWrite(name, flag)
 	}
 	if err != nil {
 		var pe *fs.PathError
@@ -92,43 +89,16 @@ func (f *FS) OpenFile(name string, flag int, perm fs.FileMode) (*File, error) {
 // create opens a file for writing.
 func (f *FS) create(name string, to stream.Target) *File {
 	file := &File{fs: f, name: name}
-	to.Name, to.Path = name, f.path(name)
-	file.out = f.c.Writer(to)
+	to.Name, to.Path = name, f.sys.Path(name)
+	file.out = f.sys.Writer(to)
 	file.open(to.Path)
 	return file
 }
 
-// mayWrite checks what is there where the flags demand it.
-func (f *FS) mayWrite(name string, flag int) error {
-	if flag&os.O_CREATE != 0 && flag&os.O_EXCL == 0 && flag&(os.O_TRUNC|os.O_APPEND) != 0 {
-		return nil
-	}
-	var e listing.Entry
-	err := f.ask("open", name, func(ctx context.Context, s *remote.Session, at string) (err error) {
-		e, err = s.Lookup(ctx, at, false)
-		return err
-	})
-	absent := errors.Is(err, proto.ErrMissing)
-	switch {
-	case err != nil && !absent:
-		return err
-	case absent && flag&os.O_CREATE == 0:
-		return err
-	case absent:
-		return nil
-	case flag&os.O_CREATE != 0 && flag&os.O_EXCL != 0:
-		return &proto.FSError{Kind: fs.ErrExist}
-	case e.Type == listing.TypeDir:
-		return &proto.FSError{Kind: proto.ErrIsDir}
-	case flag&(os.O_TRUNC|os.O_APPEND) == 0:
-		return proto.Unable("FTP replaces a file or appends to it: O_TRUNC or O_APPEND is needed")
-	}
-	return nil
-}
-
 // WriteFile writes a file, replacing any existing file. A transfer that fails is
 // made again from the start, for as long as Dialer.RetryFor, unless the server's
-// refusal is final or several in a row got no further. If it returns an error, the
+// refusal is final or several in a row got no further; and so is one that the server
+// calls complete and of which it has less than was sent. If it returns an error, the
 // file is not to be relied on. perm is not used; the permission bits are those that
 // the server gives to new files (see [FS.Chmod]).
 func (f *FS) WriteFile(name string, data []byte, perm fs.FileMode) error {
@@ -139,11 +109,11 @@ func (f *FS) WriteFile(name string, data []byte, perm fs.FileMode) error {
 		}
 		return &fs.PathError{Op: "writefile", Path: name, Err: err}
 	}
-	ctx, cancel := f.c.Pool.Within(f.ctx)
+	ctx, cancel := f.sys.Pool.Within(f.sys.Ctx)
 	defer cancel(nil)
-	to := stream.Target{Name: name, Path: f.path(name), Total: int64(len(data))}
-	if err := pool.Ended(ctx, f.c.WriteFile(ctx, to, data)); err != nil {
-		return &fs.PathError{Op: "writefile", Path: name, Err: public(err)}
+	to := stream.Target{Name: name, Path: f.sys.Path(name), Total: int64(len(data))}
+	if err := proto.Ended(ctx, f.sys.WriteFile(ctx, to, data)); err != nil {
+		return &fs.PathError{Op: "writefile", Path: name, Err: retry.Public(err)}
 	}
 	return nil
 }
@@ -157,86 +127,29 @@ func (f *FS) WriteFile(name string, data []byte, perm fs.FileMode) error {
 // server needs to read the file.
 func (f *FS) Hash(name, algorithm string) ([]byte, error) {
 	var sum []byte
-	err := f.ask("hash", name, func(ctx context.Context, s *remote.Session, at string) (err error) {
-		sum, err = s.HashBy(ctx, at, algorithm)
+	err := f.sys.Ask("hash", name, func(ctx context.Context, s *remote.Session, at string) (err error) {
+		sum, err = remote.HashBy(ctx, s, at, algorithm)
 		return err
 	})
 	return sum, err
 }
 
-// changeAgain calls fn, which changes something on the server, and repeats it after
-// what again allows: after a break it is not known whether it was carried out.
-func (f *FS) changeAgain(op, name string, again func(error) bool, fn func(ctx context.Context, s *remote.Session, at string) error) error {
-	if name == "." {
-		return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
-	}
-	return f.do(op, name, again, func(ctx context.Context, s *remote.Session, at string) error {
-		defer s.Server.Changed()
-		return fn(ctx, s, at)
-	})
-}
-
 // Mkdir makes a directory. perm is not used; the permission bits are those that
 // the server gives to new directories (see [FS.Chmod]). If the connection breaks,
-// nil means that there is a directory now where nothing was before; if the server
-// could not be asked for that, an error matches [ErrLost].
-func (f *FS) Mkdir(name string, perm fs.FileMode) error {
-	var making remote.Making
-	return f.changeAgain("mkdir", name, making.Again, func(ctx context.Context, s *remote.Session, at string) error {
-		return making.Do(ctx, s, at)
-	})
-}
+// nil means that there is a directory now where nothing was before; if there is
+// something of which that is not known, the error matches [ErrLost].
+func (f *FS) Mkdir(name string, perm fs.FileMode) error { return f.sys.Mkdir(name) }
 
 // MkdirAll makes a directory, and those above it that are missing. It is not an
-// error if the directory already exists, nor if others make it at the same time.
-func (f *FS) MkdirAll(name string, perm fs.FileMode) error {
-	if name == "." {
-		return nil
-	}
-	err := f.Mkdir(name, perm)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, fs.ErrExist):
-		info, serr := f.Stat(name)
-		if serr == nil && !info.IsDir() {
-			return &fs.PathError{Op: "mkdir", Path: name, Err: &proto.FSError{Kind: proto.ErrNotDir}}
-		}
-		return serr
-	case errors.Is(err, fs.ErrNotExist):
-		parent, _ := remote.Split(name)
-		if parent == "" {
-			return err
-		}
-		if err := f.MkdirAll(parent, perm); err != nil {
-			return err
-		}
-		if err = f.Mkdir(name, perm); errors.Is(err, fs.ErrExist) {
-			err = nil // somebody else was faster
-		}
-	}
-	if err != nil {
-		// Of two who make a directory at once, some servers refuse both.
-		if info, serr := f.Stat(name); serr == nil && info.IsDir() {
-			return nil
-		}
-	}
-	return err
-}
+// error if the directory already exists, nor if others make it at the same time. If the
+// connection breaks, it is tried again.
+func (f *FS) MkdirAll(name string, perm fs.FileMode) error { return f.sys.MkdirAll(name) }
 
 // Remove removes a file, a symbolic link or an empty directory. If the server is
 // not one of a few well-known programs, a directory is listed first: some
 // servers remove it with all that is in it. If the connection breaks, nil means
 // that there is nothing under the name any more.
-func (f *FS) Remove(name string) error { return f.remove(name, true) }
-
-// remove is Remove; with careful, what is in a directory must stay.
-func (f *FS) remove(name string, careful bool) error {
-	removal := remote.Removal{Careful: careful, Asks: careful}
-	return f.changeAgain("remove", name, retry.Worth, func(ctx context.Context, s *remote.Session, at string) error {
-		return removal.Do(ctx, s, at)
-	})
-}
+func (f *FS) Remove(name string) error { return f.sys.Remove(name, true) }
 
 // RemoveAll removes a file, or a directory with all that is in it. Symbolic links
 // are removed and not followed. It is not an error if the name does not exist.
@@ -246,60 +159,26 @@ func (f *FS) remove(name string, careful bool) error {
 // errors are returned joined, each with its name, the first hundred and a count.
 // [Trace.Note] tells of each. What ends it at once is the end of the context and a
 // connection that cannot be had. Up to Dialer.MaxConns connections are used.
-func (f *FS) RemoveAll(name string) error {
-	err := f.remove(name, false)
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if !errors.Is(err, proto.ErrNotEmpty) {
-		return err
-	}
-	return tree.Remove(f.ctx, &ground{f: f}, f.c.treeOptions(), name)
-}
+func (f *FS) RemoveAll(name string) error { return f.sys.RemoveAll(name) }
 
 // Rename gives a file another name. Whether an existing file with the new name is
 // replaced is up to the server; if it does not replace it, the error is
 // [fs.ErrExist]. If the connection breaks, the server is asked for both names.
-func (f *FS) Rename(oldname, newname string) error {
-	if !remote.ValidName(newname) || newname == "." {
-		return &os.LinkError{Op: "rename", Old: oldname, New: newname, Err: fs.ErrInvalid}
-	}
-	unsettled := false
-	err := f.changeAgain("rename", oldname, retry.Worth, func(ctx context.Context, s *remote.Session, at string) error {
-		to := f.path(newname)
-		if unsettled {
-			if done, err := s.Renamed(ctx, at, to, -1); done || err != nil {
-				return err
-			}
-		}
-		err := s.Rename(ctx, at, to)
-		if unsettled && proto.RefusedAt(err) {
-			// It may have been carried out just now.
-			if done, derr := s.Renamed(ctx, at, to, -1); done && derr == nil {
-				return nil
-			}
-		}
-		unsettled = unsettled || errors.Is(err, remote.ErrUnsettled)
-		return err
-	})
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return &os.LinkError{Op: "rename", Old: oldname, New: newname, Err: pe.Err}
-	}
-	return err
-}
+func (f *FS) Rename(oldname, newname string) error { return f.sys.Rename(oldname, newname) }
 
 // Chtimes sets the time of the last change. FTP has no time of the last access;
 // atime is not used. There are three commands for this, and some servers have
 // none of them: the error is then [errors.ErrUnsupported].
 func (f *FS) Chtimes(name string, atime, mtime time.Time) error {
-	return f.changeAgain("chtimes", name, retry.Worth, func(ctx context.Context, s *remote.Session, at string) error { return s.Chtimes(ctx, at, mtime.UTC()) })
+	return f.sys.Change("chtimes", name, retry.Worth, func(ctx context.Context, s *remote.Session, at string) error {
+		return remote.Chtimes(ctx, s, at, mtime.UTC())
+	})
 }
 
 // Chmod sets the permission bits, by SITE CHMOD. If the server does not have it,
 // the error is [errors.ErrUnsupported].
 func (f *FS) Chmod(name string, mode fs.FileMode) error {
-	return f.changeAgain("chmod", name, retry.Worth, func(ctx context.Context, s *remote.Session, at string) error { return s.Chmod(ctx, at, mode) })
+	return f.sys.Change("chmod", name, retry.Worth, func(ctx context.Context, s *remote.Session, at string) error { return remote.Chmod(ctx, s, at, mode) })
 }
 
 // Upload writes a file that appears under its name only when it is whole. The
@@ -317,16 +196,17 @@ func (f *FS) Chmod(name string, mode fs.FileMode) error {
 // that file is moved out of the way first and removed afterwards, or put back if
 // the rename fails. Upload returns nil only if the rename was confirmed, by the
 // server's reply or by what it tells of both names afterwards. On an error the
-// temporary files are removed, if the server can be reached.
+// temporary files are removed, if the server can be reached; that takes at most five
+// seconds after the context has ended.
 func (f *FS) Upload(name string, src io.ReadSeeker) (int64, error) {
 	if !remote.ValidName(name) || name == "." {
 		return 0, &fs.PathError{Op: "upload", Path: name, Err: fs.ErrInvalid}
 	}
-	ctx, cancel := f.c.Pool.Within(f.ctx)
+	ctx, cancel := f.sys.Pool.Within(f.sys.Ctx)
 	defer cancel(nil)
-	n, err := f.c.Upload(ctx, stream.Target{Name: name, Path: f.path(name)}, src)
-	if err = pool.Ended(ctx, err); err != nil {
-		return n, &fs.PathError{Op: "upload", Path: name, Err: public(err)}
+	n, err := f.sys.Upload(ctx, stream.Target{Name: name, Path: f.sys.Path(name)}, src)
+	if err = proto.Ended(ctx, err); err != nil {
+		return n, &fs.PathError{Op: "upload", Path: name, Err: retry.Public(err)}
 	}
 	return n, nil
 }

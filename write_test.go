@@ -314,7 +314,7 @@ func TestUploadNoReplace(t *testing.T) {
 
 // TestUploadCancelled removes what an upload leaves behind.
 func TestUploadCancelled(t *testing.T) {
-	s := setup{ftp: func(srv *ftptest.Server) { srv.Rate = 10_000 }}
+	s := setup{ftp: func(srv *ftptest.Server) { srv.Limits.Rate = 10_000 }}
 	inBubble(t, s, func(t *testing.T, w *world) {
 		fsys := w.openFS(t, "")
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
