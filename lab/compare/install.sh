@@ -1,10 +1,10 @@
 #!/bin/sh
-# Installs the clients that lab/compare sets beside ftpnat, by name, on Debian
+# Installs the clients that lab/compare and lab/speed set beside ftpnat, by name, on Debian
 # and its relatives. lab/install.sh installs what the laboratory itself needs.
 set -eu
 
 export DEBIAN_FRONTEND=noninteractive
-packages="curl lftp tnftp ncftp python3"
+packages="curl lftp tnftp ncftp rclone python3"
 
 missing=
 for p in $packages; do

@@ -38,20 +38,9 @@ var refusals = map[servers.Kind][]string{
 
 // faults are those of the library with a server; see row.Known.
 var faults = map[servers.Kind][]string{
-	// The target of a link is not asked of LIST where there is MLSD, so that one
-	// into the tree is taken for one out of it.
-	servers.ProFTPD: {"read/link", "fetch/tree"},
-	// The same. Now and then the last word on a download whose connection was
-	// reset is a 150, and the closing reply is waited for without end.
-	servers.PureFTPd: {"read/link", "fetch/tree", "resume/*"},
-	// A line of ls that is an error is one that is not understood.
-	servers.Inetutils: {"boxes/list *", "boxes/stat *", "boxes/fetch *", "boxes/walk *"},
-	// A 550 that tells of a reset is taken for the last word; MKD's 257 for a
-	// new folder, in which nothing can be in the way.
-	servers.FtpSrv: {"copy/again", "resume/*"},
-	// MLSD of a file lists it; a 450 that says that nothing is there is taken for
-	// one that passes, and at times a 551 that follows a reset for the last word.
-	servers.Goftp: {"list/a file", "copy/again", "upload/no folder", "resume/read", "resume/fetch"},
+	// MKD's 257 for a new folder, in which nothing can be in the way.
+	servers.FtpSrv: {"copy/again"},
+	servers.Goftp:  {"copy/again"},
 }
 
 // What is refused where nothing can be written, where there is no room, and
@@ -64,9 +53,9 @@ var (
 	// Anonymous may add and change nothing: Upload's rename is refused too.
 	anonymousRefuses = []string{"boxes/upload 0733", "upload/write over", "upload/upload*", "append/*", "rename/*", "remove/*", "times/*",
 		"resume/upload*"}
-	// A 550 of MLSD is believed without asking LIST.
-	noMLSDFaults = []string{"list/*", "read/open missing", "read/stat missing", "walk/*", "fetch/tree", "upload/no folder", "upload/folders",
-		"remove/all", "copy/again", "names/*"}
+	// Where LIST -a shows neither names with a dot nor the directory itself, nothing
+	// tells of them, and a closed directory looks empty.
+	hiddenFaults = []string{"list/folder", "walk/tree", "fetch/tree", "remove/all", "names/list", "boxes/list *", "boxes/walk *", "boxes/fetch *"}
 	// What cannot be told from nothing where neither a listing nor SIZE and MDTM
 	// tell.
 	untold = []string{"boxes/stat *", "boxes/open *"}
@@ -93,9 +82,7 @@ var rows = []row{
 	{Server: servers.Vsftpd, Config: "anonymous uploads", Refuses: anonymousRefuses, Untrue: []string{"boxes/left in 0733", "upload/left behind", "resume/left behind"}, Anonymous: true, InCI: true,
 		Settings: anonymous("anon_upload_enable=YES", "anon_mkdir_write_enable=YES", "anon_umask=022", "chown_uploads=NO"),
 		Odd:      "new files only: no rename, no removal, nothing over a file"},
-	{Server: servers.Vsftpd, Config: "dirlist_enable=NO", Refuses: []string{"list/*", "read/link", "walk/tree", "fetch/tree", "remove/all", "copy/again", "names/list"},
-		Known: []string{"read/missing", "read/open missing", "read/stat missing", "walk/glob", "upload/no folder", "upload/folders", "rename/missing",
-			"remove/missing", "remove/all of nothing", "names/write *", "names/mkdir *"},
+	{Server: servers.Vsftpd, Config: "dirlist_enable=NO", Refuses: []string{"list/*", "read/link", "walk/*", "fetch/tree", "remove/all", "copy/again", "names/list"},
 		Settings: []string{"dirlist_enable=NO"}, InCI: true, Odd: "no listing"},
 	{Server: servers.Vsftpd, Config: "download_enable=NO", Refuses: []string{"read/*", "boxes/read *", "fetch/*", "names/read *", "resume/read", "resume/fetch"}, Settings: []string{"download_enable=NO"}, Odd: "a drop box"},
 	{Server: servers.Vsftpd, Config: "hide_ids, mdtm_write=NO", Refuses: []string{"times/set"}, Settings: []string{"hide_ids=YES", "mdtm_write=NO"}, Odd: "no owners, no times set"},
@@ -112,11 +99,11 @@ var rows = []row{
 	{Server: servers.ProFTPD, Config: "ShowSymlinks off", Refuses: []string{"read/link"}, Settings: []string{"ShowSymlinks off"}, InCI: true, Odd: "links look like what they lead to"},
 	{Server: servers.ProFTPD, Config: "MaxClientsPerHost 1", Settings: []string{"MaxClientsPerHost 1"}, InCI: true, Odd: "one session; the next is told at PASS"},
 	{Server: servers.ProFTPD, Config: `ListOptions "-R"`, Settings: []string{`ListOptions "-R"`}, Odd: "LIST lists all below"},
-	{Server: servers.ProFTPD, Config: `ListOptions "-l" strict`, Known: noMLSDFaults, Settings: []string{`ListOptions "-l" strict`, noMLSD},
+	{Server: servers.ProFTPD, Config: `ListOptions "-l" strict`, Known: hiddenFaults, Settings: []string{`ListOptions "-l" strict`, noMLSD}, InCI: true,
 		Odd: "LIST -a is LIST: names with a dot are not shown; no MLSD"},
 	{Server: servers.ProFTPD, Config: "DirFakeUser", Settings: []string{"DirFakeUser on ftp", "DirFakeGroup on ftp", "DirFakeMode 0444"}, InCI: true,
 		Odd: "all owners and modes are made up"},
-	{Server: servers.ProFTPD, Config: "no MLSD", Known: noMLSDFaults, Settings: []string{noMLSD}, Odd: "MLSD and MLST are refused"},
+	{Server: servers.ProFTPD, Config: "no MLSD", Settings: []string{noMLSD}, InCI: true, Odd: "MLSD and MLST are refused"},
 	{Server: servers.ProFTPD, Config: "TimesGMT off", Settings: []string{"TimesGMT off"}, Odd: "times are of the server's zone"},
 	{Server: servers.ProFTPD, Config: "PathDenyFilter", Refuses: noDots, Settings: []string{`PathDenyFilter "(^|/)\\.[^/]*$"`}, Odd: "names with a dot are refused"},
 	{Server: servers.ProFTPD, Config: "no write", Refuses: noWrite, Settings: []string{"<Limit WRITE>\nDenyAll\n</Limit>"}, Odd: "nothing can be changed"},
@@ -133,7 +120,7 @@ var rows = []row{
 	{Server: servers.PureFTPd, Config: "-z", Settings: []string{"-z"}, Odd: "LIST shows names with a dot to anonymous"},
 	{Server: servers.PureFTPd, Config: "-D", Settings: []string{"-D"}, Odd: "LIST shows names with a dot always"},
 	{Server: servers.PureFTPd, Config: "-G -R", Refuses: []string{"boxes/upload 0733", "upload/upload", "upload/upload over", "rename/*", "times/mode", "resume/upload*"}, Settings: []string{"-G", "-R"}, InCI: true, Odd: "no rename, no modes"},
-	{Server: servers.PureFTPd, Config: "-L 5:2", Refuses: []string{"list/*", "read/*", "walk/tree", "fetch/tree", "copy/again", "names/*"}, Known: []string{"walk/glob", "upload/no folder", "upload/folders"}, Settings: []string{"-L", "5:2"}, InCI: true, Odd: "listings end after 5 names"},
+	{Server: servers.PureFTPd, Config: "-L 5:2", Refuses: []string{"list/folder", "read/link", "walk/*", "fetch/tree", "copy/again", "names/*"}, Settings: []string{"-L", "5:2"}, InCI: true, Odd: "listings end after 5 names"},
 	{Server: servers.PureFTPd, Config: "-N", Settings: []string{"-N"}, InCI: true, Odd: "active mode alone"},
 	{Server: servers.PureFTPd, Config: "a full disk", Refuses: noSpace, Disk: fullDisk, InCI: true, Odd: "128 KiB are left"},
 

@@ -6,6 +6,8 @@
 //
 //	sudo lab/compare/install.sh
 //	sudo go run ./lab/speed -readme docs/performance.md
+//	go run ./lab/speed -scale -readme docs/performance.md
+//	go run ./lab/speed -growth -readme docs/performance.md
 package main
 
 import (
@@ -25,7 +27,11 @@ import (
 	"github.com/ftpnat/ftpnat/lab/internal/trips"
 )
 
-func main() { cli.Main("speed", run) }
+func main() {
+	if !serveScale() && !serveGrowth() {
+		cli.Main("speed", run)
+	}
+}
 
 // options are the flags.
 type options struct {
@@ -36,6 +42,10 @@ type options struct {
 	bulkRepeats int
 	quick       bool
 	transcript  bool
+	isScale     bool
+	isGrowth    bool
+	most        int           // files
+	within      time.Duration // of -growth
 	readme      string
 	rows        []trips.Row
 	kinds       []servers.Kind
@@ -52,6 +62,10 @@ func parse(args []string, output io.Writer) (o options, err error) {
 	f.IntVar(&o.bulkRepeats, "bulk-repeats", 11, "how often each bulk transfer is measured")
 	mib := f.Int64("bulk", -1, "the `MiB` of a bulk transfer, 2048 unless -quick makes it 256, and a fourth of it over TLS; 0 leaves them out")
 	f.BoolVar(&o.quick, "quick", false, "measure once, and bulk transfers thrice")
+	f.BoolVar(&o.isScale, "scale", false, "measure what many small files cost on loopback, beside other clients, and nothing else; needs no root")
+	f.BoolVar(&o.isGrowth, "growth", false, "measure how the cost of one grows with the number, on loopback, and nothing else; needs no root")
+	f.IntVar(&o.most, "most", 100_000, "the most `files` of -growth, which go up to a million")
+	f.DurationVar(&o.within, "within", 150*time.Second, "-growth leaves out what would take longer than is left of this")
 	f.StringVar(&rows, "rows", "", "only the rows of these names, with commas: "+list(trips.Rows(), func(r trips.Row) string { return r.Name }))
 	f.StringVar(&kinds, "servers", "", "only these servers: "+list(servers.Kinds(), func(k servers.Kind) string { return string(k) }))
 	f.StringVar(&clients, "clients", "", "only these clients: "+list(all, func(c trips.Contender) string { return c.Name }))
@@ -63,6 +77,9 @@ func parse(args []string, output io.Writer) (o options, err error) {
 	normal := int64(2048)
 	if o.quick {
 		o.repeats, o.bulkRepeats, normal = 1, 3, 256
+		if o.isScale {
+			o.repeats = 3
+		}
 	}
 	if *mib < 0 {
 		*mib = normal
@@ -71,8 +88,8 @@ func parse(args []string, output io.Writer) (o options, err error) {
 	switch {
 	case f.NArg() > 0:
 		return o, fmt.Errorf("%q is no flag", f.Arg(0))
-	case o.rtt <= 0 || o.repeats <= 0 || o.bulkRepeats <= 0:
-		return o, errors.New("-rtt, -repeats and -bulk-repeats must be positive")
+	case o.rtt <= 0 || o.repeats <= 0 || o.bulkRepeats <= 0 || o.most <= 0 || o.within <= 0:
+		return o, errors.New("-rtt, -repeats, -bulk-repeats, -most and -within must be positive")
 	}
 	if o.rows, err = choose(rows, trips.Rows(), func(r trips.Row) string { return r.Name }); err != nil {
 		return o, err
@@ -83,7 +100,7 @@ func parse(args []string, output io.Writer) (o options, err error) {
 	if o.clients, err = choose(clients, all, func(c trips.Contender) string { return c.Name }); err != nil {
 		return o, err
 	}
-	if o.readme != "" {
+	if o.readme != "" && !o.isScale && !o.isGrowth {
 		err = o.complete()
 	}
 	return o, err
@@ -118,6 +135,12 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	o, err := parse(args, stdout)
 	if err != nil {
 		return err
+	}
+	if o.isGrowth {
+		return o.runGrowth(ctx, stdout)
+	}
+	if o.isScale {
+		return o.runScale(ctx, stdout)
 	}
 	return cli.InLab(ctx, func() error {
 		r, err := o.measure(ctx, stdout)

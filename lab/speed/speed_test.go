@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/ftpnat/ftpnat/lab/internal/bulk"
@@ -227,6 +229,55 @@ func TestParse(t *testing.T) {
 	for _, args := range []string{"more", "-rtt 0", "-repeats 0", "-rows none", "-servers none", "-clients none", "-readme a -rows walk", "-readme a -bulk 0"} {
 		if _, err := parse(strings.Fields(args), io.Discard); err == nil {
 			t.Errorf("%q is taken", args)
+		}
+	}
+}
+
+// TestScaleLine has the first of a row compared with the others, pair by pair, and
+// the first round left out.
+func TestScaleLine(t *testing.T) {
+	calls := 0
+	took := func(all ...time.Duration) func(context.Context) (use, error) {
+		n := 0
+		return func(context.Context) (use, error) {
+			calls++
+			n++
+			return use{Wall: all[n-1], CPU: 2 * all[n-1], Allocs: 100}, nil
+		}
+	}
+	row := scaleRow{"files", 10, []worker{{"a", took(time.Hour, 10, 20, 60)}, {"b", took(time.Hour, 20, 20, 20)}}}
+	l, err := options{repeats: 3}.scaleLine(t.Context(), row)
+	if err != nil || calls != 8 || len(l.Cells) != 2 {
+		t.Fatalf("%+v after %d calls, %v", l, calls, err)
+	}
+	if b := l.Cells[1]; b.RatioWall != 1 || b.Ratio != 1 || b.Allocs != 10 || l.Cells[0].Ratio != 0 {
+		t.Errorf("%+v", l.Cells)
+	}
+	if page := string(options{repeats: 3}.scaleMarkdown([]scaleLine{l})); !strings.Contains(page, "| files | a |") || !strings.Contains(page, "| 10 | 1.00; 1.00 |") {
+		t.Errorf("%s", page)
+	}
+}
+
+// TestPrograms has each program be told of the server and of both folders.
+func TestPrograms(t *testing.T) {
+	j := programJob{host: "192.0.2.1", port: "2121", remote: "there", local: "/here", files: 3}
+	for _, p := range programs() {
+		for _, how := range []func(programJob) ([]string, string){p.Down, p.Up} {
+			args, input := how(j)
+			all := strings.Join(args, " ") + input
+			for _, want := range []string{j.host, j.port, j.remote, j.local} {
+				if !strings.Contains(all, want) {
+					t.Errorf("%s: no %s in %s", p.Name, want, all)
+				}
+			}
+		}
+	}
+	fsys := fstest.MapFS{"d/a": {Data: make([]byte, scaleSize)}, "e/a": {Data: make([]byte, 10)}}
+	for dir, want := range map[string]int{"d": 1, "e": 0, "f": 0} {
+		for n := range 3 {
+			if err := allThere(fsys, dir, n); (err == nil) != (n == want && n > 0) {
+				t.Errorf("%d files in %s: %v", n, dir, err)
+			}
 		}
 	}
 }

@@ -3,18 +3,16 @@
 package bulk
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"time"
 
 	"github.com/ftpnat/ftpnat/lab/internal/client"
-	"github.com/ftpnat/ftpnat/lab/internal/delay"
+	"github.com/ftpnat/ftpnat/lab/internal/peer"
 )
 
 // Cost is what a transfer took.
@@ -115,12 +113,6 @@ func (p *Place) curl(ctx context.Context, upload bool) (Cost, error) {
 }
 
 func measured(cmd *exec.Cmd) (Cost, error) {
-	var stderr bytes.Buffer
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent"}
-	cmd.Stderr = &stderr
-	start := delay.Now()
-	if err := cmd.Run(); err != nil {
-		return Cost{}, fmt.Errorf("%w: %s", err, bytes.TrimSpace(stderr.Bytes()))
-	}
-	return Cost{Wall: delay.Now() - start, CPU: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}, nil
+	wall, cpu, err := peer.Measured(cmd)
+	return Cost{Wall: wall, CPU: cpu}, err
 }

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/ftpnat/ftpnat"
 	"github.com/ftpnat/ftpnat/lab/internal/delay"
@@ -23,6 +24,7 @@ func (job Job) fs(ctx context.Context, u *url.URL, r *Result) error {
 		return err
 	}
 	ctx = traced(ctx, r)
+	start := time.Now()
 	opened, err := d.Open(ctx, job.URL)
 	if err != nil {
 		return err
@@ -30,6 +32,7 @@ func (job Job) fs(ctx context.Context, u *url.URL, r *Result) error {
 	defer opened.Close()
 	fsys := opened.WithContext(ctx)
 	entries, err := fs.ReadDir(fsys, ".")
+	r.Listed = time.Since(start)
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,7 @@ type Result struct {
 	Attempts    []Attempt       // of ftpnat, all that were made, in order
 	Connects    []time.Duration // what each control connection took to open
 	Elapsed     time.Duration
+	Listed      time.Duration      // until the first listing was there, or was known not to come (FS)
 	Report      string             // ftpnat's report as text
 	Outcomes    map[string]Outcome // of a Probe, by the way that was tried
 	Diagnosis   *Diagnosis         // of a Report
