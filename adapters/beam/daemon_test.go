@@ -4,109 +4,32 @@ package beam
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/ftpnat/ftpnat"
+	"github.com/ftpnat/ftpnat/internal/ftpdaemon"
 )
 
-// account is the user and group id of the account of the daemons' only user. It
-// belongs to nobody on a Debian machine.
-const account = 42420
-
-// daemon is an FTP server of Debian on the loopback interface, as lab/install.sh
-// has unpacked it.
-type daemon struct {
-	t    *testing.T
-	argv []string
-	env  string
-	dir  string // with its files in root, and the configuration
-	port string
-	cmd  *exec.Cmd
-}
-
-// daemons has the arguments of each, with its port and the folder of its files.
-var daemons = map[string]func(d *daemon) []string{
-	"vsftpd": func(d *daemon) []string {
-		d.write("vsftpd", "auth required pam_unix.so\naccount required pam_unix.so\nsession required pam_permit.so\n")
-		d.write("vsftpd.conf", `listen=YES
-listen_address=127.0.0.1
-listen_port=`+d.port+`
-background=NO
-seccomp_sandbox=NO
-isolate_network=NO
-secure_chroot_dir=`+filepath.Join(d.dir, "empty")+`
-pam_service_name=vsftpd
-anonymous_enable=NO
-local_enable=YES
-write_enable=YES
-chroot_local_user=YES
-allow_writeable_chroot=YES
-`)
-		return []string{"usr/sbin/vsftpd", filepath.Join(d.dir, "vsftpd.conf")}
-	},
-	"pure-ftpd": func(d *daemon) []string {
-		return []string{"usr/sbin/pure-ftpd", "--login", "unix", "--chrooteveryone", "--noanonymous", "--dontresolve", "--minuid", "1000",
-			"--bind", "127.0.0.1," + d.port, "--pidfile", filepath.Join(d.dir, "pid"), "--umask", "133:022"}
-	},
-}
-
 // startDaemon starts a server, and has Beam reach it as ftp.test.
-func startDaemon(t *testing.T, name string) *daemon {
+func startDaemon(t *testing.T, name string) *ftpdaemon.Daemon {
 	t.Helper()
-	cache := os.Getenv("FTPNAT_LAB_CACHE")
-	if cache == "" {
-		cache = "/var/cache/ftpnat-lab"
-	}
-	home := filepath.Join(cache, name)
-	if _, err := os.Stat(home); err != nil || os.Getuid() != 0 {
-		t.Skipf("%s is not installed (lab/install.sh does that), or this is not root: %v", name, err)
-	}
-	d := &daemon{t: t, dir: t.TempDir(), port: freePort(t)}
-	for dir := d.dir; dir != "/"; dir = filepath.Dir(dir) {
-		if info, err := os.Stat(dir); err != nil || info.Mode()&0o5 != 0o5 {
-			if err := os.Chmod(dir, 0o755); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	hash, err := exec.Command("perl", "-e", "print crypt($ARGV[0], $ARGV[1])", secret, "$6$rounds=1000$laboratory$").Output()
-	if err != nil {
+	d, err := ftpdaemon.Start(name, t.TempDir())
+	if errors.Is(err, ftpdaemon.ErrMissing) {
+		t.Skip(err)
+	} else if err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range []string{"root", "empty"} {
-		if err := os.Mkdir(filepath.Join(d.dir, dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	d.own("root")
-	d.write("passwd", fmt.Sprintf("root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/nonexistent:/bin/false\nbeam:x:%d:%d::%s:/bin/sh\n", account, account, filepath.Join(d.dir, "root")))
-	d.write("group", fmt.Sprintf("root:x:0:\nnogroup:x:65534:\nbeam:x:%d:\n", account))
-	d.write("shadow", fmt.Sprintf("root:*:19000:0:99999:7:::\nbeam:%s:19000:0:99999:7:::\n", hash))
-	d.argv = daemons[name](d)
-	d.argv[0] = filepath.Join(home, d.argv[0])
-	var folders []string
-	for _, pattern := range []string{"usr/lib/*-linux-gnu*", "lib/*-linux-gnu*"} {
-		found, _ := filepath.Glob(filepath.Join(home, pattern))
-		folders = append(folders, found...)
-	}
-	d.env = "LD_LIBRARY_PATH=" + strings.Join(folders, ":")
-	d.start()
-	t.Cleanup(d.stop)
+	t.Cleanup(d.Stop)
 	use(t, func(*url.URL) (*ftpnat.Dialer, error) {
-		return &ftpnat.Dialer{User: "beam", Password: secret, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return &ftpnat.Dialer{User: ftpdaemon.User, Password: ftpdaemon.Password, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if host, _, _ := net.SplitHostPort(addr); host == "ftp.test" {
-				addr = "127.0.0.1:" + d.port
+				addr = d.Addr
 			}
 			return new(net.Dialer).DialContext(ctx, network, addr)
 		}}, nil
@@ -114,90 +37,33 @@ func startDaemon(t *testing.T, name string) *daemon {
 	return d
 }
 
-// freePort returns a port that no socket has. The system gives none of these to
-// clients: one that dials while the server is away would connect to itself, and have
-// the server's port.
-func freePort(t *testing.T) string {
-	for range 100 {
-		port := strconv.Itoa(20_000 + rand.IntN(10_000))
-		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
-}
-
-func (d *daemon) write(name, text string) {
-	d.t.Helper()
-	if err := os.WriteFile(filepath.Join(d.dir, name), []byte(text), 0o644); err != nil {
-		d.t.Fatal(err)
-	}
-}
-
-func (d *daemon) own(name string) {
-	d.t.Helper()
-	if err := os.Chown(filepath.Join(d.dir, name), account, account); err != nil {
-		d.t.Fatal(err)
-	}
-}
-
-// start runs the server in a mount namespace of its own, where the accounts are
-// those of the test, and waits until it answers.
-func (d *daemon) start() {
-	d.t.Helper()
-	script := `cd "$1"; shift
-for f in passwd group shadow; do mount --bind "$f" "/etc/$f"; done
-if test -e vsftpd; then mount --bind . /etc/pam.d; fi
-exec "$@"`
-	d.cmd = exec.Command("unshare", append([]string{"--mount", "sh", "-e", "-c", script, "sh", d.dir}, d.argv...)...)
-	d.cmd.Env = append(os.Environ(), d.env)
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := d.cmd.Start(); err != nil {
-		d.t.Fatal(err)
-	}
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		c, err := net.DialTimeout("tcp", "127.0.0.1:"+d.port, time.Second)
-		if err == nil {
-			c.Close()
-			return
-		}
-		if time.Now().After(deadline) {
-			d.t.Fatal(err)
-		}
-		time.Sleep(10 * time.Millisecond) // another program's start cannot be waited for otherwise
-	}
-}
-
-// stop kills the server and its sessions, as a machine that fails does.
-func (d *daemon) stop() {
-	syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL)
-	d.cmd.Wait()
-}
-
 // TestPipelineDaemons is TestPipeline on servers of the field.
 func TestPipelineDaemons(t *testing.T) {
-	for name := range daemons {
+	for _, name := range []string{"vsftpd", "pure-ftpd"} {
 		for _, restart := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, restart %v", name, restart), func(t *testing.T) {
 				d := startDaemon(t, name)
-				if err := os.Mkdir(filepath.Join(d.dir, "root/in"), 0o755); err != nil {
+				in := filepath.Join(d.Root, "in")
+				if err := os.Mkdir(in, 0o755); err != nil {
 					t.Fatal(err)
 				}
 				for i := range orderFiles {
-					d.write(fmt.Sprintf("root/in/%04d.csv", i), orders(i))
+					if err := os.WriteFile(filepath.Join(in, fmt.Sprintf("%04d.csv", i)), []byte(orders(i)), 0o644); err != nil {
+						t.Fatal(err)
+					}
 				}
 				restarted := 0
 				if restart {
 					restartAt(t, 2000, func() {
 						restarted++
-						d.stop()
-						d.start()
+						d.Stop()
+						if err := d.Restart(); err != nil {
+							t.Error(err)
+						}
 					})
 				}
 				aggregate(t, "ftp://ftp.test")
-				text, err := os.ReadFile(filepath.Join(d.dir, "root/out/2026/sums.csv"))
+				text, err := os.ReadFile(filepath.Join(d.Root, "out/2026/sums.csv"))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -205,7 +71,7 @@ func TestPipelineDaemons(t *testing.T) {
 				if restart && restarted != 1 {
 					t.Errorf("restarted %d times", restarted)
 				}
-				left, _ := filepath.Glob(filepath.Join(d.dir, "root/out/2026/.*"))
+				left, _ := filepath.Glob(filepath.Join(d.Root, "out/2026/.*"))
 				if len(left) > 0 {
 					t.Errorf("left: %v", left)
 				}

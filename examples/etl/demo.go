@@ -73,7 +73,7 @@ func newWorld(ctx context.Context, tree *ftptest.Tree, change func(*world)) (*wo
 	machine := n.Host(demoHost, netip.MustParseAddr("198.51.100.10"))
 	client := n.Host("client", netip.MustParseAddr("192.0.2.7"))
 	srv := &ftptest.Server{Tree: tree, Users: map[string]string{"demo": "2006"}, Personality: ftptest.VSFTPD(),
-		Listen: machine.Listen, Dial: machine.DialFrom, Rate: demoRate}
+		Network: ftptest.Network{Listen: machine.Listen, Dial: machine.DialFrom}, Limits: ftptest.Limits{Rate: demoRate}}
 	w := &world{n, srv, &ftpnat.Dialer{DialContext: client.DialContext, Listen: client.Listen}}
 	if change != nil {
 		change(w)

@@ -140,7 +140,7 @@ func TestInterrupt(t *testing.T) {
 		for i := range 5 {
 			p.put(fmt.Sprintf("%d.csv", i), orders(i+1, 800))
 		}
-		slow := func(w *world) { w.server.Rate = 64 << 10 }
+		slow := func(w *world) { w.server.Limits.Rate = 64 << 10 }
 		runs := 0
 		for ; ; runs++ {
 			ctx, cancel := context.WithTimeout(p.t.Context(), time.Duration(900+10*runs)*time.Millisecond)

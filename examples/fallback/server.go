@@ -54,17 +54,14 @@ func setUp(ctx context.Context, s scenario) (*stage, error) {
 		n.Name(host, s.behind)
 	}
 	vsftpd := ftptest.VSFTPD()
-	vsftpd.ForeignPORT = s.ftp.foreign
+	vsftpd.Data.ForeignPORT = s.ftp.foreign
 	srv := &ftptest.Server{
 		Tree:        tree,
 		Users:       map[string]string{user: secret},
 		Personality: vsftpd,
 		Script:      s.ftp.script,
-		Listen:      machine.Listen,
-		Dial:        machine.DialFrom,
-		ActivePort:  20,
-		Advertise:   s.ftp.advertise,
-		MaxPerAddr:  s.ftp.maxPerAddr,
+		Network:     ftptest.Network{Listen: machine.Listen, Dial: machine.DialFrom, ActivePort: 20, Advertise: s.ftp.advertise},
+		Limits:      ftptest.Limits{MaxPerAddr: s.ftp.maxPerAddr},
 	}
 	ln, err := machine.Listen(ctx, "tcp", ":21")
 	if err != nil {

@@ -146,9 +146,7 @@ func (b box) probe(ctx context.Context) (finding, error) {
 		Tree:        ftptest.NewTree(),
 		Users:       map[string]string{user: secret},
 		Personality: ftptest.VSFTPD(),
-		Listen:      machine.Listen,
-		Dial:        machine.DialFrom,
-		ActivePort:  20,
+		Network:     ftptest.Network{Listen: machine.Listen, Dial: machine.DialFrom, ActivePort: 20},
 	}
 	if err := srv.Tree.WriteFile("README", []byte("Daily figures, one file a year.\n"), 0o644); err != nil {
 		return finding{}, err
