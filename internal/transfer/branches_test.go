@@ -321,24 +321,36 @@ func TestSizesHeard(t *testing.T) {
 	}
 }
 
-// TestAwaitTwice waits no longer for a closing reply where a transfer was cut off and
-// the server has begun twice: that may have been its last word.
-func TestAwaitTwice(t *testing.T) {
+// TestAwaitCut waits no longer for a closing reply where a transfer was cut off and
+// the server has begun twice, as that may have been its last word, or where it was a
+// download: the server may wait for the client by then.
+func TestAwaitCut(t *testing.T) {
 	p := ftptest.VSFTPD()
 	p.Control.Delays = map[string]time.Duration{"NOOP": 5 * time.Second}
-	for _, cut := range []bool{false, true} {
-		for _, twice := range []bool{false, true} {
-			run(t, script(p), func(w *world) {
-				w.with(func(c *client) {
-					call, err := c.sess.Send(w.ctx, "NOOP")
-					w.must(err)
-					tr := &Transfer{e: c.Engine, call: call, begun: proto.Reply{Code: 150}, cut: cut, twice: twice}
-					if err := tr.await(w.ctx, time.Minute); (err != nil) != (cut && twice) || err != nil && !errors.Is(err, proto.ErrSilent) {
-						w.Errorf("cut %v, twice %v: %v", cut, twice, err)
-					}
-				})
+	for _, tt := range []struct {
+		cut, twice bool
+		kind       kind
+		short      bool
+	}{
+		{false, false, download, false},
+		{false, true, download, false},
+		{true, false, download, true},
+		{true, true, download, true},
+		{false, false, upload, false},
+		{false, true, upload, false},
+		{true, false, upload, false},
+		{true, true, upload, true},
+	} {
+		run(t, script(p), func(w *world) {
+			w.with(func(c *client) {
+				call, err := c.sess.Send(w.ctx, "NOOP")
+				w.must(err)
+				tr := &Transfer{e: c.Engine, call: call, begun: proto.Reply{Code: 150}, cut: tt.cut, twice: tt.twice, req: Request{kind: tt.kind}}
+				if err := tr.await(w.ctx, time.Minute); (err != nil) != tt.short || err != nil && !errors.Is(err, proto.ErrSilent) {
+					w.Errorf("%+v: %v", tt, err)
+				}
 			})
-		}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -31,21 +32,26 @@ func dialerOf(e *Engine) dialer {
 // trips before another is sent.
 const synSlack = 50 * time.Millisecond
 
+// dialSlack is how long an earlier socket may be behind a later one with what it
+// already has: a program that is busy learns of both in any order, and a server
+// takes the first that it has.
+const dialSlack = 20 * time.Millisecond
+
 // open dials with up to maxSYNs sockets, each a pause after the last one while that
-// has come to nothing. The first that ends is the outcome, and the others are given
-// up: cancel, which ends ctx, is called for that.
+// has come to nothing. A connection is better than a failure, and one of an earlier
+// socket better than one of a later. The others are given up: cancel, which ends
+// ctx, is called for that.
 func (d dialer) open(ctx context.Context, cancel context.CancelFunc, addr string) (net.Conn, error) {
 	if d.pause <= 0 {
 		return d.dial(ctx, "tcp", addr)
 	}
-	r := &race{dialer: d, ctx: ctx, cancel: cancel, addr: addr, more: maxSYNs - 1}
+	r := &race{dialer: d, ctx: ctx, cancel: cancel, addr: addr}
+	r.dialNext()
 	r.mu.Lock()
-	r.next()
-	r.mu.Unlock()
-	r.ended(d.dial(ctx, "tcp", addr))
-	r.mu.Lock()
-	if r.timer.Stop() {
-		r.running.Done()
+	for _, timer := range r.timers {
+		if timer.Stop() {
+			r.running.Done()
+		}
 	}
 	r.mu.Unlock()
 	r.running.Wait()
@@ -59,52 +65,77 @@ type race struct {
 	cancel context.CancelFunc
 	addr   string
 
-	running sync.WaitGroup // sockets after the first, and the one that the timer waits for
+	running sync.WaitGroup // sockets after the first, and timers
 
-	mu    sync.Mutex
-	timer *time.Timer
-	more  int  // sockets that may follow
-	over  bool // one has ended
-	nc    net.Conn
-	err   error
+	mu      sync.Mutex
+	timers  []*time.Timer
+	pending [maxSYNs]bool
+	begun   int  // sockets
+	held    bool // one has ended: it is the outcome, if no earlier one is
+	over    bool
+	socket  int // of the outcome
+	nc      net.Conn
+	err     error
 }
 
-// next has another socket follow after a pause. The lock is held.
-func (r *race) next() {
-	if r.over || r.more == 0 {
-		return
-	}
-	r.more--
+// after calls f, unless the race has ended before. The lock is held.
+func (r *race) after(d time.Duration, f func()) {
 	r.running.Add(1)
-	if r.timer == nil {
-		r.timer = time.AfterFunc(r.pause, r.again)
-		return
-	}
-	r.timer.Reset(r.pause)
+	r.timers = append(r.timers, time.AfterFunc(d, func() {
+		defer r.running.Done()
+		f()
+	}))
 }
 
-// again is another socket.
-func (r *race) again() {
-	defer r.running.Done()
+// dialNext dials with one more socket, and has another follow after a pause.
+func (r *race) dialNext() {
 	r.mu.Lock()
-	over := r.over
-	r.next()
-	r.mu.Unlock()
-	if !over {
-		r.ended(r.dial(r.ctx, "tcp", r.addr))
+	i := r.begun
+	if r.held {
+		r.mu.Unlock()
+		return
 	}
+	r.begun++
+	r.pending[i] = true
+	if r.begun < maxSYNs {
+		r.after(r.pause, r.dialNext)
+	}
+	r.mu.Unlock()
+	nc, err := r.dial(r.ctx, "tcp", r.addr)
+	r.ended(i, nc, err)
 }
 
 // ended takes the outcome of a socket.
-func (r *race) ended(nc net.Conn, err error) {
+func (r *race) ended(i int, nc net.Conn, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case !r.over:
-		r.over, r.nc, r.err = true, nc, err
-		r.cancel()
-	case err == nil:
+	r.pending[i] = false
+	first := !r.held
+	if first || !r.over && err == nil && (r.err != nil || i < r.socket) {
+		nc, r.nc = r.nc, nc
+		r.held, r.socket, r.err = true, i, err
+	}
+	if nc != nil {
 		forsake(nc)
+	}
+	switch {
+	case r.over:
+	case !slices.Contains(r.pending[:r.socket], true):
+		r.decide()
+	case first:
+		r.after(dialSlack, func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.decide()
+		})
+	}
+}
+
+// decide ends the race with what is held. The lock is held.
+func (r *race) decide() {
+	if !r.over {
+		r.over = true
+		r.cancel()
 	}
 }
 

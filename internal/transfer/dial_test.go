@@ -21,6 +21,7 @@ type socket struct {
 type lingering struct {
 	net.Conn
 	mu     sync.Mutex
+	had    bool // by the dialer
 	closed bool
 	reset  bool
 }
@@ -50,11 +51,17 @@ func TestDialer(t *testing.T) {
 	}{
 		{"at once", pause, []socket{soon}, 1, 1, 50 * ms, nil},
 		{"refused", pause, []socket{{50 * ms, syscall.ECONNREFUSED}}, 1, 0, 50 * ms, syscall.ECONNREFUSED},
-		{"the first SYN lost", pause, []socket{{}, soon}, 2, 2, 150 * ms, nil},
-		{"two lost", pause, []socket{{}, {}, soon}, 3, 3, 250 * ms, nil},
+		{"the first SYN lost", pause, []socket{{}, soon}, 2, 2, 150*ms + dialSlack, nil},
+		{"two lost", pause, []socket{{}, {}, soon}, 3, 3, 250*ms + dialSlack, nil},
+		{"the first seen after the second", pause, []socket{{after: 155 * ms}, soon}, 2, 1, 155 * ms, nil},
+		{"the first seen after the second was refused", pause, []socket{{after: 155 * ms}, {50 * ms, syscall.ECONNREFUSED}}, 2, 1, 155 * ms, nil},
+		{"the first refused after the second", pause, []socket{{155 * ms, syscall.ECONNREFUSED}, soon}, 2, 2, 155 * ms, nil},
+		{"the second seen after the third", pause, []socket{{}, {after: 155 * ms}, soon}, 3, 2, 250*ms + dialSlack, nil},
+		{"held, and another is not begun", pause, []socket{{}, {after: 95 * ms}, soon}, 2, 2, 195*ms + dialSlack, nil},
+		{"too late for the slack", pause, []socket{{after: 150*ms + 2*dialSlack}, soon}, 2, 2, 150*ms + dialSlack, nil},
 		{"all lost", pause, []socket{{}, {}, {}}, 3, 0, time.Second, context.DeadlineExceeded},
 		{"the first late, and still first", pause, []socket{{after: 120 * ms}, {}}, 2, 1, 120 * ms, nil},
-		{"the first lost, the second refused", pause, []socket{{}, {50 * ms, syscall.ECONNREFUSED}}, 2, 0, 150 * ms, syscall.ECONNREFUSED},
+		{"the first lost, the second refused", pause, []socket{{}, {50 * ms, syscall.ECONNREFUSED}}, 2, 0, 150*ms + dialSlack, syscall.ECONNREFUSED},
 		{"one socket alone", 0, []socket{{after: 400 * ms}}, 1, 1, 400 * ms, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -78,6 +85,7 @@ func TestDialer(t *testing.T) {
 					if s.err != nil {
 						return nil, s.err
 					}
+					c.had = true
 					return c, nil
 				}}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -86,6 +94,11 @@ func TestDialer(t *testing.T) {
 				nc, err := d.open(ctx, cancel, "server:1")
 				if took := time.Since(start); took != tt.took || !errors.Is(err, tt.err) || (err == nil) != (tt.winner > 0) {
 					t.Errorf("%v after %v", err, took)
+				}
+				for i, c := range conns {
+					if left := i != tt.winner-1; c.had && (c.closed != left || c.reset != left) {
+						t.Errorf("number %d: closed %v, reset %v", i+1, c.closed, c.reset)
+					}
 				}
 				if len(conns) != tt.dialled || tt.winner > 0 && nc != conns[tt.winner-1] {
 					t.Errorf("%d dialled, and the outcome is not number %d", len(conns), tt.winner)

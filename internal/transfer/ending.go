@@ -291,9 +291,13 @@ func (t *Transfer) Await(ctx context.Context) error { return t.await(ctx, t.e.ve
 
 func (t *Transfer) await(ctx context.Context, limit time.Duration) error {
 	for t.verdict.Code == 0 {
-		if t.cut && t.twice {
-			// Pure-FTPd may say no more.
+		switch cut := t.cut || t.broke != nil; {
+		case cut && (t.twice || !t.Upload()):
+			// Pure-FTPd may say no more, and a server that took another connection for
+			// this one waits for that.
 			limit = min(limit, t.e.soon())
+		case cut:
+			limit = min(limit, t.e.cfg.Attempt) // what came may have to be stored
 		}
 		r, err := t.nextReply(ctx, limit)
 		if err != nil {

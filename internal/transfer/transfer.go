@@ -150,13 +150,14 @@ func (t *Transfer) peekedAt(ctx context.Context, got data.Peeked) error {
 	// An empty file, or a server that could not use the connection.
 	t.Empty()
 	t.Close() // some servers say 226 only when we have closed
+	t.cut = got.Err != io.EOF && !data.CutShort(got.Err)
 	r, err := t.closing(ctx, t.e.verdictLimit())
 	switch {
 	case err != nil:
 		return t.e.lost(ctx, err)
 	case r.Code >= 400:
 		return t.refusal(ctx, r)
-	case got.Err != io.EOF && !data.CutShort(got.Err):
+	case t.cut:
 		return &fault{cause: proto.DialFailed, reply: r, err: got.Err}
 	}
 	return nil
