@@ -35,6 +35,8 @@ func TestBoxes(t *testing.T) {
 		{ftptest.DropBox(), lists + ", read, ask after, append, upload, rename, remove, remove all"},
 		{ftptest.Ancient(), ""},
 		{ftptest.FileZilla(), ""},
+		{ftptest.NodeFtpd(), "append"},
+		{ftptest.Aioftp(), ""},
 	} {
 		t.Run(box.p.Name, func(t *testing.T) {
 			refused := strings.Split(box.refused, ", ")

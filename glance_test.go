@@ -102,6 +102,24 @@ func TestSizedDirectory(t *testing.T) {
 	}
 }
 
+// TestNoYears has LIST show no years, where MDTM tells them: a file is not of another
+// year because the server tells a size of directories too.
+func TestNoYears(t *testing.T) {
+	inBubble(t, played(ftptest.NodeFtpd()), func(t *testing.T, w *world) {
+		fsys := w.openFS(t, "")
+		when := time.Now().AddDate(-2, -1, 0).UTC().Truncate(time.Second)
+		w.put(t, "old", small)
+		if err := w.Server.Tree.Chtimes("old", when); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if info, err := fsys.Stat("old"); err != nil || !info.ModTime().Equal(when) {
+				t.Errorf("Stat: %v, %v; want %v", info.ModTime(), err, when)
+			}
+		}
+	})
+}
+
 // TestHiddenFile has a file that SIZE finds and the listing does not show, as
 // where names differ in their cases.
 func TestHiddenFile(t *testing.T) {

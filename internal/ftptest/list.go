@@ -125,7 +125,7 @@ func (l *lister) line(i Info) string {
 		links = 2
 	}
 	date := i.mod.UTC().Format("Jan _2  2006")
-	if age := time.Since(i.mod); age > -time.Hour && age < recent {
+	if age := time.Since(i.mod); l.NoYears || age > -time.Hour && age < recent {
 		date = i.mod.UTC().Format("Jan _2 15:04")
 	}
 	return fmt.Sprintf("%s %4d %-8s %-8s %8d %s %s", unixMode(i.mode), links, i.Owner, i.Group, i.size, date, name)

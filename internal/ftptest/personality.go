@@ -116,6 +116,7 @@ type ListingHabits struct {
 	Hide         []string // Hide holds patterns of names that listings do not show, though the files are there.
 	Modes        bool     // Modes lists nothing of a directory that its owner may not read.
 	DOSDate      string   // DOSDate is the layout of dates in a listing of DOS form; empty means Unix form.
+	NoYears      bool     // NoYears lists the time of day where ls lists the year, in Unix form.
 	LinkType     string   // LinkType is MLSD's type of a symbolic link; "{target}" stands for what it holds, empty follows it.
 	StatIndent   string   // StatIndent is put ahead of each line of STAT's listing.
 	OpenEnd      bool     // OpenEnd leaves out the end of a listing's last line.

@@ -78,6 +78,32 @@ func FritzBox() Personality {
 	return p
 }
 
+// NodeFtpd returns the personality of npm's ftpd: what one read brings is one command,
+// SIZE tells something of directories, LIST shows no years, and a file that cannot be
+// written is a 426.
+func NodeFtpd() Personality {
+	p := Plain()
+	p.Name = "nodeftpd"
+	p.Replies = map[string]string{"greeting": "220 FTP server (nodeftpd) ready", "STOR.failed": "426 Connection closed; transfer aborted", "MKD.failed": "550 Permission denied"}
+	p.Features = []string{"SIZE", "UTF8", "MDTM"}
+	p.Missing = []string{"REST", "MLSD", "MLST", "MFMT", "STAT", "HELP", "CLNT", "HOST", "LANG", "HASH", "XCRC", "XMD5", "XSHA256", "PRET", "CCC", "APPE"}
+	p.Control.Ahead, p.Control.Early = FirstOnly, FirstOnly
+	p.Files.SizeDirs, p.Listing.NoYears, p.Listing.ShowHidden = true, true, true
+	return p
+}
+
+// Aioftp returns the personality of aioftp's server: no FEAT, and nothing but LIST
+// tells of a file; -a is taken for a name.
+func Aioftp() Personality {
+	p := Plain()
+	p.Name = "aioftp"
+	p.Replies = map[string]string{"greeting": "220 welcome", "CWD.failed": "550 path does not exists", "STOR.failed": "550 path unreachable"}
+	p.Features = nil
+	p.Missing = []string{"FEAT", "OPTS", "SIZE", "MDTM", "MFMT", "MLST", "MLSD", "NOOP", "STAT", "HELP", "EPRT", "PORT", "SITE", "NLST", "CLNT", "HOST", "LANG", "HASH", "XCRC", "XMD5", "XSHA256", "PRET", "CCC"}
+	p.Listing.ShowHidden = true
+	return p
+}
+
 // DropBox returns the personality of a server that takes files and tells nothing
 // of them.
 func DropBox() Personality {

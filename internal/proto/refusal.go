@@ -11,6 +11,7 @@ type Error struct {
 	Command string // without secrets; empty for the greeting
 	Reply   Reply
 	Ended   bool // it has ended a transfer that had begun
+	Final   bool // it was the same in every mode: whatever its code says, it will not pass
 }
 
 // loginAs begins the Command of a login that was refused as a whole.
@@ -54,6 +55,8 @@ func (e *Error) Login() bool {
 // is not.
 func (e *Error) Temporary() bool {
 	switch {
+	case e.Final:
+		return false
 	case e.bare().Broken():
 		return true
 	case e.Reply.Code/100 != 4:
@@ -175,6 +178,12 @@ func RefusedLogin(err error) bool {
 	}
 	refused := refusalOf(err)
 	return refused != nil && refused.Login()
+}
+
+// IsFinal reports whether err is a refusal that was the same in every mode.
+func IsFinal(err error) bool {
+	refused := refusalOf(err)
+	return refused != nil && refused.Final
 }
 
 // IsTemporary reports whether err is a refusal that may not last.

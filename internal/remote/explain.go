@@ -64,9 +64,9 @@ func (op Op) explains(err error) bool {
 	case OpAccess:
 		return !proto.IsTemporary(err) && !r.Unsupported() && r.Code != 452
 	case OpRead:
-		return !errors.Is(err, proto.ErrNoRestart) && (r.Code/100 != 4 || r.Missing()) && !r.Broken()
+		return !errors.Is(err, proto.ErrNoRestart) && (r.Code/100 != 4 || r.Missing() || proto.IsFinal(err)) && !r.Broken()
 	case OpWrite:
-		return (r.Code == 550 || r.Code == 551 || r.Code == 553) && !proto.IsTemporary(err) || r.Code/100 == 4 && r.Missing()
+		return (r.Code == 550 || r.Code == 551 || r.Code == 553) && !proto.IsTemporary(err) || r.Code/100 == 4 && r.Missing() || proto.IsFinal(err)
 	}
 	return true
 }

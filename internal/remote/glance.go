@@ -26,7 +26,11 @@ func Glance(ctx context.Context, s *Session, name string) (listing.Entry, error)
 	case err != nil:
 		return now, err
 	case s.Server.Knows(SizesDirs) != proto.No:
-		return Stat(ctx, s, name, false)
+		e, err := Stat(ctx, s, name, false)
+		if told && now.Absolute && e.Type == listing.TypeFile && e.Size == now.Size && !e.Absolute {
+			e.ModTime, e.Precision, e.Absolute = now.ModTime, now.Precision, true
+		}
+		return e, err
 	case told && now.Absolute && known && listed.Type == listing.TypeFile && listed.Size == now.Size && SameTime(listed, now):
 		return listed, nil
 	case told && now.Absolute:

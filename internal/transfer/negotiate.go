@@ -98,9 +98,22 @@ func (e *Engine) negotiate(ctx context.Context, req Request, early *tooEarly) (*
 		t, err = n.pass(ctx, &course{steps: silent, last: true}, patient)
 	}
 	if t == nil && err == nil {
-		err = e.failed(nil)
+		err = n.failed()
 	}
 	return t, err
+}
+
+// failed returns the error of a negotiation in which nothing worked. A server that
+// breaks off in every mode what it has not begun means the file.
+func (n *negotiation) failed() error {
+	if n.aborted == nil || n.failures {
+		return n.e.failed(nil)
+	}
+	if a := n.aborted; a.step.Mode.Passive() && a.Used.IsValid() {
+		n.e.path.Worked(a.step)
+	}
+	n.aborted.aborted.Final = true
+	return n.aborted.aborted
 }
 
 // brisk returns the timers of the first pass. Behind a proxy a data connection is
@@ -161,6 +174,9 @@ type negotiation struct {
 	first *attempt // made already, of the first step; nil for none
 	again bool     // a step was repeated because of what was changed
 	life  int      // of the session that was sent the command last; zero if none was
+
+	aborted  *attempt // the first that was; see there
+	failures bool     // another failed otherwise
 }
 
 // pass tries the steps of a course in order until one works. The course has those
@@ -194,6 +210,12 @@ func (n *negotiation) pass(ctx context.Context, c *course, timers plan.Timers) (
 			continue
 		}
 		e.path.Failed(step, a.Cause)
+		switch {
+		case a.aborted == nil:
+			n.failures = true
+		case n.aborted == nil:
+			n.aborted = a
+		}
 		if a.Cause == proto.TLSReuseRequired || a.Cause == proto.TLSFailed {
 			// The path is not at fault: no other mode does better.
 			return nil, e.failed(nil)
@@ -302,8 +324,9 @@ type attempt struct {
 	again  bool          // what made it fail was changed meanwhile
 	life   int           // of the session that was sent the command; zero if none was
 
-	own      Transfer // see newTransfer
-	unmapped error    // why the NAT has mapped no port; nil if it was not asked, or has
+	aborted  *proto.Error // a 426 in place of a 150, which is that of nodeftpd to a file that it cannot open
+	own      Transfer     // see newTransfer
+	unmapped error        // why the NAT has mapped no port; nil if it was not asked, or has
 }
 
 func (e *Engine) attempt(req Request, step plan.Step, timers plan.Timers) *attempt {
@@ -416,6 +439,10 @@ func (a *attempt) failed(ctx context.Context, err error) error {
 	}
 	if f.reply.Code != 0 {
 		a.Reply = f.reply
+	}
+	var refused *proto.Error
+	if f.reply.Code == 426 && errors.As(f.err, &refused) && !refused.Ended {
+		a.aborted = refused
 	}
 	return nil
 }
