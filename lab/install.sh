@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the laboratory needs on Debian and its relatives: tools,
-# pyftpdlib and Twisted as packages, daemons unpacked side by side into a cache
+# pyftpdlib, Twisted and aioftp as packages, daemons unpacked side by side into a cache
 # folder, and there also what comes from npm, in the versions of its lock file.
 # The FTP servers among these exclude each other as packages, and the
 # installation of any would start it on this machine. Runs again in a moment
@@ -11,7 +11,7 @@ set -eu
 
 cache=${FTPNAT_LAB_CACHE:-/var/cache/ftpnat-lab}
 npm=$(dirname "$0")/internal/servers/npm
-tools="iproute2 nftables perl-base python3 python3-pyftpdlib python3-openssl python3-twisted netbase util-linux"
+tools="iproute2 nftables perl-base python3 python3-pyftpdlib python3-openssl python3-twisted python3-aioftp netbase util-linux"
 daemons="vsftpd proftpd-core proftpd-mod-crypto pure-ftpd dante-server tinyproxy-bin tayga miniupnpd-nftables inetutils-ftpd"
 
 export DEBIAN_FRONTEND=noninteractive

@@ -36,7 +36,7 @@ type finding struct {
 	Text        string // what is wrong, or the error
 	Kind        string // of the error
 	Elapsed     time.Duration
-	Trace       []string // the end of the dialogue, unless it went right
+	Trace       []string // the end of the dialogue, unless it went right, and soon
 }
 
 func (f finding) key() string { return f.Check + "/" + f.What }
@@ -162,7 +162,7 @@ func (s *bench) heard(format string, args ...any) {
 func (s *bench) add(f finding) {
 	f.Check, f.Elapsed = s.check, time.Since(s.since)
 	s.mu.Lock()
-	if f.State != fine {
+	if f.State != fine || f.Elapsed > slow {
 		f.Trace = slices.Clone(s.trace)
 	}
 	s.trace = nil

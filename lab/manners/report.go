@@ -73,6 +73,9 @@ func (o *outcome) print(w io.Writer, dialogue bool) (bad int) {
 	for _, f := range o.findings {
 		if f.Elapsed > slow {
 			fmt.Fprintf(w, "\tslow     %s: %.1f s\n", f.key(), f.Elapsed.Seconds())
+			if dialogue && o.judge(f) == works {
+				fmt.Fprintf(w, "\t\t%s\n", strings.Join(f.Trace, "\n\t\t"))
+			}
 		}
 	}
 	return count[needless] + count[silent]

@@ -17,6 +17,8 @@ var falsehoods = map[servers.Kind][]string{
 	// A name with a tab is in no listing, and what is written as "trailing " or
 	// with a tab is there under another name.
 	servers.PureFTPd: {"names/list", "names/left behind"},
+	// LIST has the time of day of any year.
+	servers.NodeFtpd: {"list/folder", "names/list"},
 }
 
 // refusals is what the servers do not do in any configuration; see row.Refuses.
@@ -29,6 +31,11 @@ var refusals = map[servers.Kind][]string{
 	servers.Inetutils: {"times/set"},
 	// No REST, APPE or SITE; names are Latin-1.
 	servers.Twisted: {"read/read at", "read/link", "append/*", "times/*", "names/read ü", "names/read 日本", "names/write ü", "names/write 日本", "names/mkdir ü", "names/mkdir 日本"},
+	// Only LIST tells of files, by the minute, and of nothing in a closed directory;
+	// links look like what they lead to.
+	servers.Aioftp: {"read/link", "rename/onto", "times/*", "boxes/stat *", "boxes/open *", "names/read trailing ", "names/write trailing "},
+	// No REST or SITE; links look like what they lead to.
+	servers.NodeFtpd: {"read/read at", "read/link", "times/set", "times/mode", "names/write trailing "},
 	// Quotes vanish from names, and backslashes are slashes.
 	servers.FtpSrv: {"read/link", "times/set", "names/read quote\"d", "names/read back\\slash", "names/write quote\"d", "names/write back\\slash",
 		"names/mkdir quote\"d", "names/mkdir back\\slash"},
@@ -41,6 +48,8 @@ var faults = map[servers.Kind][]string{
 	// MKD's 257 for a new folder, in which nothing can be in the way.
 	servers.FtpSrv: {"copy/again"},
 	servers.Goftp:  {"copy/again"},
+	// A closed directory is listed as empty, and nothing else tells of it.
+	servers.Aioftp: {"boxes/list *", "boxes/walk *", "boxes/fetch *"},
 }
 
 // What is refused where nothing can be written, where there is no room, and
@@ -136,7 +145,9 @@ var rows = []row{
 
 	{Server: servers.Inetutils, InCI: true},
 	{Server: servers.Twisted, InCI: true},
+	{Server: servers.Aioftp, InCI: true},
 	{Server: servers.FtpSrv, InCI: true},
+	{Server: servers.NodeFtpd, InCI: true},
 	{Server: servers.Goftp, InCI: true},
 }
 

@@ -17,10 +17,14 @@ import (
 // of it.
 
 var (
+	//go:embed aioftp.py
+	aioftpScript string
 	//go:embed twistedftp.py
 	twistedScript string
 	//go:embed ftpsrv.js
 	ftpSrvScript string
+	//go:embed nodeftpd.js
+	nodeFtpdScript string
 )
 
 // settings is what these few lines are told.
@@ -39,15 +43,25 @@ func (o Options) asJSON(s *Server) (string, error) {
 	return string(text), err
 }
 
+func (o Options) aioftp(s *Server) (*program, error) {
+	text, err := o.asJSON(s)
+	return &program{argv: []string{systemPython, "-I", "-W", "ignore", "-c", aioftpScript, text}, unprivileged: true}, err
+}
+
 func (o Options) twisted(s *Server) (*program, error) {
 	text, err := o.asJSON(s)
 	return &program{argv: []string{systemPython, "-I", "-W", "ignore", "-c", twistedScript, text}, unprivileged: true}, err
 }
 
-func (o Options) ftpSrv(s *Server) (*program, error) {
+func (o Options) ftpSrv(s *Server) (*program, error) { return o.node(s, ftpSrvScript) }
+
+func (o Options) nodeFtpd(s *Server) (*program, error) { return o.node(s, nodeFtpdScript) }
+
+// node runs a server that is a package of npm.
+func (o Options) node(s *Server, script string) (*program, error) {
 	text, err := o.asJSON(s)
 	return &program{
-		argv:         []string{"node", "-e", ftpSrvScript, "--", text},
+		argv:         []string{"node", "-e", script, "--", text},
 		env:          []string{"NODE_PATH=" + nodeModules()},
 		unprivileged: true,
 	}, err

@@ -37,7 +37,9 @@ const (
 const (
 	Inetutils Kind = "inetutils-ftpd"
 	Twisted   Kind = "twisted"
+	Aioftp    Kind = "aioftp"
 	FtpSrv    Kind = "ftp-srv" // Node.js, from npm
+	NodeFtpd  Kind = "ftpd"    // the same
 	Goftp     Kind = "goftp"   // goftp.io/server, run by this program itself
 )
 
@@ -48,7 +50,7 @@ const (
 )
 
 // Others returns the FTP servers beside those of Kinds.
-func Others() []Kind { return []Kind{Inetutils, Twisted, FtpSrv, Goftp} }
+func Others() []Kind { return []Kind{Inetutils, Twisted, Aioftp, FtpSrv, NodeFtpd, Goftp} }
 
 // Kinds returns the FTP servers that run on each path.
 func Kinds() []Kind { return []Kind{Vsftpd, ProFTPD, PureFTPd, Pyftpdlib} }
@@ -228,8 +230,12 @@ func (o Options) configure(ctx context.Context, s *Server) (*program, error) {
 		return o.inetutils(ctx, s)
 	case Twisted:
 		return o.twisted(s)
+	case Aioftp:
+		return o.aioftp(s)
 	case FtpSrv:
 		return o.ftpSrv(s)
+	case NodeFtpd:
+		return o.nodeFtpd(s)
 	case Goftp:
 		return o.goftp(s)
 	case Danted:

@@ -38,9 +38,11 @@ func (k Kind) missing() error {
 		return missingModules("pyftpdlib", "OpenSSL")
 	case Twisted:
 		return missingModules("twisted")
-	case FtpSrv:
+	case Aioftp:
+		return missingModules("aioftp")
+	case FtpSrv, NodeFtpd:
 		_, err := exec.LookPath("node")
-		_, serr := os.Stat(filepath.Join(nodeModules(), "ftp-srv"))
+		_, serr := os.Stat(filepath.Join(nodeModules(), string(k)))
 		return errors.Join(err, serr)
 	case Goftp:
 		return nil // it is part of this program
