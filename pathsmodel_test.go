@@ -223,7 +223,7 @@ func filter(ways []way, keep func(way) bool) func(yield func(way) bool) {
 }
 
 // What a failure costs at most, with a round trip of 50 ms: the timer of the
-// quick pass, and a new control connection where that is given up.
+// first pass, and a new control connection where that is given up.
 var costs = map[string]time.Duration{
 	"OK":            6 * rtt,
 	"Refused":       3 * rtt, // and STAT
@@ -231,9 +231,9 @@ var costs = map[string]time.Duration{
 	"BadAddress":    2 * rtt,
 	"DialRefused":   3 * rtt,
 	"ProxyRefused":  4 * rtt,
-	"DialTimeout":   1100*time.Millisecond + 7*rtt,
+	"DialTimeout":   300*time.Millisecond + 7*rtt,
 	"ControlReset":  time.Second,
-	"ControlSilent": 2*time.Second + 4*rtt + time.Second,
+	"ControlSilent": 700*time.Millisecond + 4*rtt + 500*time.Millisecond,
 	"AcceptTimeout": 1500*time.Millisecond + 6*rtt + time.Second,
 }
 
@@ -247,11 +247,14 @@ func (p route) limit() time.Duration {
 		t += 8 * rtt // each connection takes two round trips more
 	}
 	if !p.possible() {
-		return 30 * time.Second
+		return 18 * time.Second
 	}
 	for _, a := range p.expect() {
 		_, cause, _ := strings.Cut(a, " ")
 		t += costs[cause]
+		if cause == "DialTimeout" && p.proxy {
+			t += 800 * time.Millisecond // which a proxy has beside the way
+		}
 	}
 	return t
 }
