@@ -6,7 +6,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -105,7 +107,9 @@ func TestSizedDirectory(t *testing.T) {
 // TestNoYears has LIST show no years, where MDTM tells them: a file is not of another
 // year because the server tells a size of directories too.
 func TestNoYears(t *testing.T) {
-	inBubble(t, played(ftptest.NodeFtpd()), func(t *testing.T, w *world) {
+	p := ftptest.NodeFtpd()
+	p.Missing = slices.DeleteFunc(p.Missing, func(verb string) bool { return verb == "REST" })
+	inBubble(t, played(p), func(t *testing.T, w *world) {
 		fsys := w.openFS(t, "")
 		when := time.Now().AddDate(-2, -1, 0).UTC().Truncate(time.Second)
 		w.put(t, "old", small)
@@ -116,6 +120,17 @@ func TestNoYears(t *testing.T) {
 			if info, err := fsys.Stat("old"); err != nil || !info.ModTime().Equal(when) {
 				t.Errorf("Stat: %v, %v; want %v", info.ModTime(), err, when)
 			}
+		}
+		w.Server.Faults = []ftptest.Fault{{On: ftptest.Data, After: 6_000, Kind: ftptest.Reset}}
+		dir := t.TempDir()
+		if err := fsys.Fetch(dir, "old"); err != nil {
+			t.Error(err)
+		}
+		if n := strings.Count(w.Verbs(), "RETR"); n < 2 {
+			t.Errorf("%d times RETR, want more", n)
+		}
+		if got, err := os.ReadFile(filepath.Join(dir, "old")); err != nil || !bytes.Equal(got, small) {
+			t.Errorf("%d bytes, %v", len(got), err)
 		}
 	})
 }

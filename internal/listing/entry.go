@@ -88,6 +88,10 @@ type Entry struct {
 
 	late  late    // for Parser.Settle
 	doubt padding // the name may begin with a blank; All waits for a line that shows it
+
+	// Yearless reports that the listing tells no year: that of ModTime is the latest
+	// possible.
+	Yearless bool
 }
 
 // ValidName reports whether name can be one entry of a directory: it is not

@@ -32,7 +32,7 @@ type compact struct {
 	size  int64
 	sec   int64
 	nsec  uint32
-	mode  uint32 // the twelve bits of chmod, and hasMode
+	mode  uint32 // the twelve bits of chmod, hasMode, isRare and yearless
 	id    int32  // position when added
 	owner uint16 // index of owned, plus one; 0 for none
 	zone  uint8  // index of zones
@@ -44,6 +44,7 @@ const (
 	absolute  = 1 << 7
 	isJanuary = 1 << 6
 	isRare    = 1 << 30
+	yearless  = 1 << 29
 	maxOwners = 1<<16 - 1
 	maxZones  = 1 << 8
 )
@@ -84,6 +85,9 @@ func (l *List) compact(e Entry) compact {
 	if e.Precision != PrecisionNone {
 		c.zone = l.zone(e.ModTime.Location())
 		c.sec, c.nsec = e.ModTime.Unix(), uint32(e.ModTime.Nanosecond())
+	}
+	if e.Yearless {
+		c.mode |= yearless
 	}
 	r := rarity{target: e.Target, unique: e.Unique, late: e.late}
 	if e.late.kind != lateNot && e.late == lateJanuary(e.ModTime, e.Precision) {
@@ -159,7 +163,7 @@ func (l *List) At(i int) Entry { return l.entry(l.at(i)) }
 func (l *List) at(i int) *compact { return &l.blocks[i/blockLen][i%blockLen] }
 
 func (l *List) entry(c *compact) Entry {
-	e := Entry{Name: c.name, Size: c.size, Type: Type(c.bits >> 3 & 7), Precision: Precision(c.bits & 7), Absolute: c.bits&absolute != 0}
+	e := Entry{Name: c.name, Size: c.size, Type: Type(c.bits >> 3 & 7), Precision: Precision(c.bits & 7), Absolute: c.bits&absolute != 0, Yearless: c.mode&yearless != 0}
 	if e.HasMode = c.mode&hasMode != 0; e.HasMode {
 		e.Mode = unixMode(c.mode & 0o7777)
 	}

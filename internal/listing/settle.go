@@ -99,6 +99,7 @@ func (cal *calendar) settle(e *Entry) {
 	}
 	e.ModTime, e.Precision = time.Time{}, PrecisionNone
 	e.setTime(c, cal.loc)
+	e.Yearless = l.kind == lateMonth && l.c == 0
 }
 
 // monthLater returns the date whose month the listing's language tells by now.

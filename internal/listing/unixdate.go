@@ -40,6 +40,7 @@ func (cal *calendar) setUnixTime(e *Entry, d unixDate) {
 	case d.year == 0:
 		if c, ok := cal.conclude(d.clock); ok {
 			cal.setTime(e, c)
+			e.Yearless = true
 		}
 	default:
 		cal.setTime(e, d.clock)

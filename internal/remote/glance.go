@@ -27,12 +27,9 @@ func Glance(ctx context.Context, s *Session, name string) (listing.Entry, error)
 		return now, err
 	case s.Server.Knows(SizesDirs) != proto.No:
 		e, err := Stat(ctx, s, name, false)
-		if told && now.Absolute && e.Type == listing.TypeFile && e.Size == now.Size && !e.Absolute {
-			e.ModTime, e.Precision, e.Absolute = now.ModTime, now.Precision, true
-		}
-		return e, err
+		return dated(e, now), err
 	case told && now.Absolute && known && listed.Type == listing.TypeFile && listed.Size == now.Size && SameTime(listed, now):
-		return listed, nil
+		return dated(listed, now), nil
 	case told && now.Absolute:
 		return now, nil
 	case told:

@@ -269,7 +269,7 @@ func inKept(ctx context.Context, s *Session, name string, recent bool) (e listin
 	case !known:
 		return now, true, nil
 	}
-	return e, now.Size == e.Size && SameTime(e, now), nil
+	return dated(e, now), now.Size == e.Size && SameTime(e, now), nil
 }
 
 // sized completes an entry whose size the listing does not tell.

@@ -16,10 +16,11 @@ type identity struct {
 	time     time.Time // of the last change
 	exact    listing.Precision
 	absolute bool // the zone of time is known
+	yearless bool // its year is not
 }
 
 func identityOf(e listing.Entry) identity {
-	return identity{kind: e.Type, size: e.Size, time: e.ModTime, exact: e.Precision, absolute: e.Absolute}
+	return identity{kind: e.Type, size: e.Size, time: e.ModTime, exact: e.Precision, absolute: e.Absolute, yearless: e.Yearless}
 }
 
 // sure reports whether the time tells a file from one that took its place.
@@ -39,7 +40,7 @@ func (id identity) check(now identity) error {
 // sameTime compares two times as far as both are exact.
 func (id identity) sameTime(now identity) bool {
 	entry := func(id identity) listing.Entry {
-		return listing.Entry{ModTime: id.time, Precision: id.exact, Absolute: id.absolute}
+		return listing.Entry{ModTime: id.time, Precision: id.exact, Absolute: id.absolute, Yearless: id.yearless}
 	}
 	return remote.SameTime(entry(id), entry(now))
 }

@@ -12,7 +12,7 @@ import (
 // TestIdentity compares what two answers of a server say of one name.
 func TestIdentity(t *testing.T) {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
-	second := identity{listing.TypeFile, 100, at, listing.PrecisionSecond, true}
+	second := identity{listing.TypeFile, 100, at, listing.PrecisionSecond, true, false}
 	with := func(f func(*identity)) identity {
 		id := second
 		f(&id)
@@ -39,12 +39,21 @@ func TestIdentity(t *testing.T) {
 		{"the day, in another zone", with(func(id *identity) {
 			id.time, id.exact, id.absolute = at.Truncate(24*time.Hour).Add(24*time.Hour), listing.PrecisionDay, false
 		}), true},
+		{"another year where none was told", with(func(id *identity) {
+			id.time, id.exact, id.absolute, id.yearless = at.Truncate(time.Minute).AddDate(2, 0, 0), listing.PrecisionMinute, false, true
+		}), true},
+		{"another year", with(func(id *identity) {
+			id.time, id.exact, id.absolute = at.Truncate(time.Minute).AddDate(2, 0, 0), listing.PrecisionMinute, false
+		}), false},
+		{"another minute, and no year told", with(func(id *identity) {
+			id.time, id.exact, id.absolute, id.yearless = at.Truncate(time.Minute).AddDate(2, 0, 0).Add(time.Minute), listing.PrecisionMinute, false, true
+		}), false},
 		{"days later", with(func(id *identity) {
 			id.time, id.exact, id.absolute = at.Truncate(24*time.Hour).Add(48*time.Hour), listing.PrecisionDay, false
 		}), false},
 	} {
 		entry := func(id identity) listing.Entry {
-			return listing.Entry{Type: id.kind, Size: id.size, ModTime: id.time, Precision: id.exact, Absolute: id.absolute}
+			return listing.Entry{Type: id.kind, Size: id.size, ModTime: id.time, Precision: id.exact, Absolute: id.absolute, Yearless: id.yearless}
 		}
 		for name, err := range map[string]error{c.name: second.check(c.now), c.name + ", turned around": c.now.check(second), c.name + ", listed": Same(entry(second), entry(c.now))} {
 			if (err == nil) != c.same || err != nil && !errors.Is(err, proto.ErrChanged) {
