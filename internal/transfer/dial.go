@@ -71,9 +71,9 @@ type race struct {
 	timers  []*time.Timer
 	pending [maxSYNs]bool
 	begun   int  // sockets
-	held    bool // one has ended: it is the outcome, if no earlier one is
-	over    bool
-	socket  int // of the outcome
+	held    bool // one has ended: it is the outcome, if no better one comes soon
+	over    bool // it is the outcome
+	socket  int  // of the outcome
 	nc      net.Conn
 	err     error
 }
@@ -102,6 +102,9 @@ func (r *race) dialNext() {
 	}
 	r.mu.Unlock()
 	nc, err := r.dial(r.ctx, "tcp", r.addr)
+	if err != nil {
+		nc = nil // whatever a DialContext of somebody's has beside it
+	}
 	r.ended(i, nc, err)
 }
 
