@@ -338,6 +338,30 @@ func (e *Engine) noQueue(ctx context.Context) {
 	}
 }
 
+// asksQueue reports whether a download is one to find out with whether the server
+// keeps commands. It costs two round trips; who has made one transfer before is
+// likely to make more.
+func (e *Engine) asksQueue(req Request) bool {
+	return e.ended && e.path.Takes(path.Queue) == proto.Unknown && !e.cfg.Queueing.Wary() && !req.kind.upload() && !e.rests(req) &&
+		e.TakesAhead() && !e.queues(req) && e.sess.Software() != control.Pyftpdlib
+}
+
+// trial begins a download with a NOOP behind the command, and both before the
+// data connection is there, so that the server cannot begin. One that answers the
+// NOOP all the same does not keep commands.
+func (e *Engine) trial(ctx context.Context, a *fastAttempt) (*Transfer, *tooEarly, error) {
+	if err := e.clear(ctx); err != nil {
+		return nil, nil, err
+	}
+	target, err := a.passiveAddr(ctx)
+	if err != nil {
+		return a.handOver(ctx, err)
+	}
+	t := newTransfer(a.attempt)
+	t.hasty, t.behind = true, true
+	return a.judge(ctx, t, a.tryOut(ctx, t, target))
+}
+
 // Ask sends commands that ask something, in one go if the server takes that, and
 // with them one for a data connection that a transfer is likely to need. It
 // returns the final replies. If they do not come the commands are sent again, one

@@ -4,36 +4,9 @@ import (
 	"context"
 	"net"
 	"time"
-
-	"github.com/ftpnat/ftpnat/internal/control"
-	"github.com/ftpnat/ftpnat/internal/path"
-	"github.com/ftpnat/ftpnat/internal/proto"
 )
 
-// asksQueue reports whether a download is one to find out with whether the server
-// keeps commands. It costs two round trips; who has made one transfer before is
-// likely to make more.
-func (e *Engine) asksQueue(req Request) bool {
-	return e.ended && e.path.Takes(path.Queue) == proto.Unknown && !e.cfg.Queueing.Wary() && !req.kind.upload() && !e.rests(req) &&
-		e.TakesAhead() && !e.queues(req) && e.sess.Software() != control.Pyftpdlib
-}
-
-// trial begins a download with a NOOP behind the command, and both before the
-// data connection is there, so that the server cannot begin. One that answers the
-// NOOP all the same does not keep commands.
-func (e *Engine) trial(ctx context.Context, a *fastAttempt) (*Transfer, *tooEarly, error) {
-	if err := e.clear(ctx); err != nil {
-		return nil, nil, err
-	}
-	target, err := a.passiveAddr(ctx)
-	if err != nil {
-		return a.handOver(ctx, err)
-	}
-	t := newTransfer(a.attempt)
-	t.hasty, t.behind = true, true
-	return a.judge(ctx, t, a.tryOut(ctx, t, target))
-}
-
+// tryOut sends the command and a NOOP, and makes the transfer if that goes well.
 func (a *fastAttempt) tryOut(ctx context.Context, t *Transfer, target string) error {
 	calls, err := a.e.sess.SendAll(ctx, nil, a.req.Line, "NOOP")
 	if err != nil {
