@@ -103,7 +103,7 @@ func read(t *testing.T, c *ftp.ServerConn, name string, offset uint64) []byte {
 // after each.
 func TestTransferEnds(t *testing.T) {
 	set := func(s *ftptest.Server) {
-		s.Limits.Rate = 100_000
+		s.Limits.Rate = 250_000 // it writes often enough to see soon that nobody reads
 		s.Script = []ftptest.Step{{On: "RETR", Nth: 3, Final: "451 Read error."}, {On: "STOR", Nth: 2, Final: "552 Full."}}
 		if err := s.Tree.WriteFile("large", large, 0o644); err != nil {
 			t.Fatal(err)
