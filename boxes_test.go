@@ -35,7 +35,7 @@ func TestBoxes(t *testing.T) {
 		{ftptest.DropBox(), lists + ", read, ask after, append, upload, rename, remove, remove all"},
 		{ftptest.Ancient(), ""},
 		{ftptest.FileZilla(), ""},
-		{ftptest.NodeFtpd(), "append"},
+		{ftptest.NodeFtpd(), ""},
 		{ftptest.Aioftp(), ""},
 	} {
 		t.Run(box.p.Name, func(t *testing.T) {

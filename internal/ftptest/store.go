@@ -86,7 +86,7 @@ func NodeFtpd() Personality {
 	p.Name = "nodeftpd"
 	p.Replies = map[string]string{"greeting": "220 FTP server (nodeftpd) ready", "STOR.failed": "426 Connection closed; transfer aborted", "MKD.failed": "550 Permission denied"}
 	p.Features = []string{"SIZE", "UTF8", "MDTM"}
-	p.Missing = []string{"REST", "MLSD", "MLST", "MFMT", "STAT", "HELP", "CLNT", "HOST", "LANG", "HASH", "XCRC", "XMD5", "XSHA256", "PRET", "CCC", "APPE"}
+	p.Missing = []string{"REST", "MLSD", "MLST", "MFMT", "HELP", "CLNT", "HOST", "LANG", "HASH", "XCRC", "XMD5", "XSHA256", "PRET", "CCC"}
 	p.Control.Ahead, p.Control.Early = FirstOnly, FirstOnly
 	p.Files.SizeDirs, p.Listing.NoYears, p.Listing.ShowHidden = true, true, true
 	return p

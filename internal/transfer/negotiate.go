@@ -106,14 +106,16 @@ func (e *Engine) negotiate(ctx context.Context, req Request, early *tooEarly) (*
 // failed returns the error of a negotiation in which nothing worked. A server that
 // breaks off in every mode what it has not begun means the file.
 func (n *negotiation) failed() error {
-	if n.aborted == nil || n.failures {
+	a := n.refused
+	if a == nil || n.failures {
 		return n.e.failed(nil)
 	}
-	if a := n.aborted; a.step.Mode.Passive() && a.Used.IsValid() {
+	if a.step.Mode.Passive() && a.Used.IsValid() {
 		n.e.path.Worked(a.step)
 	}
-	n.aborted.aborted.Final = true
-	return n.aborted.aborted
+	final := *a.refusal
+	final.Final = true
+	return &final
 }
 
 // brisk returns the timers of the first pass. Behind a proxy a data connection is
@@ -175,8 +177,8 @@ type negotiation struct {
 	again bool     // a step was repeated because of what was changed
 	life  int      // of the session that was sent the command last; zero if none was
 
-	aborted  *attempt // the first that was; see there
-	failures bool     // another failed otherwise
+	refused  *attempt // the first that has a refusal
+	failures bool     // one has none
 }
 
 // pass tries the steps of a course in order until one works. The course has those
@@ -211,10 +213,10 @@ func (n *negotiation) pass(ctx context.Context, c *course, timers plan.Timers) (
 		}
 		e.path.Failed(step, a.Cause)
 		switch {
-		case a.aborted == nil:
+		case a.refusal == nil:
 			n.failures = true
-		case n.aborted == nil:
-			n.aborted = a
+		case n.refused == nil:
+			n.refused = a
 		}
 		if a.Cause == proto.TLSReuseRequired || a.Cause == proto.TLSFailed {
 			// The path is not at fault: no other mode does better.
@@ -324,7 +326,7 @@ type attempt struct {
 	again  bool          // what made it fail was changed meanwhile
 	life   int           // of the session that was sent the command; zero if none was
 
-	aborted  *proto.Error // a 426 in place of a 150, which is that of nodeftpd to a file that it cannot open
+	refusal  *proto.Error // a 426 in place of a 150, which is that of nodeftpd to a file that it cannot open
 	own      Transfer     // see newTransfer
 	unmapped error        // why the NAT has mapped no port; nil if it was not asked, or has
 }
@@ -442,7 +444,7 @@ func (a *attempt) failed(ctx context.Context, err error) error {
 	}
 	var refused *proto.Error
 	if f.reply.Code == 426 && errors.As(f.err, &refused) && !refused.Ended {
-		a.aborted = refused
+		a.refusal = refused
 	}
 	return nil
 }
