@@ -49,7 +49,7 @@ func (d dialer) open(ctx context.Context, cancel context.CancelFunc, addr string
 	r.dialNext()
 	r.mu.Lock()
 	for _, timer := range r.timers {
-		if timer.Stop() {
+		if timer != nil && timer.Stop() {
 			r.running.Done()
 		}
 	}
@@ -68,7 +68,7 @@ type race struct {
 	running sync.WaitGroup // sockets after the first, and timers
 
 	mu      sync.Mutex
-	timers  []*time.Timer
+	timers  [maxSYNs]*time.Timer // before each socket, and of dialSlack in the first place
 	pending [maxSYNs]bool
 	begun   int  // sockets
 	held    bool // one has ended: it is the outcome, if no better one comes soon
@@ -78,13 +78,25 @@ type race struct {
 	err     error
 }
 
-// after calls f, unless the race has ended before. The lock is held.
-func (r *race) after(d time.Duration, f func()) {
+// after has f called, which says then that it is done, unless the race has ended
+// before. The lock is held.
+func (r *race) after(i int, d time.Duration, f func()) {
 	r.running.Add(1)
-	r.timers = append(r.timers, time.AfterFunc(d, func() {
-		defer r.running.Done()
-		f()
-	}))
+	r.timers[i] = time.AfterFunc(d, f)
+}
+
+// again is another socket.
+func (r *race) again() {
+	defer r.running.Done()
+	r.dialNext()
+}
+
+// settle decides when an earlier socket has had its time.
+func (r *race) settle() {
+	defer r.running.Done()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.decide()
 }
 
 // dialNext dials with one more socket, and has another follow after a pause.
@@ -98,7 +110,7 @@ func (r *race) dialNext() {
 	r.begun++
 	r.pending[i] = true
 	if r.begun < maxSYNs {
-		r.after(r.pause, r.dialNext)
+		r.after(r.begun, r.pause, r.again)
 	}
 	r.mu.Unlock()
 	nc, err := r.dial(r.ctx, "tcp", r.addr)
@@ -126,11 +138,7 @@ func (r *race) ended(i int, nc net.Conn, err error) {
 	case !slices.Contains(r.pending[:r.socket], true):
 		r.decide()
 	case first:
-		r.after(dialSlack, func() {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.decide()
-		})
+		r.after(0, dialSlack, r.settle)
 	}
 }
 
