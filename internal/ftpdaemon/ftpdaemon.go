@@ -28,7 +28,8 @@ const Account = 42420
 // Names are the servers that there are.
 var Names = []string{"vsftpd", "pure-ftpd", "proftpd", "pyftpdlib"}
 
-// ErrMissing says that a server is not installed.
+// ErrMissing says that a server is not installed, so that there is nothing to be tested
+// with. Where CI is "true" it has to be, and the error is another one.
 var ErrMissing = errors.New("not installed (lab/install.sh does that), or this is not root")
 
 // Daemon is a server.
@@ -50,7 +51,11 @@ func Start(name, dir string) (*Daemon, error) {
 	d := &Daemon{Addr: "127.0.0.1:" + port, Root: filepath.Join(dir, "root"), dir: dir, port: port}
 	program, err := d.find(name)
 	if err != nil || os.Getuid() != 0 {
-		return nil, fmt.Errorf("%s: %w", name, errors.Join(ErrMissing, err))
+		missing := fmt.Errorf("%s: %w", name, errors.Join(ErrMissing, err))
+		if os.Getenv("CI") == "true" {
+			missing = fmt.Errorf("the servers must run here: %v", missing)
+		}
+		return nil, missing
 	}
 	if err := d.prepare(); err != nil {
 		return nil, err
