@@ -271,7 +271,10 @@ func (u unixColumns) numericTime(d *unixDate) {
 	known := d.precision != PrecisionNone
 	d.unknown = !d.timeOfDay(u.at(d.last))
 	d.late.at(d.clock)
-	if next := u.at(d.last + 1); d.precision >= PrecisionSecond || len(next) == 5 && u.rest(d.last+1) != "" {
+	next := u.at(d.last + 1)
+	// A name that begins with a blank may look like a zone, too.
+	near := next != "" && u.pos[d.last+1][0] == u.pos[d.last][1]+1
+	if near && (d.precision >= PrecisionSecond || len(next) == 5 && u.rest(d.last+1) != "") {
 		if loc, ok := u.zone(isoZone(next)); ok {
 			d.loc = loc
 			d.last++
